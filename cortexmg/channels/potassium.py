@@ -1,0 +1,40 @@
+"""Delayed-rectifier potassium current of cortical cells."""
+
+from cortexmg.channels.channel import Channel
+from cortexmg.environment import Environment
+from cortexmg.membrane import Pathway
+from cortexmg.numerics import bounded_exp, linoid, relax_gate
+from cortexmg.part import PerCell, Scalar, quantity
+
+
+class Potassium(Channel):
+    """Delayed rectifier with n^4 gating, at 36 degrees. The state is n, its open fraction.
+
+    Rates of Traub and Miles (1991, Neuronal Networks of the Hippocampus, Cambridge), shifted by
+    `v_t` as in Pospischil et al. (2008, doi:10.1007/s00422-008-0263-8).
+    """
+
+    ion = "k"
+    largest_dt = 0.1
+
+    g_max: PerCell = quantity("nS", 1448.0, low=0.0)
+    e: PerCell = quantity("mV", -100.0)
+    v_t: PerCell = quantity("mV", -55.0)  # moves all rates along the voltage axis
+
+    def init(self, v: PerCell, env: Environment) -> PerCell:
+        del env
+        alpha, beta = self.rates(v)
+        return alpha / (alpha + beta)
+
+    def step(self, state: PerCell, v: PerCell, env: Environment, dt: Scalar) -> PerCell:
+        del env
+        return relax_gate(state, *self.rates(v), dt)
+
+    def pathway(self, state: PerCell, v: PerCell, env: Environment) -> Pathway:
+        del v, env
+        return Pathway(self.g_max * state**4, self.e)
+
+    def rates(self, v: PerCell) -> tuple[PerCell, PerCell]:
+        """(alpha, beta) of n (1/ms)."""
+        u = v - self.v_t
+        return 0.16 * linoid((15.0 - u) / 5.0), 0.5 * bounded_exp((10.0 - u) / 40.0)

@@ -1,0 +1,215 @@
+"""Stored wiring: the outgoing contacts of every presynaptic cell, row after row."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import numpy as np
+
+from cortexmg.part import Part, count, quantity
+
+MOST_CONTACTS = 2**31  # contacts are numbered by int32
+DELAY_ROUNDING = 1e-6  # float32 may move a delay this much, relatively, past its bound
+
+
+class Connectivity(Part):
+    """The contacts of one population onto another, stored by presynaptic cell.
+
+    The contacts of cell i are `starts[i]` to `starts[i + 1]`, in ascending order of target; a
+    pair can have several. Arrays are longer than the number of contacts: at least by `row`, so
+    that a loop can always read `row` contacts at once, and rounded up (`capacity_for`), so that
+    networks which differ by seed only have equal shapes and are compiled once. The tail has
+    target 0 and, where weights are stored, weight 0; a scalar weight must not be applied to it.
+
+    `row` is how many contacts delivery handles per iteration (`row_for`). All delays lie between
+    `delay_min` and `delay_max`, which are static because they size the buffers.
+    Fewer than 2^31 contacts. Make one with the functions in `cortexmg.wiring`.
+    """
+
+    starts: Any  # int32[n_pre + 1]
+    targets: Any  # int32[capacity]
+    weights: Any = quantity("nS", low=0.0)  # scalar, or float32[capacity]
+    delays: Any = quantity("ms", above=0.0)  # scalar, or float32[capacity]
+    n_pre: int = count()
+    n_post: int = count()
+    row: int = count()
+    delay_min: float = eqx.field(static=True)  # ms
+    delay_max: float = eqx.field(static=True)  # ms
+
+    def __check_init__(self):
+        if _concrete("starts", self.starts, np.int32):
+            _check_starts(self)
+        if _concrete("targets", self.targets, np.int32):
+            _check_targets(self)
+        for name in ("weights", "delays"):
+            value = getattr(self, name)
+            if np.ndim(value) > 0 and _concrete(name, value, np.float32):
+                _check_length(name, value, np.shape(self.targets))
+        _check_tail(self)
+        _check_delay_bounds(self)
+
+    @property
+    def n_contacts(self) -> int:
+        """How many contacts there are (not inside jit)."""
+        return int(self.starts[-1])
+
+    def pre(self) -> np.ndarray:
+        """The presynaptic cell of each contact, int32[n_contacts]."""
+        return np.repeat(np.arange(self.n_pre, dtype=np.int32), self.out_degree())
+
+    def out_degree(self) -> np.ndarray:
+        """How many contacts each presynaptic cell makes."""
+        return np.diff(np.asarray(self.starts))
+
+    def in_degree(self) -> np.ndarray:
+        """How many contacts each postsynaptic cell receives."""
+        targets = np.asarray(self.targets)[: self.n_contacts]
+        return np.bincount(targets, minlength=self.n_post)
+
+    def dense(self) -> np.ndarray:
+        """Summed weight (nS) of each pair, float64[n_pre, n_post]; for small networks."""
+        n = self.n_contacts
+        weights = np.asarray(self.weights)
+        weights = weights[:n] if weights.ndim else np.full(n, weights)
+        matrix = np.zeros((self.n_pre, self.n_post))
+        np.add.at(matrix, (self.pre(), np.asarray(self.targets)[:n]), weights)
+        return matrix
+
+    def __repr__(self) -> str:
+        known = isinstance(self.starts, np.ndarray | jax.Array) and not _traced(self.starts)
+        contacts = f"{self.n_contacts:,}" if known and np.ndim(self.starts) == 1 else "?"
+        weights, delays = _brief(self.weights, "nS"), _brief(self.delays, "ms")
+        return (
+            f"Connectivity({self.n_pre:,} -> {self.n_post:,} cells, {contacts} contacts, "
+            f"weights {weights}, delays {delays})"
+        )
+
+
+def row_for(lengths: np.ndarray) -> int:
+    """How many contacts delivery should handle per iteration, given the lengths of the rows.
+
+    Rows of nearly constant length take one iteration, broad distributions several. The time of
+    an iteration, 60 ns and 1.8 ns per contact, was measured on a CPU core; only the ratio counts.
+    """
+    lengths, rows = np.unique(lengths[lengths > 0], return_counts=True)
+    if not lengths.size:
+        return 8
+    candidates = [8, 16] + [size for p in range(5, 31) for size in (2**p, 3 * 2 ** (p - 1))]
+    enough = int(np.searchsorted(candidates, lengths[-1])) + 1
+    time = [int(np.sum(-(-lengths // c) * rows)) * (60.0 + 1.8 * c) for c in candidates[:enough]]
+    return candidates[int(np.argmin(time))]
+
+
+def capacity_for(n_contacts: int, row: int) -> int:
+    """Length of the arrays for so many contacts: with a tail of `row`, rounded up.
+
+    Keeping the six leading bits wastes at most 1/32 and lets networks of nearly equal size share
+    one compiled program.
+    """
+    if n_contacts + row < MOST_CONTACTS:
+        step = 1 << max(0, (n_contacts + row).bit_length() - 6)
+        capacity = -(-(n_contacts + row) // step) * step
+        if capacity < MOST_CONTACTS:
+            return capacity
+    raise ValueError(
+        f"{n_contacts} contacts (and room for {row} more) are too many for one connectivity, whose "
+        f"limit is 2^31: split the projection into several with fewer contacts."
+    )
+
+
+def _traced(value) -> bool:
+    return isinstance(value, jax.core.Tracer)
+
+
+def _brief(value, unit: str) -> str:
+    """The value if it is a known number, else how it is stored."""
+    if isinstance(value, float | int | np.number):
+        return f"{value:g} {unit}"
+    return "one per contact" if np.ndim(value) else "traced"
+
+
+def _concrete(name: str, value, dtype) -> bool:
+    """Whether the values can be looked at; raises if it is not a 1-D array of `dtype`."""
+    if _traced(value):
+        return False
+    if not isinstance(value, np.ndarray | jax.Array) or value.dtype != dtype or value.ndim != 1:
+        given = getattr(value, "dtype", type(value).__name__)
+        raise TypeError(
+            f"Connectivity.{name} must be a 1-D array of {np.dtype(dtype)}, got {given} of shape "
+            f"{np.shape(value)}: convert with np.asarray(values, np.{np.dtype(dtype)})."
+        )
+    return True
+
+
+def _check_length(name: str, value, shape: tuple) -> None:
+    if np.shape(value) != shape:
+        raise ValueError(
+            f"Connectivity.{name} must be one number or as long as targets ({shape[0]}, contacts "
+            f"and tail), got {np.shape(value)[0]} values."
+        )
+
+
+def _check_starts(wiring: Connectivity) -> None:
+    starts = np.asarray(wiring.starts)
+    _check_starts_length(starts, wiring.n_pre)
+    if starts[0] != 0:
+        raise ValueError(f"Connectivity.starts must begin with 0, got {starts[0]}.")
+    falls = np.flatnonzero(np.diff(starts) < 0)
+    if falls.size:
+        i = falls[0]
+        raise ValueError(
+            f"Connectivity.starts must not decrease, but row {i} starts at {starts[i]} and ends at "
+            f"{starts[i + 1]}: order the contacts by presynaptic cell (wiring.from_arrays does)."
+        )
+    needed = int(starts[-1]) + wiring.row
+    if np.shape(wiring.targets)[0] < needed:
+        raise ValueError(
+            f"Connectivity.targets must hold {starts[-1]} contacts and a tail of at least "
+            f"row = {wiring.row}, {needed} in all, got {np.shape(wiring.targets)[0]}."
+        )
+
+
+def _check_starts_length(starts: np.ndarray, n_pre: int) -> None:
+    if starts.shape != (n_pre + 1,):
+        raise ValueError(
+            f"Connectivity.starts must have n_pre + 1 = {n_pre + 1} entries, got {starts.size}."
+        )
+
+
+def _check_targets(wiring: Connectivity) -> None:
+    targets, n = np.asarray(wiring.targets), wiring.n_post
+    if targets.size and (targets.min() < 0 or targets.max() >= n):
+        i = np.flatnonzero((targets < 0) | (targets >= n))[0]
+        raise ValueError(
+            f"Connectivity: contact {i} has target {targets[i]}, but the population has {n} cells "
+            f"(0 to {n - 1})."
+        )
+
+
+def _check_tail(wiring: Connectivity) -> None:
+    """A weight in the tail would arrive at cell 0."""
+    if _traced(wiring.starts) or _traced(wiring.weights) or not np.ndim(wiring.weights):
+        return
+    tail = np.asarray(wiring.weights[wiring.n_contacts :])
+    if np.any(tail != 0.0):
+        raise ValueError(
+            f"Connectivity.weights must be 0 after the {wiring.n_contacts} contacts, got "
+            f"{tail[tail != 0.0][0]:g}."
+        )
+
+
+def _check_delay_bounds(wiring: Connectivity) -> None:
+    low, high = wiring.delay_min, wiring.delay_max
+    if not 0.0 < low <= high < np.inf:
+        raise ValueError(
+            f"Connectivity needs 0 < delay_min <= delay_max, got {low} and {high} ms: every delay "
+            f"must be longer than 0."
+        )
+    if _traced(wiring.delays) or np.asarray(wiring.delays).dtype.kind not in "fiu":
+        return
+    delays = np.asarray(wiring.delays)
+    if np.any(delays < low * (1 - DELAY_ROUNDING)) or np.any(delays > high * (1 + DELAY_ROUNDING)):
+        raise ValueError(
+            f"Connectivity.delays range from {delays.min():g} to {delays.max():g} ms, which is not "
+            f"within delay_min = {low:g} and delay_max = {high:g} ms: widen these bounds."
+        )

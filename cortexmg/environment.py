@@ -1,0 +1,62 @@
+"""The ion environment: concentrations on both sides of the membrane, and temperature."""
+
+import equinox as eqx
+import jax.numpy as jnp
+
+from cortexmg.part import Part, PerCell, Scalar, quantity
+from cortexmg.units import FARADAY, GAS, KELVIN
+
+
+class Ion(Part):
+    """One kind of ion: free concentration outside and inside the cells. 0 is legal."""
+
+    outside: PerCell = quantity("mM", low=0.0)
+    inside: PerCell = quantity("mM", low=0.0)
+    valence: int = eqx.field(static=True)
+
+
+class Environment(Part):
+    """What bathes the cells. Every mechanism that depends on an ion reads it here."""
+
+    ions: dict[str, Ion]
+    temperature: Scalar = quantity("degC", 36.0, low=0.0, high=50.0)
+
+    def reversal(self, ion: str) -> PerCell:
+        """Nernst potential (mV) of `ion`."""
+        kind = self.ions[ion]
+        slope = 1e3 * GAS * (self.temperature + KELVIN) / (kind.valence * FARADAY)
+        # A concentration of 0 has no finite potential; 1e-9 mM stands for it.
+        return slope * (jnp.log(kind.outside + 1e-9) - jnp.log(kind.inside + 1e-9))
+
+    def with_inside(self, ion: str, concentration: PerCell) -> "Environment":
+        """The same environment seen by cells that hold `concentration` mM of `ion`."""
+        kind = self.ions[ion]
+        changed = Ion(kind.outside, concentration, kind.valence)
+        return Environment({**self.ions, ion: changed}, self.temperature)
+
+
+def acsf(mg: float = 1.0, ca: float = 2.0, k: float = 3.5) -> Environment:
+    """Artificial cerebrospinal fluid of slice experiments (mM, all free), at 36 degrees.
+
+    "Magnesium-free" fluid still holds 0.02 to 0.08 mM of contaminating magnesium.
+    """
+    return _environment(mg, ca, k)
+
+
+def in_vivo(mg: float = 0.8, ca: float = 1.2, k: float = 3.5) -> Environment:
+    """Cerebrospinal fluid of the awake brain: ionised concentrations (mM), at 37 degrees.
+
+    Ionised magnesium is 0.80 +- 0.10 of 1.25 mM in total (McKee et al. 2005, Crit Care Med 33).
+    """
+    return _environment(mg, ca, k, temperature=37.0)
+
+
+def _environment(mg: float, ca: float, k: float, temperature: float = 36.0) -> Environment:
+    ions = {
+        "mg": Ion(mg, 0.5, 2),
+        "ca": Ion(ca, 2.4e-4, 2),
+        "k": Ion(k, 140.0, 1),
+        "na": Ion(144.0, 12.0, 1),
+        "cl": Ion(130.0, 7.0, -1),
+    }
+    return Environment(ions, temperature)

@@ -1,0 +1,36 @@
+"""The membrane: what mechanisms add to it, and the voltage step."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import jax.numpy as jnp
+
+from cortexmg.part import PerCell, Scalar
+
+
+class Pathway(NamedTuple):
+    """A way for charge through the membrane: the outward current is g * (v - e)."""
+
+    g: PerCell  # nS
+    e: PerCell  # mV
+
+
+class Current(NamedTuple):
+    """A current that flows into the cell whatever its voltage."""
+
+    i: PerCell  # pA, inward (depolarising) is positive
+
+
+def advance(
+    v: PerCell, inputs: Iterable[Pathway | Current], capacitance: PerCell, dt: Scalar
+) -> PerCell:
+    """Voltage (mV) after `dt` with all conductances and currents held: exact for that step.
+
+    At least one pathway must conduct (every population has a leak).
+    """
+    inputs = list(inputs)
+    pathways = [x for x in inputs if isinstance(x, Pathway)]
+    g = sum(p.g for p in pathways)
+    i = sum(p.g * p.e for p in pathways) + sum(x.i for x in inputs if isinstance(x, Current))
+    settled = i / g
+    return settled + (v - settled) * jnp.exp(-dt * g / capacitance)

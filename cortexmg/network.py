@@ -1,0 +1,175 @@
+"""Networks: the constant pytree `Network`, the changing pytree `State`, and one step between."""
+
+from typing import Any, NamedTuple
+import zlib
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Int, Key
+
+from cortexmg.environment import Environment
+from cortexmg.events import Rows, deliver
+from cortexmg.part import Part, PerCell
+from cortexmg.population import Population, PopulationState
+from cortexmg.projection import Projection
+from cortexmg.stimuli import Stimulus
+
+Rings = dict[str, dict[str, Array]]
+
+
+class State(NamedTuple):
+    """Everything that changes in a network."""
+
+    step: Int[Array, ""]  # steps done; the time is step * dt
+    populations: dict[str, PopulationState]
+    rings: Rings  # nS on its way, by population and transmitter; slot k arrives in step k mod slots
+    stimuli: dict[str, Any]
+    key: Key[Array, ""]  # never changes: random numbers are drawn by step
+
+
+class Network(Part):
+    """Populations, the projections between them, what stimulates them, and their environment."""
+
+    environment: Environment
+    populations: dict[str, Population]
+    projections: dict[str, Projection]
+    stimuli: dict[str, Stimulus]
+
+    def __init__(self, environment, populations, projections=None, stimuli=None):
+        self.environment = environment
+        self.populations = populations
+        self.projections = projections or {}
+        self.stimuli = stimuli or {}
+
+    def __check_init__(self):
+        for name, p in self.projections.items():
+            _check_projection(name, p, self.populations)
+        for name, s in self.stimuli.items():
+            _check_stimulus(name, s, self.populations)
+
+    def init(self, key: Key[Array, ""], dt: float) -> State:
+        """The state at time 0: cells at their initial voltage, nothing on its way."""
+        rings: Rings = {name: {} for name in self.populations}
+        for (post, transmitter), slots in self._slots(dt).items():
+            rings[post][transmitter] = jnp.zeros(slots * self.populations[post].n)
+        stimuli = {
+            name: s.init(self.populations[s.target].n, stream(key, name))
+            for name, s in self.stimuli.items()
+        }
+        populations = {name: p.init(self.environment) for name, p in self.populations.items()}
+        return State(jnp.int32(0), populations, rings, stimuli, key)
+
+    def step(self, state: State, dt: float) -> State:
+        """Transmitter arrives, stimuli act, cells integrate and fire, their spikes depart."""
+        arrived, rings = self._receive(state)
+        inputs: dict[str, list] = {name: [] for name in self.populations}
+        stimuli = {}
+        for name, s in self.stimuli.items():
+            key, n = stream(state.key, name), self.populations[s.target].n
+            stimuli[name], effect = s.step(state.stimuli[name], state.step, key, n, dt)
+            inputs[s.target].append(effect)
+        populations = {
+            name: p.step(state.populations[name], arrived[name], inputs[name], self.environment, dt)
+            for name, p in self.populations.items()
+        }
+        for name in sorted(self.projections):
+            rings = self._send(self.projections[name], rings, populations, state.step, dt)
+        return State(state.step + 1, populations, rings, stimuli, state.key)
+
+    def check(self, dt: float) -> None:
+        """Raise if this network cannot be run in steps of `dt` ms."""
+        for name, p in self.populations.items():
+            p.check(name, dt)
+        for s in self.stimuli.values():
+            s.check(self.populations[s.target].n, dt)
+        for name, p in self.projections.items():
+            if p.connectivity.n_contacts and p.connectivity.delay_min < dt * (1 - 1e-6):
+                raise ValueError(
+                    f"Projection {name!r} has a delay of {p.connectivity.delay_min:g} ms, below "
+                    f"one step of {dt:g} ms: use a smaller dt or a longer delay."
+                )
+
+    def _slots(self, dt: float) -> dict[tuple[str, str], int]:
+        """Steps that the ring of each population and transmitter must hold."""
+        slots: dict[tuple[str, str], int] = {}
+        for p in self.projections.values():
+            ring = (p.post, p.transmitter)
+            longest = max(1, round(p.connectivity.delay_max / dt))
+            slots[ring] = max(slots.get(ring, 1), longest)
+        return slots
+
+    def _receive(self, state: State) -> tuple[dict[str, dict[str, PerCell]], Rings]:
+        """What every ring holds for this step, and the rings with that slot emptied."""
+        arrived: dict[str, dict[str, PerCell]] = {name: {} for name in self.populations}
+        rings: Rings = {name: {} for name in self.populations}
+        for post, by_transmitter in state.rings.items():
+            n = self.populations[post].n
+            for transmitter, ring in by_transmitter.items():
+                at = state.step % (ring.shape[0] // n) * n
+                now = jax.lax.dynamic_slice(ring, (at,), (n,))
+                # Without the barrier XLA reads the slot late, and so copies the ring every step.
+                now, ring = jax.lax.optimization_barrier((now, ring))
+                arrived[post][transmitter] = now
+                rings[post][transmitter] = jax.lax.dynamic_update_slice(
+                    ring, jnp.zeros_like(now), (at,)
+                )
+        return arrived, rings
+
+    def _send(self, p: Projection, rings: Rings, populations, step, dt: float) -> Rings:
+        """The rings with the spikes of one projection written into the future."""
+        c, spikes = p.connectivity, populations[p.pre].spikes
+        delays = jnp.atleast_1d(jnp.maximum(jnp.round(c.delays / dt), 1.0).astype(jnp.int32))
+        same = jnp.ndim(c.weights) == 0
+        ring = deliver(
+            rings[p.post][p.transmitter],
+            spikes.amount * (p.strength * c.weights if same else p.strength),
+            None if same else c.weights,
+            Rows(c.starts, c.targets, delays),
+            fired=spikes.fired,
+            near=spikes.near,
+            step=step,
+            n_post=c.n_post,
+            row=c.row,
+        )
+        return {**rings, p.post: {**rings[p.post], p.transmitter: ring}}
+
+
+def stream(key: Key[Array, ""], name: str) -> Key[Array, ""]:
+    """The random stream of a member: it follows from its name, not from its place in a dict."""
+    return jax.random.fold_in(key, zlib.crc32(name.encode()) & 0x7FFFFFFF)
+
+
+def _known(kind: str, name: str, field: str, value: str, populations: dict) -> None:
+    if value not in populations:
+        raise ValueError(
+            f"{kind} {name!r} names {field} {value!r}, but the populations are "
+            f"{sorted(populations)}."
+        )
+
+
+def _check_projection(name: str, p: Projection, populations: dict[str, Population]) -> None:
+    c = p.connectivity
+    for field, n in (("pre", c.n_pre), ("post", c.n_post)):
+        value = getattr(p, field)
+        _known("Projection", name, field, value, populations)
+        if n != populations[value].n:
+            raise ValueError(
+                f"Projection {name!r}: its connectivity has n_{field} = {n}, but population "
+                f"{value!r} has {populations[value].n} cells."
+            )
+    heard = {r.transmitter for r in populations[p.post].receptors.values()}
+    if p.transmitter not in heard:
+        raise ValueError(
+            f"Projection {name!r} releases {p.transmitter!r}, but the receptors of population "
+            f"{p.post!r} listen to {sorted(heard)}: add a receptor, or correct the name."
+        )
+
+
+def _check_stimulus(name: str, s: Stimulus, populations: dict[str, Population]) -> None:
+    _known("Stimulus", name, "target", s.target, populations)
+    receptor = getattr(s, "receptor", None)
+    if receptor is not None and receptor not in populations[s.target].receptors:
+        raise ValueError(
+            f"Stimulus {name!r} names receptor {receptor!r}, but population {s.target!r} has "
+            f"{sorted(populations[s.target].receptors)}."
+        )

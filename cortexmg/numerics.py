@@ -1,0 +1,59 @@
+"""The two formulas that all mechanisms share: exponential relaxation and x / (exp(x) - 1)."""
+
+import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Float
+
+# B(2k) / (2k)! of x/(exp(x)-1) = 1 - x/2 + sum B(2k)/(2k)! x^(2k), k = 1, 2, ... (exact fractions)
+_EVEN_TERMS = (
+    1 / 12,
+    -1 / 720,
+    1 / 30240,
+    -1 / 1209600,
+    1 / 47900160,
+    -691 / 1307674368000,
+    1 / 74724249600,
+    -3617 / 10670622842880000,
+    43867 / 5109094217170944000,
+    -174611 / 802857662698291200000,
+)
+
+
+def relax(x: ArrayLike, target: ArrayLike, tau: ArrayLike, dt: ArrayLike) -> Array:
+    """`x` after it has relaxed towards `target` with time constant `tau` for a time `dt`: exact."""
+    return target + (x - target) * jnp.exp(-dt / tau)
+
+
+def relax_gate(x: ArrayLike, alpha: ArrayLike, beta: ArrayLike, dt: ArrayLike) -> Array:
+    """An open fraction after `dt`, opening at rate `alpha` and closing at rate `beta` (1/ms)."""
+    rate = alpha + beta
+    target = alpha / rate
+    return target + (x - target) * jnp.exp(-dt * rate)
+
+
+def bounded_exp(x: ArrayLike) -> Array:
+    """exp(x), held where it or its reciprocal would overflow or lose all bits.
+
+    Rates of gates are evaluated at any voltage that a caller can think of; beyond the bound
+    they are 0 or saturated to all digits anyway.
+    """
+    x = jnp.asarray(x)
+    bound = 80.0 if x.dtype.itemsize <= 4 else 600.0
+    return jnp.exp(jnp.clip(x, -bound, bound))
+
+
+def linoid(x: ArrayLike, exp_x: ArrayLike | None = None) -> Float[Array, "..."]:
+    """x / (exp(x) - 1), accurate and smooth through x = 0, where it is 1.
+
+    Near 0 the quotient cancels, so a series takes over (|x| < 1; relative error below 1e-7 in
+    single and 2e-15 in double precision). `exp_x` is exp(x) where the caller has it already.
+    """
+    x = jnp.asarray(x)
+    exp_x = bounded_exp(x) if exp_x is None else exp_x
+    near = jnp.abs(x) < 1.0
+    # Both branches are differentiated, so the quotient must stay finite where it is not used.
+    quotient = jnp.where(near, 1.0, x) / jnp.where(near, 1.0, exp_x - 1.0)
+    y = jnp.where(near, x * x, 0.0)
+    series = jnp.zeros_like(y)
+    for term in reversed(_EVEN_TERMS[: 5 if x.dtype.itemsize <= 4 else 10]):
+        series = series * y + term
+    return jnp.where(near, 1.0 - 0.5 * x + series * y, quotient)

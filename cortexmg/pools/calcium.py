@@ -1,0 +1,34 @@
+"""Calcium in a thin shell beneath the membrane."""
+
+import equinox as eqx
+import jax.numpy as jnp
+
+from cortexmg.numerics import relax
+from cortexmg.part import PerCell, Scalar, quantity
+from cortexmg.pools.pool import Pool
+from cortexmg.units import mM_per_pA_ms
+
+
+class CalciumShell(Pool):
+    """Calcium that enters through channels and is removed with one time constant.
+
+    Destexhe, Babloyantz and Sejnowski (1993, doi:10.1016/S0006-3495(93)81190-1), with the
+    constants that Pospischil et al. (2008, doi:10.1007/s00422-008-0263-8) use for bursting cells.
+    The state is the concentration (mM). Calcium never falls: an outward current is not counted.
+    """
+
+    area: PerCell = quantity("um2", 28953.0, above=0.0)  # of the membrane
+    depth: PerCell = quantity("um", 1.0, above=0.0)
+    tau: PerCell = quantity("ms", 5.0, above=0.0)
+    rest: PerCell = quantity("mM", 2.4e-4, above=0.0)
+    ion: str = eqx.field(static=True, default="ca")
+
+    def init(self, v: PerCell) -> PerCell:
+        return jnp.zeros_like(v) + self.rest
+
+    def step(self, state: PerCell, current: PerCell, dt: Scalar) -> PerCell:
+        entry = jnp.maximum(-current, 0.0) * mM_per_pA_ms(2, 1.0) / (self.area * self.depth)
+        return relax(state, self.rest + entry * self.tau, self.tau, dt)
+
+    def inside(self, state: PerCell) -> PerCell:
+        return state

@@ -1,0 +1,20 @@
+"""Projections: who contacts whom, and with which transmitter."""
+
+import equinox as eqx
+
+from cortexmg.connectivity import Connectivity
+from cortexmg.part import Part, Scalar, quantity
+
+
+class Projection(Part):
+    """The contacts of one population onto another, or onto itself.
+
+    Every spike of a cell of `pre` releases `transmitter` at its contacts; all receptors of `post`
+    that listen to that transmitter see it. `strength` multiplies all weights.
+    """
+
+    pre: str = eqx.field(static=True)
+    post: str = eqx.field(static=True)
+    transmitter: str = eqx.field(static=True)
+    connectivity: Connectivity
+    strength: Scalar = quantity("1", 1.0, low=0.0)

@@ -1,0 +1,219 @@
+"""Spike trains of a group of cells: one list of events on the host, in order of time."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import ArrayLike, Float64, Int, Int32
+
+Number = float | int | np.floating | np.integer
+
+# Spike times are multiples of dt and edges are multiples of a bin, each rounded in its own way:
+# two times that differ by less than this are the same time.
+ROUNDING = 1e-6  # ms
+
+
+class ByCell(NamedTuple):
+    """The same spikes sorted by cell: cell i has times[offsets[i] : offsets[i + 1]]."""
+
+    times: Float64[np.ndarray, " k"]  # ms
+    offsets: Int[np.ndarray, " n_plus_1"]
+
+
+class SpikeTrains(NamedTuple):
+    """The spikes of `n` cells between `start` and `stop`; `checked_trains` makes one safely.
+
+    Bins are counted from `start` and hold their left edge but not their right one. Only the last
+    edge, when it is `stop`, is held, so that no spike of the recording is lost.
+    """
+
+    ids: Int32[np.ndarray, " k"]  # cell of each spike, 0 to n - 1
+    times: Float64[np.ndarray, " k"]  # ms, ascending
+    n: int
+    start: float  # ms
+    stop: float  # ms
+
+    @property
+    def duration(self) -> float:
+        """Length of the recording (ms)."""
+        return self.stop - self.start
+
+    def of(
+        self, cells: slice | Sequence[int | np.integer] | Int[np.ndarray, " m"]
+    ) -> "SpikeTrains":
+        """The spikes of some cells, renumbered from 0 in the order in which they are given.
+
+        Raises: if a cell does not exist, is given twice, or none is given.
+        """
+        chosen = _chosen(cells, self.n)
+        number = np.full(self.n, -1, dtype=np.int32)
+        number[chosen] = np.arange(chosen.size)
+        ids = number[self.ids]
+        kept = ids >= 0
+        return self._replace(ids=ids[kept], times=self.times[kept], n=int(chosen.size))
+
+    def between(self, start: Number, stop: Number) -> "SpikeTrains":
+        """The spikes from `start` up to, but not at, `stop` (ms), unless that is the last moment.
+
+        Neighbouring pieces therefore share no spike and lose none. Times are not shifted.
+
+        Raises: if the piece is empty or reaches outside the recording.
+        """
+        inside = self.start - ROUNDING <= start < stop <= self.stop + ROUNDING
+        if not inside:
+            raise ValueError(
+                f"between({start:g}, {stop:g}) is not a piece of the recording, which runs from "
+                f"{self.start:g} to {self.stop:g} ms: give start < stop within it."
+            )
+        start, stop = max(float(start), self.start), min(float(stop), self.stop)
+        first, last = np.searchsorted(self.times, np.array([start, stop]) - ROUNDING)
+        if stop >= self.stop - ROUNDING:
+            last = self.times.size
+        # Rounding must not put a spike a hair before its own recording.
+        times = np.clip(self.times[first:last], start, stop)
+        return SpikeTrains(self.ids[first:last], times, self.n, start, stop)
+
+    def whole_bins(self, bin: Number, name: str = "bin") -> int:
+        """Number of whole bins of `bin` ms in the recording.
+
+        Raises: if there is none.
+        """
+        check_positive(name, bin, "ms")
+        bins = int((self.duration + ROUNDING) / bin)
+        if bins < 1:
+            raise ValueError(
+                f"{name} of {bin:g} ms is longer than the recording of {self.duration:g} ms: "
+                f"give a shorter one or record for longer."
+            )
+        return bins
+
+    def bin_of_spikes(self, bin: Number) -> Int[np.ndarray, " counted"]:
+        """Index of the bin of each spike, for the leading spikes that are in a whole bin."""
+        counts = self.total_counts(bin)
+        return np.repeat(np.arange(counts.size), counts)
+
+    def counts(self, bin: Number) -> Int[np.ndarray, "n bins"]:
+        """Spikes of each cell in each whole bin of `bin` ms."""
+        bins, where = self.whole_bins(bin), self.bin_of_spikes(bin)
+        place = self.ids[: where.size].astype(np.int64) * bins + where
+        return np.bincount(place, minlength=self.n * bins).reshape(self.n, bins)
+
+    def total_counts(self, bin: Number) -> Int[np.ndarray, " bins"]:
+        """Spikes of all cells together in each whole bin of `bin` ms."""
+        edges = self.start + bin * np.arange(self.whole_bins(bin) + 1)
+        cuts = np.searchsorted(self.times, edges - ROUNDING)
+        if edges[-1] >= self.stop - ROUNDING:
+            cuts[-1] = self.times.size
+        return np.diff(cuts)
+
+    def by_cell(self) -> ByCell:
+        """The spikes sorted by cell and, within a cell, by time."""
+        order = np.argsort(self.ids, kind="stable")
+        sizes = np.bincount(self.ids, minlength=self.n)
+        return ByCell(self.times[order], np.concatenate([[0], np.cumsum(sizes)]))
+
+
+def checked_trains(
+    ids: ArrayLike | Sequence[int],
+    times: ArrayLike | Sequence[float],
+    *,
+    n: int | np.integer,
+    start: Number,
+    stop: Number,
+) -> SpikeTrains:
+    """Spike trains of `n` cells recorded from `start` to `stop` (ms), found to be in order.
+
+    Raises: if a cell or a time is out of range, times descend, or the lengths differ.
+    """
+    check_least("n", n, 1)
+    if not (np.isfinite(start) and np.isfinite(stop) and start < stop):
+        raise ValueError(
+            f"start and stop must be finite with start < stop, got {start} and {stop} ms."
+        )
+    ids, times = np.asarray(ids), np.asarray(times)
+    if ids.ndim != 1 or ids.shape != times.shape:
+        raise ValueError(
+            f"ids and times must be lists of equal length, got shapes {ids.shape} and "
+            f"{times.shape}: give one cell and one time for each spike."
+        )
+    if ids.size == 0:
+        ids, times = ids.astype(np.int32), times.astype(float)
+    _check_ids(ids, int(n))
+    _check_times(times, float(start), float(stop))
+    times = np.clip(times.astype(float), start, stop)
+    return SpikeTrains(ids.astype(np.int32), times, int(n), float(start), float(stop))
+
+
+def check_positive(name: str, value: Number, unit: str) -> None:
+    """Raise if `value` is not a finite number above 0."""
+    if isinstance(value, bool) or not isinstance(value, float | int | np.number):
+        raise TypeError(f"{name} must be a number of {unit}, got {value!r}.")
+    if not (np.isfinite(value) and value > 0):
+        raise ValueError(f"{name} must be finite and above 0 {unit}, got {value}.")
+
+
+def check_least(name: str, value: int | np.integer, least: int) -> None:
+    """Raise if `value` is not a whole number of at least `least`."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}.")
+
+
+def check_finite(name: str, values: np.ndarray) -> None:
+    """Raise if a value is NaN or infinite."""
+    if not np.all(np.isfinite(values)):
+        raise ValueError(f"{name} must be finite, got NaN or infinity: check where the run broke.")
+
+
+def check_trains(owner: str, trains: SpikeTrains) -> None:
+    """Raise if `trains` is not a SpikeTrains."""
+    if not isinstance(trains, SpikeTrains):
+        raise TypeError(
+            f"{owner} needs SpikeTrains, got {type(trains).__name__}: give the spikes of one "
+            f"recorded population, or make them with checked_trains."
+        )
+
+
+def _check_ids(ids: np.ndarray, n: int) -> None:
+    if ids.dtype.kind not in "iu":
+        raise TypeError(f"ids must be whole numbers, got {ids.dtype}: give the index of each cell.")
+    wrong = (ids < 0) | (ids >= n)
+    if np.any(wrong):
+        at = int(np.argmax(wrong))
+        raise ValueError(f"ids must be from 0 to n - 1 = {n - 1}, got {ids[at]} at index {at}.")
+
+
+def _check_times(times: np.ndarray, start: float, stop: float) -> None:
+    if times.dtype.kind not in "fiu":
+        raise TypeError(f"times must be numbers in ms, got {times.dtype}.")
+    # Written so that NaN fails.
+    wrong = ~((times >= start - ROUNDING) & (times <= stop + ROUNDING))
+    if np.any(wrong):
+        at = int(np.argmax(wrong))
+        raise ValueError(
+            f"times must be from start = {start:g} to stop = {stop:g} ms, got {times[at]:g} at "
+            f"index {at}: check the unit and the ends of the recording."
+        )
+    wrong = times[1:] < times[:-1]
+    if np.any(wrong):
+        at = int(np.argmax(wrong))
+        raise ValueError(
+            f"times must ascend, got {times[at]:g} before {times[at + 1]:g} ms at index {at}: sort "
+            f"ids and times by np.argsort(times, kind='stable')."
+        )
+
+
+def _chosen(cells, n: int) -> np.ndarray:
+    chosen = np.arange(n)[cells] if isinstance(cells, slice) else np.asarray(cells)
+    if chosen.size == 0:
+        raise ValueError(f"cells must name at least one of the {n} cells, got {cells}.")
+    if chosen.ndim != 1 or chosen.dtype.kind not in "iu":
+        raise TypeError(f"cells must be a slice or a list of cell indices, got {cells!r}.")
+    wrong = (chosen < 0) | (chosen >= n)
+    if np.any(wrong):
+        raise ValueError(
+            f"cells must be from 0 to n - 1 = {n - 1}, got {chosen[np.argmax(wrong)]}."
+        )
+    unique, times = np.unique(chosen, return_counts=True)
+    if unique.size < chosen.size:
+        raise ValueError(f"cells must differ, got {unique[np.argmax(times)]} more than once.")
+    return chosen

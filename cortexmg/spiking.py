@@ -1,0 +1,114 @@
+"""Spike rules: when a cell counts as having fired, and what that does to its voltage."""
+
+import abc
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from cortexmg.part import Part, PerCell, quantity
+
+
+class Spikes(NamedTuple):
+    """What a population sends at the end of a step."""
+
+    amount: Float[Array, " n"]  # 1 where a cell fired, else 0, with a surrogate derivative
+    fired: Bool[Array, " n"]
+    near: Bool[Array, " n"]  # where the amount has a derivative
+
+
+class SpikeRule(Part):
+    """When a cell of a population fires."""
+
+    @abc.abstractmethod
+    def init(self, v: PerCell) -> Any:
+        """The state before the first step."""
+
+    @abc.abstractmethod
+    def step(self, state: Any, before: PerCell, after: PerCell, dt: float) -> tuple:
+        """State, voltage and `Spikes` when a step has moved the voltage `before` to `after`."""
+
+
+class Crossing(SpikeRule):
+    """A cell fires when its voltage crosses the threshold upwards: Hodgkin-Huxley cells."""
+
+    threshold: PerCell = quantity("mV", -20.0)
+    width: PerCell = quantity("mV", 20.0, above=0.0)  # of the surrogate derivative
+
+    def init(self, v: PerCell) -> None:
+        del v
+
+    def step(self, state: None, before: PerCell, after: PerCell, dt: float):
+        del dt
+        return state, after, cross(before, after, self.threshold, self.width)
+
+
+class Reset(SpikeRule):
+    """A cell that reaches the threshold fires, is reset and held: integrate-and-fire cells.
+
+    The state is the number of steps for which the voltage is still held.
+    """
+
+    threshold: PerCell = quantity("mV", -50.0)
+    reset: PerCell = quantity("mV", -60.0)
+    refractory: PerCell = quantity("ms", 2.0, low=0.0)
+    width: PerCell = quantity("mV", 5.0, above=0.0)  # of the surrogate derivative
+
+    def __check_init__(self):
+        tracers = [isinstance(x, jax.core.Tracer) for x in (self.reset, self.threshold)]
+        if not any(tracers) and jnp.ndim(self.reset) == 0 == jnp.ndim(self.threshold):
+            if float(self.reset) >= float(self.threshold):
+                raise ValueError(
+                    f"Reset.reset must be below Reset.threshold, got {self.reset} and "
+                    f"{self.threshold} mV: a cell reset above threshold fires for ever."
+                )
+
+    def init(self, v: PerCell) -> Array:
+        return jnp.zeros(jnp.shape(v), jnp.int32)
+
+    def step(self, state: Array, before: PerCell, after: PerCell, dt: float):
+        held = state > 0
+        after = jnp.where(held, before, after)
+        spikes = cross(jnp.minimum(before, self.threshold - 1e-3), after, self.threshold, self.width)
+        after = jnp.where(spikes.fired, self.reset, after)
+        steps = jnp.round(self.refractory / dt).astype(jnp.int32)
+        return jnp.where(spikes.fired, steps, jnp.maximum(state - 1, 0)), after, spikes
+
+
+def cross(before: PerCell, after: PerCell, threshold: PerCell, width: PerCell) -> Spikes:
+    """Spikes of the cells that have come from below `threshold` to it or above it."""
+    fired = (before < threshold) & (after >= threshold)
+    rising = after > before
+    near = rising & (_slope(after - threshold, width) + _slope(before - threshold, width) > 0)
+    amount = _amount(before, after, threshold, width)
+    return Spikes(amount, fired, near)
+
+
+def _slope(x: PerCell, width: PerCell) -> PerCell:
+    """Derivative of a smooth step from 0 at -width to 1 at +width."""
+    u = jnp.clip(0.5 * (x / width + 1.0), 0.0, 1.0)
+    return 3.0 * u * (1.0 - u) / width
+
+
+@partial(jax.custom_jvp, nondiff_argnums=())
+def _amount(before, after, threshold, width):
+    """1 for a crossing. Its derivative is that of a release that grows smoothly over the upstroke.
+
+    With S a smooth step of half-width `width` around the threshold, S(after) - S(before) adds up
+    to 1 over an upstroke, and where the voltage rises its derivative is used here.
+    """
+    del width
+    return ((before < threshold) & (after >= threshold)).astype(jnp.result_type(after))
+
+
+@_amount.defjvp
+def _amount_jvp(primals, tangents):
+    before, after, threshold, width = primals
+    d_before, d_after, d_threshold, _ = tangents
+    rising = after > before
+    s_after = jnp.where(rising, _slope(after - threshold, width), 0.0)
+    s_before = jnp.where(rising, _slope(before - threshold, width), 0.0)
+    change = s_after * (d_after - d_threshold) - s_before * (d_before - d_threshold)
+    return _amount(*primals), change

@@ -1,0 +1,10 @@
+"""Stimuli: what acts on cells from outside, one file each."""
+
+from cortexmg.stimuli.ornstein_uhlenbeck import (
+    OrnsteinUhlenbeckConductance as OrnsteinUhlenbeckConductance,
+    OrnsteinUhlenbeckCurrent as OrnsteinUhlenbeckCurrent,
+)
+from cortexmg.stimuli.poisson import Poisson as Poisson
+from cortexmg.stimuli.spike_input import SpikeInput as SpikeInput
+from cortexmg.stimuli.steps import Ramp as Ramp, step_current as step_current
+from cortexmg.stimuli.stimulus import Arrivals as Arrivals, Stimulus as Stimulus

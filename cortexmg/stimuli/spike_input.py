@@ -1,0 +1,72 @@
+"""Given spike trains that reach given cells."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, Key
+
+from cortexmg.part import Scalar, quantity
+from cortexmg.stimuli.stimulus import Arrivals, Stimulus
+
+
+class SpikeInput(Stimulus):
+    """Arrivals at one kind of receptor of given cells at given times, in ascending order.
+
+    An arrival at time t acts from the step on in which t lies.
+    """
+
+    target: str = eqx.field(static=True)
+    receptor: str = eqx.field(static=True)
+    times: Float[np.ndarray | Array, " k"] = quantity("ms", low=0.0)
+    cells: Int[np.ndarray | Array, " k"]
+    weight: Scalar = quantity("nS", low=0.0)
+
+    def __check_init__(self):
+        if isinstance(self.times, jax.core.Tracer):
+            return
+        times, cells = np.asarray(self.times), np.asarray(self.cells)
+        if times.shape != cells.shape or times.ndim != 1:
+            raise ValueError(
+                f"SpikeInput.times and cells must be lists of one length, got shapes "
+                f"{times.shape} and {cells.shape}."
+            )
+        late = np.flatnonzero(np.diff(times) < 0)
+        if late.size:
+            k = int(late[0])
+            raise ValueError(
+                f"SpikeInput.times must ascend, got {times[k]:g} before {times[k + 1]:g} ms at "
+                f"index {k}: sort times and cells together."
+            )
+
+    def init(self, n: int, key: Key[Array, ""]) -> None:
+        del n, key
+
+    def step(
+        self, state: None, step: Int[Array, ""], key: Key[Array, ""], n: int, dt: float
+    ) -> tuple[None, Arrivals]:
+        del key
+        if self.times.shape[0] == 0:
+            return state, Arrivals(self.receptor, jnp.zeros(n))
+        # Half a thousandth of a step: a time that is a whole number of steps belongs to the step
+        # it begins, whatever its rounding.
+        steps = jnp.floor(jnp.asarray(self.times) / dt + 5e-4).astype(jnp.int32)
+        first = jnp.searchsorted(steps, step, side="left", method="scan_unrolled")
+        last = jnp.searchsorted(steps, step, side="right", method="scan_unrolled")
+        cells, weight = jnp.asarray(self.cells), jnp.asarray(self.weight, jnp.result_type(float))
+
+        def add(k, arrivals):
+            return arrivals.at[cells[k]].add(weight, mode="promise_in_bounds")
+
+        return state, Arrivals(self.receptor, jax.lax.fori_loop(first, last, add, jnp.zeros(n)))
+
+    def check(self, n: int, dt: float) -> None:
+        del dt
+        cells = np.asarray(self.cells)
+        wrong = np.flatnonzero((cells < 0) | (cells >= n))
+        if wrong.size:
+            k = int(wrong[0])
+            raise ValueError(
+                f"SpikeInput.cells[{k}] is {cells[k]}, but population {self.target!r} has cells "
+                f"0 to {n - 1}."
+            )

@@ -1,0 +1,41 @@
+"""The interface of a stimulus."""
+
+import abc
+from typing import Any, NamedTuple
+
+import equinox as eqx
+from jaxtyping import Array, Int, Key
+
+from cortexmg.membrane import Current, Pathway
+from cortexmg.part import Part, PerCell
+
+
+class Arrivals(NamedTuple):
+    """Transmitter that reaches one kind of receptor from outside the network."""
+
+    receptor: str
+    weight: PerCell  # nS
+
+
+class Stimulus(Part):
+    """What acts on the cells of one population from outside.
+
+    A stimulus knows the time as a number of steps, so that nothing depends on how a run is cut
+    into pieces; its random numbers follow from the key, that step and the number of the cell.
+    """
+
+    target: eqx.AbstractVar[str]
+
+    @abc.abstractmethod
+    def init(self, n: int, key: Key[Array, ""]) -> Any:
+        """The state at the beginning, for a population of `n` cells."""
+
+    @abc.abstractmethod
+    def step(
+        self, state: Any, step: Int[Array, ""], key: Key[Array, ""], n: int, dt: float
+    ) -> tuple[Any, Current | Pathway | Arrivals]:
+        """State and effect in the step from `step * dt` to `(step + 1) * dt` ms."""
+
+    def check(self, n: int, dt: float) -> None:
+        """Raise if this stimulus cannot act on `n` cells in steps of `dt` ms."""
+        del n, dt

@@ -1,0 +1,19 @@
+"""AMPA receptors: fast excitation."""
+
+import equinox as eqx
+
+from cortexmg.part import PerCell, quantity
+from cortexmg.synapses.two_exponential import TwoExponentialKinetics, TwoExponentialSynapse
+
+
+class AMPA(TwoExponentialSynapse):
+    """Fast cation conductance; one arrival of weight w peaks at w * gain nS.
+
+    The time constants are generic for cortex. `TwoExponentialKinetics(0.2, 1.7)` are those of
+    Chindemi et al. (2022, doi:10.1038/s41467-022-30214-w).
+    """
+
+    kinetics: TwoExponentialKinetics = TwoExponentialKinetics(0.5, 3.0)
+    e: PerCell = quantity("mV", 0.0)
+    gain: PerCell = quantity("1", 1.0, low=0.0)
+    transmitter: str = eqx.field(static=True, default="glutamate")

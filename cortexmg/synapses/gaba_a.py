@@ -1,0 +1,19 @@
+"""GABA_A receptors: fast inhibition."""
+
+import equinox as eqx
+
+from cortexmg.part import PerCell, quantity
+from cortexmg.synapses.two_exponential import TwoExponentialKinetics, TwoExponentialSynapse
+
+
+class GABAA(TwoExponentialSynapse):
+    """Chloride conductance; one arrival of weight w peaks at w * gain nS.
+
+    Time constants and reversal are those usual in network models of cortex (physiological
+    reversal: -75 to -70 mV).
+    """
+
+    kinetics: TwoExponentialKinetics = TwoExponentialKinetics(0.2, 8.0)
+    e: PerCell = quantity("mV", -80.0)
+    gain: PerCell = quantity("1", 1.0, low=0.0)
+    transmitter: str = eqx.field(static=True, default="gaba")

@@ -1,0 +1,51 @@
+"""NMDA receptors: slow excitation that magnesium gates by voltage."""
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+
+from cortexmg.environment import Environment
+from cortexmg.magnesium import Block, Woodhull
+from cortexmg.membrane import Pathway
+from cortexmg.part import PerCell, Scalar, quantity
+from cortexmg.synapses.synapse import Synapse
+from cortexmg.synapses.two_exponential import TwoExponential, TwoExponentialKinetics
+
+
+class NMDAState(NamedTuple):
+    """Glutamate bound, and the magnesium block."""
+
+    binding: TwoExponential
+    block: Any
+
+
+class NMDA(Synapse):
+    """Slow cation conductance, let through only where magnesium is pushed aside.
+
+    One arrival of weight w peaks at w * gain nS when no magnesium is present, so `gain` is the
+    NMDA to AMPA ratio of a contact. The block is that of Jahr and Stevens unless another one of
+    `cortexmg.magnesium` is given. State per cell: linear kinetics, no saturation.
+    """
+
+    kinetics: TwoExponentialKinetics = TwoExponentialKinetics(2.0, 80.0)
+    block: Block = Woodhull()
+    e: PerCell = quantity("mV", 0.0)
+    gain: PerCell = quantity("1", 1.0, low=0.0)
+    transmitter: str = eqx.field(static=True, default="glutamate")
+
+    def init(self, v: PerCell, env: Environment) -> NMDAState:
+        return NMDAState(self.kinetics.init(v), self.block.init(v, env))
+
+    def step(
+        self, state: NMDAState, arrivals: PerCell, v: PerCell, env: Environment, dt: Scalar
+    ) -> NMDAState:
+        return NMDAState(
+            self.kinetics.step(state.binding, self.gain * arrivals, dt),
+            self.block.step(state.block, v, env, dt),
+        )
+
+    def bound(self, state: NMDAState) -> PerCell:
+        return state.binding.decay - state.binding.rise
+
+    def pathway(self, state: NMDAState, v: PerCell, env: Environment) -> Pathway:
+        return Pathway(self.bound(state) * self.block.unblocked(state.block, v, env), self.e)

@@ -1,0 +1,43 @@
+"""The interface of a receptor."""
+
+import abc
+from typing import Any
+
+import equinox as eqx
+
+from cortexmg.environment import Environment
+from cortexmg.membrane import Pathway
+from cortexmg.part import Part, PerCell, Scalar
+
+
+class Synapse(Part):
+    """A kind of receptor in the membrane of every cell of a population.
+
+    Kinetics are linear in what arrives (unless a member says otherwise), so all contacts onto a
+    cell sum into one state per cell. Arrivals come from every projection that releases the
+    `transmitter` the receptor listens to; a contact of weight w nS opens at most w * gain nS.
+    """
+
+    transmitter: eqx.AbstractVar[str]
+    gain: eqx.AbstractVar[PerCell]
+
+    @abc.abstractmethod
+    def init(self, v: PerCell, env: Environment) -> Any:
+        """The state before anything has arrived."""
+
+    @abc.abstractmethod
+    def step(
+        self, state: Any, arrivals: PerCell, v: PerCell, env: Environment, dt: Scalar
+    ) -> Any:
+        """The receptors after `dt`, `arrivals` nS having landed at the beginning of the step.
+
+        Like gates, receptors live half a step ahead of the voltage.
+        """
+
+    @abc.abstractmethod
+    def bound(self, state: Any) -> PerCell:
+        """Conductance (nS) of the receptors that hold transmitter, blocked by magnesium or not."""
+
+    @abc.abstractmethod
+    def pathway(self, state: Any, v: PerCell, env: Environment) -> Pathway:
+        """What the open receptors add to the membrane."""

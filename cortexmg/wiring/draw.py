@@ -1,0 +1,111 @@
+"""Random numbers for wiring, and what the rules check before they draw."""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from cortexmg.connectivity import capacity_for
+
+Key = int | jax.Array
+
+# Contacts drawn at once. Memory for drawing is about 30 times this in bytes. It is part of what a
+# key means: another value gives other wiring for the rules that draw again.
+BLOCK = 2**19
+REDRAWS = 1000
+
+
+class Streams(NamedTuple):
+    """Independent generators for what one key determines."""
+
+    contacts: np.random.Generator
+    weights: np.random.Generator
+    delays: np.random.Generator
+
+
+def streams(key: Key) -> Streams:
+    """The generators of a key: an int of at least 0, or a single JAX key."""
+    if isinstance(key, jax.Array) and jax.dtypes.issubdtype(key.dtype, jax.dtypes.prng_key):
+        entropy = np.ravel(jax.random.key_data(key)).tolist()
+    elif isinstance(key, int | np.integer) and not isinstance(key, bool) and key >= 0:
+        entropy = int(key)
+    else:
+        raise TypeError(
+            f"key must be a whole number of at least 0 or a JAX key, got {key!r}: give an int, or "
+            f"jax.random.key(...)."
+        )
+    parts = np.random.SeedSequence(entropy).spawn(3)
+    return Streams(*(np.random.Generator(np.random.Philox(part)) for part in parts))
+
+
+def blocks(rows: int, row_length: int) -> Iterator[slice]:
+    """Slices over `rows`, each of about `BLOCK` entries."""
+    step = max(1, BLOCK // max(1, row_length))
+    for first in range(0, rows, step):
+        yield slice(first, min(first + step, rows))
+
+
+def settle(
+    block: np.ndarray, propose: Callable[[np.ndarray], np.ndarray], multiple: bool
+) -> np.ndarray:
+    """`block` after every entry that is not allowed has been drawn again until it is.
+
+    Not allowed are negative entries and, unless `multiple`, repetitions within a row. What is
+    allowed stays, so a row without repetitions holds the first k distinct values of one stream of
+    independent draws: exactly sampling one after the other without replacement.
+    `propose(rows)` draws one new entry for each of these rows of the block.
+    """
+    pending = np.arange(len(block))
+    for _ in range(REDRAWS):
+        part = block[pending]
+        if multiple:
+            wrong = part < 0
+        else:
+            part.sort(axis=1)
+            wrong = part < 0
+            wrong[:, 1:] |= part[:, 1:] == part[:, :-1]
+        rows = np.nonzero(wrong)[0]
+        if not rows.size:
+            return block
+        part[wrong] = propose(pending[rows])
+        block[pending] = part
+        pending = pending[wrong.any(axis=1)]
+    raise ValueError(
+        f"{rows.size} of {block.size} contacts found no partner in {REDRAWS} draws: the kernel is "
+        f"much narrower than the lattice or much wider than the open sheet, or k exceeds the cells "
+        f"within its reach. Change its scale, lower k, allow multiple=True or make the sheet "
+        f"periodic."
+    )
+
+
+def check_ends(n_pre: int, n_post: int, self_contacts: bool = True) -> None:
+    """Raise unless both are sizes and, without self-contacts, those of one population."""
+    check_whole("n_pre", n_pre, 1)
+    check_whole("n_post", n_post, 1)
+    if not self_contacts and n_pre != n_post:
+        raise ValueError(
+            f"self_contacts=False needs a population that contacts itself, got n_pre = {n_pre} and "
+            f"n_post = {n_post}: use self_contacts=True between populations."
+        )
+
+
+def check_degree(k: int, available: int, multiple: bool) -> None:
+    """Raise unless a cell can have `k` contacts with `available` others."""
+    check_whole("k", k, 0)
+    if k > available and not (multiple and available):
+        raise ValueError(
+            f"k = {k} contacts per cell need as many cells at the other end, but only {available} "
+            f"are available: lower k or allow multiple=True or self_contacts=True."
+        )
+
+
+def check_total(n_contacts: int) -> None:
+    """Raise before drawing if there would be too many contacts to number."""
+    capacity_for(n_contacts, 8)
+
+
+def check_whole(name: str, value: int, low: int) -> None:
+    """Raise unless `value` is a whole number of at least `low`."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < low:
+        raise ValueError(f"{name} must be a whole number of at least {low}, got {value!r}.")

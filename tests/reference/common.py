@@ -1,0 +1,57 @@
+"""What the reference simulations share: the cells, the spike times of a trace, the files."""
+
+import importlib.metadata
+from pathlib import Path
+
+import numpy as np
+
+HERE = Path(__file__).parent
+
+# Constant calcium: 36 degC, 2.4e-4 mM inside, 2 mM outside.
+NERNST_CA_MV = 1e3 * 8.31446 * 309.15 / (2 * 96485.33)
+CALCIUM_IN, CALCIUM_OUT = 2.4e-4, 2.0
+CALCIUM_REVERSAL_MV = NERNST_CA_MV * np.log(CALCIUM_OUT / CALCIUM_IN)
+
+# Pospischil et al. 2008: length = diameter in um, conductances in mS/cm2, voltages in mV.
+COMMON = {"g_na": 50.0, "g_k": 5.0, "e_na": 50.0, "e_k": -100.0, "v_t": -55.0, "g_cal": 0.0, "g_cat": 0.0}
+RS = COMMON | {"diameter": 96.0, "g_leak": 0.1, "e_leak": -70.0, "g_m": 0.07}
+FS = COMMON | {"diameter": 67.0, "g_leak": 0.15, "e_leak": -70.0, "g_m": 0.0, "g_k": 10.0}
+BURST = COMMON | {"diameter": 96.0, "g_leak": 0.01, "e_leak": -85.0, "g_m": 0.03}
+IB = BURST | {"g_cal": 0.17}
+LTS = BURST | {"g_cat": 0.4}
+
+# name: (parameters, current in nA, duration in ms, does a shell of calcium set E_Ca?)
+CELLS = {
+    "rs": (RS, 0.75, 400.0, False),
+    "fs": (FS, 0.5, 400.0, False),
+    "fs_strong": (FS, 1.0, 400.0, False),
+    "ib_constant_ca": (IB, 0.15, 2000.0, False),
+    "ib_shell": (IB, 0.15, 2000.0, True),
+    "lts_constant_ca": (LTS, 0.15, 400.0, False),
+    "lts_shell": (LTS, 0.15, 400.0, True),
+}
+
+
+def membrane_area(diameter):
+    """Area in um2 of a cylinder as long as it is wide, without its ends."""
+    return np.pi * np.asarray(diameter) ** 2
+
+
+def upward_crossings(time, voltage, level=0.0):
+    """Times at which the voltage crosses the level upward, interpolated linearly."""
+    before = np.flatnonzero((voltage[:-1] < level) & (voltage[1:] >= level))
+    part = (level - voltage[before]) / (voltage[before + 1] - voltage[before])
+    return time[before] + part * (time[before + 1] - time[before])
+
+
+def coefficients_of_variation(ids, times, n, at_least):
+    """CV of the inter-spike intervals of each cell that has at least so many spikes."""
+    trains = [np.diff(np.sort(times[ids == cell])) for cell in range(n)]
+    return np.array([np.std(isi) / np.mean(isi) for isi in trains if isi.size >= at_least - 1])
+
+
+def save(name, arrays):
+    """Write an .npz file beside this one, with the versions of the simulators inside."""
+    versions = {f"version_{p}": importlib.metadata.version(p) for p in ("brian2", "neuron", "numpy")}
+    np.savez_compressed(HERE / f"{name}.npz", **arrays, **versions)
+    print(f"{name}.npz: {(HERE / f'{name}.npz').stat().st_size / 1024:.0f} KiB", flush=True)
