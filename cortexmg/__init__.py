@@ -1,0 +1,27 @@
+"""cortexmg: conductance-based cortical networks with magnesium and calcium as parameters."""
+
+from cortexmg import (
+    channels as channels,
+    magnesium as magnesium,
+    pools as pools,
+    recorders as recorders,
+    stimuli as stimuli,
+    synapses as synapses,
+    wiring as wiring,
+)
+from cortexmg.connectivity import Connectivity as Connectivity
+from cortexmg.environment import (
+    Environment as Environment,
+    Ion as Ion,
+    acsf as acsf,
+    in_vivo as in_vivo,
+)
+from cortexmg.network import Network as Network, State as State
+from cortexmg.parameters import (
+    parameters as parameters,
+    with_parameters as with_parameters,
+)
+from cortexmg.population import Population as Population
+from cortexmg.projection import Projection as Projection
+from cortexmg.simulate import Run as Run, simulate as simulate, sweep as sweep
+from cortexmg.spiking import Crossing as Crossing, Reset as Reset

@@ -5,11 +5,17 @@ from typing import Any
 import equinox as eqx
 import jax
 import numpy as np
+from jax.core import Tracer
 
 from cortexmg.part import Part, count, quantity
 
 MOST_CONTACTS = 2**31  # contacts are numbered by int32
 DELAY_ROUNDING = 1e-6  # float32 may move a delay this much, relatively, past its bound
+
+
+def _bound() -> Any:
+    """A field for a delay (ms) that is fixed when the network is compiled."""
+    return eqx.field(static=True)
 
 
 class Connectivity(Part):
@@ -33,8 +39,8 @@ class Connectivity(Part):
     n_pre: int = count()
     n_post: int = count()
     row: int = count()
-    delay_min: float = eqx.field(static=True)  # ms
-    delay_max: float = eqx.field(static=True)  # ms
+    delay_min: float = _bound()  # ms
+    delay_max: float = _bound()  # ms
 
     def __check_init__(self):
         if _concrete("starts", self.starts, np.int32):
@@ -118,7 +124,7 @@ def capacity_for(n_contacts: int, row: int) -> int:
 
 
 def _traced(value) -> bool:
-    return isinstance(value, jax.core.Tracer)
+    return isinstance(value, Tracer)
 
 
 def _brief(value, unit: str) -> str:

@@ -215,11 +215,11 @@ def _transpose(ct, onto, a, b, active, near, *wiring, out, **params):
 
 def _batch(args, dims, **params):
     """A batch is more members with the same wiring: its axis joins the leading one."""
-    if any(d is not batching.not_mapped for d in dims[-len(Rows._fields) :]):
+    if any(d is not None for d in dims[-len(Rows._fields) :]):
         raise NotImplementedError("The wiring itself cannot be mapped over; map over weights.")
     size = next(x.shape[d] for x, d in zip(args, dims, strict=True) if d is not None)
     args = [
-        x[None] if d is batching.not_mapped else jnp.moveaxis(x, d, 0)
+        x[None] if d is None else jnp.moveaxis(x, d, 0)
         for x, d in zip(args, dims, strict=True)
     ]
     *args, starts, targets, delays = args

@@ -5,7 +5,7 @@ import zlib
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Int, Key
+from jaxtyping import Array, Float, Int, Key
 
 from cortexmg.environment import Environment
 from cortexmg.events import Rows, deliver
@@ -25,6 +25,7 @@ class State(NamedTuple):
     rings: Rings  # nS on its way, by population and transmitter; slot k arrives in step k mod slots
     stimuli: dict[str, Any]
     key: Key[Array, ""]  # never changes: random numbers are drawn by step
+    dt: Float[Array, ""]  # ms, the step that the rings were laid out for
 
 
 class Network(Part):
@@ -57,7 +58,7 @@ class Network(Part):
             for name, s in self.stimuli.items()
         }
         populations = {name: p.init(self.environment) for name, p in self.populations.items()}
-        return State(jnp.int32(0), populations, rings, stimuli, key)
+        return State(jnp.int32(0), populations, rings, stimuli, key, jnp.asarray(dt, float))
 
     def step(self, state: State, dt: float) -> State:
         """Transmitter arrives, stimuli act, cells integrate and fire, their spikes depart."""
@@ -74,7 +75,7 @@ class Network(Part):
         }
         for name in sorted(self.projections):
             rings = self._send(self.projections[name], rings, populations, state.step, dt)
-        return State(state.step + 1, populations, rings, stimuli, state.key)
+        return State(state.step + 1, populations, rings, stimuli, state.key, state.dt)
 
     def check(self, dt: float) -> None:
         """Raise if this network cannot be run in steps of `dt` ms."""

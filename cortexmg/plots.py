@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import ArrayLike, Float
 
-from cortexmg.spike_trains import Number, SpikeTrains, check_least, check_positive, check_trains
+from cortexmg.spike_trains import Number, SpikeTrains, check_positive, check_trains
 from cortexmg.statistics import population_rate
 
 # matplotlib is imported where a figure begins: loading it is slow, and most runs draw nothing.
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 COLUMN, PAGE = 85.0, 180.0  # mm, width of one column and of two
 MM = 1 / 25.4  # inch
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.size": 8,
     "axes.titlesize": 8,
     "legend.fontsize": 7,
@@ -130,7 +130,7 @@ def spectrum_plot(
 
 
 def against(
-    values: Sequence[Number] | Float[ArrayLike, " n"],
+    values: Sequence[Number] | Float[np.ndarray, " n"],
     series: Series,
     xlabel: str,
     ylabel: str,
@@ -153,7 +153,7 @@ def against(
 
 def ladder(
     rasters: Sequence[Mapping[str, SpikeTrains]],
-    values: Sequence[Number] | Float[ArrayLike, " n"],
+    values: Sequence[Number] | Float[np.ndarray, " n"],
     panels: Mapping[str, Series],
     *,
     name: str = "[Mg²⁺]ₒ",
@@ -170,8 +170,8 @@ def ladder(
     """
     if len(rasters) != len(values) or not rasters or not panels:
         raise ValueError(
-            f"ladder needs one raster per value and at least one panel, got {len(rasters)} rasters, "
-            f"{len(values)} values and {len(panels)} panels."
+            f"ladder needs a raster for each value and at least one panel, got {len(rasters)} "
+            f"rasters, {len(values)} values and {len(panels)} panels."
         )
     n_rows = 1 if len(values) <= 5 else 2
     heights = [22.0 * n_rows + 6.0, 46.0]
@@ -180,19 +180,18 @@ def ladder(
         above, below = figure.subfigures(2, 1, height_ratios=heights)
         grid = above.subplots(n_rows, -(-len(values) // n_rows), squeeze=False)
         _draw_steps(above, grid.ravel(), rasters, [f"{x:g} {unit}" for x in values], window, cells)
-        for axes, (label, series) in zip(
-            below.subplots(1, len(panels)).flat, panels.items(), strict=True
-        ):
+        bottom = below.subplots(1, len(panels), squeeze=False)[0]
+        for axes, (label, series) in zip(bottom, panels.items(), strict=True):
             _draw_against(axes, values, series, log)
             axes.set(xlabel=f"{name} ({unit})", ylabel=label)
-        _tidy(figure, *below.axes)
-        for letter, axes in zip(ascii_uppercase, [grid[0, 0], *below.axes], strict=False):
+        _tidy(figure, *bottom)
+        for letter, axes in zip(ascii_uppercase, [grid[0, 0], *bottom], strict=False):
             axes.set_title(letter, loc="left", fontweight="bold", fontsize=10)
     return figure
 
 
 def save(figure: "Figure", path: str | os.PathLike) -> None:
-    """Write a figure in the format that the end of the path names, text as text, 600 dots an inch."""
+    """Write a figure in the format that its ending names: text stays text, pixels are 600 an inch."""
     with _style():
         figure.savefig(path, dpi=600)
 
@@ -227,7 +226,7 @@ def _draw_spikes(axes: "Axes", trains: Mapping[str, SpikeTrains], cells: int, sc
     largest = max(t.n for t in trains.values())
     middles, below = [], 0
     rows = [max(1, round(t.n * min(1.0, cells / largest))) for t in trains.values()]
-    height = axes.get_position().height * axes.figure.get_size_inches()[1] * 72  # points
+    height = 72 * axes.get_window_extent().height / axes.figure.dpi  # points
     size = max(0.8, 0.8 * height / sum(rows))
     for t, m, look in zip(trains.values(), rows, _looks(len(trains)), strict=True):
         part = t.of(np.arange(m) * t.n // m)
@@ -280,9 +279,9 @@ def _on_log_axis(axes: "Axes", x: np.ndarray) -> np.ndarray:
 
 
 def _style():
-    import matplotlib
+    from matplotlib import rc_context
 
-    return matplotlib.rc_context(STYLE)
+    return rc_context(STYLE)
 
 
 def _figure(width: Number, height: Number) -> "Figure":
@@ -290,7 +289,7 @@ def _figure(width: Number, height: Number) -> "Figure":
     from matplotlib.figure import Figure
 
     check_positive("width", width, "mm")
-    return Figure(figsize=(width * MM, height * MM), dpi=300, layout="constrained")
+    return Figure(figsize=(float(width) * MM, float(height) * MM), dpi=300, layout="constrained")
 
 
 def _looks(n: int, *without: str) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ class Sheet(Part):
 
     width: float = quantity("um", above=0.0)
     height: float = quantity("um", above=0.0)
-    periodic: bool = eqx.field(static=True)
+    periodic: bool = eqx.field(static=True, default=False)
 
     def __check_init__(self):
         if not isinstance(self.periodic, bool):

@@ -1,0 +1,136 @@
+"""The compiled part of a run: steps in frames, nested by the intervals of the recorders."""
+
+from functools import cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from cortexmg.network import Network, State
+from cortexmg.parameters import with_parameters
+from cortexmg.recorders import Recorder
+
+Record = dict[str, Recorder]
+Plan = tuple[tuple[int, tuple[str, ...]], ...]
+
+
+def plan_of(record: Record, dt: float) -> Plan:
+    """The intervals of the recorders in steps, longest first, with the names that share each.
+
+    Raises: if an interval is not a whole number of steps, or two do not divide one another.
+    """
+    by_steps: dict[int, list[str]] = {}
+    for name, r in record.items():
+        steps = 1 if r.every is None else whole_steps(r.every, dt, f"the interval of {name!r}")
+        by_steps.setdefault(steps, []).append(name)
+    plan = tuple((s, tuple(sorted(by_steps[s]))) for s in sorted(by_steps, reverse=True))
+    for (long, longer), (short, shorter) in zip(plan, plan[1:], strict=False):
+        if long % short:
+            raise ValueError(
+                f"The intervals of recorders must divide one another, got {long * dt:g} ms for "
+                f"{longer[0]!r} and {short * dt:g} ms for {shorter[0]!r}."
+            )
+    return plan or ((1, ()),)
+
+
+def whole_steps(time: float, dt: float, what: str) -> int:
+    """How many steps of `dt` make `time` (ms).
+
+    Raises: if that is not a whole number, or not positive.
+    """
+    if not 0 < dt < float("inf"):
+        raise ValueError(f"dt must be positive and finite (ms), got {dt!r}.")
+    if not 0 < time < float("inf"):
+        raise ValueError(f"{what} must be positive and finite (ms), got {time!r}.")
+    steps = round(time / dt)
+    if steps < 1 or abs(steps * dt - time) > 1e-6 * time + 1e-9:
+        raise ValueError(
+            f"{time:g} ms is not a whole number of {dt:g} ms: choose {what} as a multiple of dt."
+        )
+    return steps
+
+
+def run_frame(network: Network, state: State, record: Record, plan: Plan, dt: float):
+    """One frame, as long as the longest interval: the state after it, and what was saved in it.
+
+    Saved arrays have one entry per interval of their recorder along the first axis.
+    """
+
+    def level(k: int, state: State, accs: dict[str, Any]):
+        steps, names = plan[k]
+        innermost = k == len(plan) - 1
+        length = steps if innermost else steps // plan[k + 1][0]
+        accs = accs | {name: record[name].init(network, state) for name in names}
+
+        def part(carry, _):
+            state, accs = carry
+            if not innermost:
+                state, accs, saved = level(k + 1, state, accs)
+                return (state, accs), saved
+            state = network.step(state, dt)
+            accs = {name: record[name].update(acc, network, state) for name, acc in accs.items()}
+            return (state, accs), {}
+
+        if length == 1:
+            (state, accs), saved = part((state, accs), None)
+        else:
+            (state, accs), saved = jax.lax.scan(part, (state, accs), length=length)
+            saved = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), saved)
+        read = {name: record[name].read(accs[name], network, state, steps) for name in names}
+        saved = saved | jax.tree.map(lambda x: x[None], read)
+        return state, {name: acc for name, acc in accs.items() if name not in names}, saved
+
+    state, _, saved = level(0, state, {})
+    return state, saved
+
+
+def run_frames(network, state, record, plan, dt, frames, most):
+    """`frames` frames, of at most `most`: state, saved arrays with room for `most`, and health.
+
+    How many is decided when it runs, so that one compiled program serves any duration. Health is
+    whether all voltages of each population are finite.
+    """
+    _, shapes = jax.eval_shape(lambda s: run_frame(network, s, record, plan, dt), state)
+    room = jax.tree.map(lambda x: jnp.zeros((most, *x.shape), x.dtype), shapes)
+
+    def frame(i, carry):
+        state, saved = carry
+        state, new = run_frame(network, state, record, plan, dt)
+        return state, jax.tree.map(lambda room, x: room.at[i].set(x), saved, new)
+
+    state, saved = jax.lax.fori_loop(0, frames, frame, (state, room))
+    saved = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), saved)
+    healthy = {name: jnp.all(jnp.isfinite(p.v)) for name, p in state.populations.items()}
+    return state, saved, healthy
+
+
+def members_axes(key_axis: int | None) -> State:
+    """Along which axis of each part of a state the members of a sweep lie."""
+    return State(step=None, populations=0, rings=0, stimuli=0, key=key_axis, dt=None)  # pyright: ignore
+
+
+@cache
+def compiled(platform: str, key_axis: int | None, swept: bool):
+    """The jitted `run_frames`, for a network or for the members of a sweep over it.
+
+    XLA uses half the width of the vector registers of a CPU unless told otherwise; with all of it
+    Hodgkin-Huxley cells take half the time.
+    """
+
+    def run(network, overrides, state, record, frames, *, plan, dt, most):
+        def member(overrides, state):
+            changed = with_parameters(network, overrides)
+            return run_frames(changed, state, record, plan, dt, frames, most)
+
+        if not swept:
+            return member(overrides, state)
+        axes = members_axes(key_axis)
+        return jax.vmap(member, in_axes=(0, axes), out_axes=(axes, 0, 0))(overrides, state)
+
+    options = {"xla_cpu_prefer_vector_width": 512} if platform == "cpu" else None
+    return jax.jit(
+        run,
+        static_argnames=("plan", "dt", "most"),
+        donate_argnames="state",
+        compiler_options=options,
+    )

@@ -1,0 +1,91 @@
+"""The numbers of a network by name: listing them with their units, and replacing them."""
+
+import dataclasses
+import difflib
+from collections.abc import Mapping
+from typing import Any, NamedTuple, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import ArrayLike
+
+from cortexmg.part import Part, check_quantity
+
+T = TypeVar("T")
+
+
+class Parameter(NamedTuple):
+    """A number of a network, or an array of them, and its unit."""
+
+    value: Any
+    unit: str
+
+
+def path_name(path: tuple) -> str:
+    """A path in a pytree as a name: its keys joined by slashes."""
+    keys = (getattr(k, "name", getattr(k, "key", getattr(k, "idx", None))) for k in path)
+    return "/".join(map(str, keys))
+
+
+def parameters(network: Any) -> dict[str, Parameter]:
+    """Every number of a network by its path name, such as "environment/ions/mg/outside"."""
+    return {
+        name: Parameter(getattr(owner, field.name), field.metadata["unit"])
+        for name, (owner, field) in _fields(network).items()
+    }
+
+
+def with_parameters(network: T, values: Mapping[str, ArrayLike]) -> T:
+    """The same network with some numbers replaced, by path name. It works inside jit and vmap.
+
+    A value may have the shape that the field had, or be one number for all cells, or one per
+    cell. Known values are checked as when the part was made; traced ones cannot be.
+
+    Raises: KeyError for an unknown name, ValueError for an illegal value.
+    """
+    known = _fields(network)
+    for name, value in values.items():
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+            raise KeyError(f"No parameter {name!r}. Did you mean one of {near}?")
+        owner, field = known[name]
+        if field.metadata.get("fixed"):
+            raise ValueError(f"{name} is part of the wiring and cannot be replaced: build it anew.")
+        check_quantity(type(owner).__name__, field, value)
+        _check_shape(name, value, getattr(owner, field.name))
+    return jax.tree_util.tree_map_with_path(
+        lambda path, old: _like(values.get(path_name(path), old), old), network
+    )
+
+
+def _fields(part: Any, prefix: str = "") -> dict[str, tuple[Part, dataclasses.Field]]:
+    """The quantities below `part`, with the part that owns each."""
+    found: dict[str, tuple[Part, dataclasses.Field]] = {}
+    if isinstance(part, dict):
+        members = sorted(part.items())
+    elif isinstance(part, Part):
+        members = [(f.name, getattr(part, f.name)) for f in dataclasses.fields(part)]
+        for f in dataclasses.fields(part):
+            if "unit" in f.metadata:
+                found[prefix + f.name] = (part, f)
+    else:
+        return found
+    for name, member in members:
+        found |= _fields(member, f"{prefix}{name}/")
+    return found
+
+
+def _like(new: Any, old: Any) -> Any:
+    """A new value in the dtype of the old one, so that the program needs no second compilation."""
+    if new is old:
+        return old
+    dtype = jnp.result_type(old) if isinstance(old, jax.Array | np.ndarray) else None
+    if isinstance(new, jax.Array):
+        return new if dtype is None else new.astype(dtype)
+    return np.asarray(new, dtype or jnp.result_type(float))
+
+
+def _check_shape(name: str, new: Any, old: Any) -> None:
+    if np.ndim(old) and np.ndim(new) and np.shape(new) != np.shape(old):
+        raise ValueError(f"{name} has shape {np.shape(old)}, got {np.shape(new)}.")

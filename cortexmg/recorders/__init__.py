@@ -1,0 +1,14 @@
+"""Recorders: what is kept of a run, one file for each kind."""
+
+from cortexmg.recorders.conductance import (
+    Conductance as Conductance,
+    FieldPotential as FieldPotential,
+    ReceptorConductance as ReceptorConductance,
+)
+from cortexmg.recorders.probe import Probe as Probe
+from cortexmg.recorders.recorder import Recorder as Recorder, Trace as Trace
+from cortexmg.recorders.spikes import (
+    PopulationCount as PopulationCount,
+    SpikeCount as SpikeCount,
+    Spikes as Spikes,
+)

@@ -1,0 +1,83 @@
+"""Synaptic conductances and the currents they carry, averaged over a population."""
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from cortexmg.network import Network, State
+from cortexmg.recorders.recorder import Recorder, population_of
+
+
+class ReceptorConductance(NamedTuple):
+    """Mean over the cells (nS)."""
+
+    open: Float[np.ndarray | Array, "*frames"]  # conducts
+    bound: Float[np.ndarray | Array, "*frames"]  # holds transmitter, blocked or not
+
+
+class Conductance(Recorder):
+    """Mean conductance of one kind of receptor at the end of each interval.
+
+    For NMDA, open / bound is the fraction that magnesium lets through.
+    """
+
+    population: str = eqx.field(static=True)
+    receptor: str = eqx.field(static=True)
+    every: float | None = eqx.field(static=True, default=1.0)
+
+    def init(self, network: Network, state: State) -> None:
+        del network, state
+
+    def update(self, acc: None, network: Network, state: State) -> None:
+        del acc, network, state
+
+    def read(self, acc: None, network: Network, state: State, steps: int) -> ReceptorConductance:
+        del acc, steps
+        population, s = network.populations[self.population], state.populations[self.population]
+        receptor, bound = population.receptors[self.receptor], s.receptors[self.receptor]
+        env = population.local(s, network.environment)
+        through = receptor.pathway(bound, s.v, env).g
+        return ReceptorConductance(jnp.mean(through), jnp.mean(receptor.bound(bound)))
+
+    def check(self, network: Network) -> None:
+        receptors = population_of(self, network, self.population).receptors
+        if self.receptor not in receptors:
+            raise ValueError(
+                f"Conductance.receptor {self.receptor!r} is not in population "
+                f"{self.population!r}, which has {sorted(receptors)}."
+            )
+
+
+class FieldPotential(Recorder):
+    """A proxy of the field potential at the end of each interval; values [frames] (pA).
+
+    The mean over cells of the absolute synaptic currents, which follows the field potential of
+    detailed cells better than voltages or rates do: Mazzoni et al. (2008,
+    doi:10.1371/journal.pcbi.1000239).
+    """
+
+    population: str = eqx.field(static=True)
+    every: float | None = eqx.field(static=True, default=1.0)
+
+    def init(self, network: Network, state: State) -> None:
+        del network, state
+
+    def update(self, acc: None, network: Network, state: State) -> None:
+        del acc, network, state
+
+    def read(self, acc: None, network: Network, state: State, steps: int) -> Any:
+        del acc, steps
+        population, s = network.populations[self.population], state.populations[self.population]
+        env = population.local(s, network.environment)
+        paths = [r.pathway(s.receptors[k], s.v, env) for k, r in population.receptors.items()]
+        return sum(jnp.mean(jnp.abs(p.g * (s.v - p.e))) for p in paths)
+
+    def check(self, network: Network) -> None:
+        if not population_of(self, network, self.population).receptors:
+            raise ValueError(
+                f"FieldPotential needs synaptic currents, but population {self.population!r} has "
+                f"no receptors."
+            )

@@ -1,0 +1,68 @@
+"""Any state variable of chosen cells."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from cortexmg.network import Network, State
+from cortexmg.parameters import path_name
+from cortexmg.recorders.recorder import Recorder, population_of
+
+
+class Probe(Recorder):
+    """A state variable of chosen cells at the end of each interval; values [frames, cells].
+
+    `variable` is a path in the state of the population: "v" (mV), "channels/na/m", "pools/ca",
+    "receptors/nmda/binding/decay"... `cells` are ids, or None for all.
+    """
+
+    population: str = eqx.field(static=True)
+    variable: str = eqx.field(static=True, default="v")
+    cells: tuple[int, ...] | None = eqx.field(static=True, default=None)
+    every: float | None = eqx.field(static=True, default=1.0)
+
+    def __init__(
+        self,
+        population: str,
+        variable: str = "v",
+        cells: Sequence[int] | np.ndarray | None = None,
+        every: float | None = 1.0,
+    ):
+        self.population = population
+        self.variable = variable
+        self.cells = None if cells is None else tuple(int(c) for c in cells)
+        self.every = every
+
+    def init(self, network: Network, state: State) -> None:
+        del network, state
+
+    def update(self, acc: None, network: Network, state: State) -> None:
+        del acc, network, state
+
+    def read(self, acc: None, network: Network, state: State, steps: int) -> Any:
+        del acc, network, steps
+        values = _variables(state.populations[self.population])[self.variable]
+        return values if self.cells is None else values[jnp.asarray(self.cells, jnp.int32)]
+
+    def check(self, network: Network) -> None:
+        n = population_of(self, network, self.population).n
+        wrong = [c for c in self.cells or () if not 0 <= c < n]
+        if wrong:
+            raise ValueError(
+                f"Probe.cells names cell {wrong[0]}, but population {self.population!r} has cells "
+                f"0 to {n - 1}."
+            )
+        shape = jax.eval_shape(lambda: network.populations[self.population].init(network.environment))
+        if self.variable not in _variables(shape):
+            raise ValueError(
+                f"Probe.variable {self.variable!r} is not in the state of population "
+                f"{self.population!r}, which has {sorted(_variables(shape))}."
+            )
+
+
+def _variables(state: Any) -> dict[str, Any]:
+    return {path_name(path): x for path, x in jax.tree_util.tree_leaves_with_path(state)}

@@ -1,0 +1,72 @@
+"""The interface of a recorder."""
+
+import abc
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import numpy as np
+from jaxtyping import Array, Float
+
+from cortexmg.network import Network, State
+from cortexmg.part import Part
+from cortexmg.population import Population
+
+
+class Trace(NamedTuple):
+    """Values at the ends of the intervals of a recorder."""
+
+    t: Float[np.ndarray | Array, " frames"]  # ms
+    values: Any  # arrays [frames, ...]
+
+
+class Recorder(Part):
+    """Reduces the steps of an interval to one saved value, while the network runs.
+
+    `every` is the interval in ms, None for every step. A recorder that only looks at the end of
+    the interval has no accumulator.
+    """
+
+    every: eqx.AbstractVar[float | None]
+
+    @abc.abstractmethod
+    def init(self, network: Network, state: State) -> Any:
+        """The accumulator at the beginning of an interval."""
+
+    @abc.abstractmethod
+    def update(self, acc: Any, network: Network, state: State) -> Any:
+        """The accumulator after one more step."""
+
+    @abc.abstractmethod
+    def read(self, acc: Any, network: Network, state: State, steps: int) -> Any:
+        """The saved value of an interval of `steps` steps."""
+
+    def piece(self, saved: Any, first: int, steps: int, dt: float) -> Any:
+        """What is kept on the host of the intervals, each of `steps`, from step `first` on.
+
+        The pieces of a run are joined along their first axis.
+        """
+        frames = jax.tree.leaves(saved)[0].shape[0]
+        return Trace((first + steps * np.arange(1, frames + 1)) * dt, saved)
+
+    def result(self, joined: Any, network: Network, start: float, stop: float) -> Any:
+        """What the user gets for the run from `start` to `stop` ms."""
+        del network, start, stop
+        return joined
+
+    def check(self, network: Network) -> None:
+        """Raise if there is nothing in `network` that this recorder could record."""
+        del network
+
+
+def population_of(recorder: Recorder, network: Network, name: str) -> Population:
+    """The population that a recorder names.
+
+    Raises: if there is none.
+    """
+    if name not in network.populations:
+        raise ValueError(
+            f"{type(recorder).__name__} names population {name!r}, but the populations are "
+            f"{sorted(network.populations)}."
+        )
+    return network.populations[name]

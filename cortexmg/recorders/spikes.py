@@ -1,0 +1,106 @@
+"""Spikes as ids and times, and as counts."""
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from cortexmg.events import pack
+from cortexmg.network import Network, State
+from cortexmg.recorders.recorder import Recorder, population_of
+from cortexmg.spike_trains import SpikeTrains
+
+
+class Events(NamedTuple):
+    """Spikes of a piece of a run, in order of time."""
+
+    ids: Int[np.ndarray, " k"]
+    times: Float[np.ndarray, " k"]  # ms
+
+
+class Spikes(Recorder):
+    """All spikes of a population; the result is a `SpikeTrains`.
+
+    One bit per cell and step leaves the compiled program and is turned into ids and times piece
+    by piece, so memory follows the spikes. A spike carries the time of the end of its step.
+    """
+
+    population: str = eqx.field(static=True)
+    every: None = eqx.field(static=True, default=None)
+
+    def init(self, network: Network, state: State) -> None:
+        del network, state
+
+    def update(self, acc: None, network: Network, state: State) -> None:
+        del acc, network, state
+
+    def read(self, acc: None, network: Network, state: State, steps: int) -> Array:
+        del acc, network, steps
+        return pack(state.populations[self.population].spikes.fired)
+
+    def piece(self, saved: Any, first: int, steps: int, dt: float) -> Events:
+        del steps
+        if isinstance(saved, jax.core.Tracer):
+            raise TypeError(
+                "recorders.Spikes lists spikes on the host, which cannot be done inside jit, vmap "
+                "or grad: use recorders.SpikeCount there, or cortexmg.sweep instead of vmap."
+            )
+        words = np.asarray(saved)
+        step, word = np.nonzero(words)
+        bits = np.unpackbits(
+            words[step, word].astype("<u4").view(np.uint8).reshape(-1, 4), axis=1, bitorder="little"
+        )
+        which, bit = np.nonzero(bits)
+        ids = (word[which] * 32 + bit).astype(np.int32)
+        return Events(ids, (first + step[which] + 1) * dt)
+
+    def result(self, joined: Events, network: Network, start: float, stop: float) -> SpikeTrains:
+        n = network.populations[self.population].n
+        return SpikeTrains(joined.ids, joined.times, n, start, stop)
+
+    def check(self, network: Network) -> None:
+        population_of(self, network, self.population)
+
+
+class SpikeCount(Recorder):
+    """Spikes of each cell in each interval; values [frames, n]. It can be differentiated."""
+
+    population: str = eqx.field(static=True)
+    every: float | None = eqx.field(static=True, default=5.0)
+
+    def init(self, network: Network, state: State) -> Float[Array, " n"]:
+        return jnp.zeros_like(state.populations[self.population].spikes.amount)
+
+    def update(self, acc: Float[Array, " n"], network: Network, state: State) -> Float[Array, " n"]:
+        return acc + state.populations[self.population].spikes.amount
+
+    def read(self, acc: Float[Array, " n"], network: Network, state: State, steps: int) -> Array:
+        del network, state, steps
+        return acc
+
+    def check(self, network: Network) -> None:
+        population_of(self, network, self.population)
+
+
+class PopulationCount(Recorder):
+    """Spikes of all cells of a population in each interval; values [frames], whole numbers."""
+
+    population: str = eqx.field(static=True)
+    every: float | None = eqx.field(static=True, default=5.0)
+
+    def init(self, network: Network, state: State) -> Int[Array, ""]:
+        del network, state
+        return jnp.int32(0)
+
+    def update(self, acc: Int[Array, ""], network: Network, state: State) -> Int[Array, ""]:
+        return acc + state.populations[self.population].spikes.fired.sum(dtype=jnp.int32)
+
+    def read(self, acc: Int[Array, ""], network: Network, state: State, steps: int) -> Array:
+        del network, state, steps
+        return acc
+
+    def check(self, network: Network) -> None:
+        population_of(self, network, self.population)
