@@ -81,6 +81,32 @@ class Connectivity(Part):
         np.add.at(matrix, (self.pre(), np.asarray(self.targets)[:n]), weights)
         return matrix
 
+    def among(self, n_pre: int, first: int = 0) -> "Connectivity":
+        """The same contacts where the presynaptic cells are part of a population of `n_pre`.
+
+        They are its cells from `first` on; the others make no contacts.
+
+        Raises: ValueError if they do not fit.
+        """
+        after = n_pre - first - self.n_pre
+        if first < 0 or after < 0:
+            raise ValueError(
+                f"{self.n_pre} cells from number {first} on do not fit into a population of "
+                f"{n_pre}."
+            )
+        starts = np.pad(np.asarray(self.starts), (first, after), mode="edge")
+        return Connectivity(
+            starts,
+            self.targets,
+            self.weights,
+            self.delays,
+            n_pre,
+            self.n_post,
+            self.row,
+            self.delay_min,
+            self.delay_max,
+        )
+
     def __repr__(self) -> str:
         known = isinstance(self.starts, np.ndarray | jax.Array) and not _traced(self.starts)
         contacts = f"{self.n_contacts:,}" if known and np.ndim(self.starts) == 1 else "?"

@@ -86,7 +86,7 @@ def pack(flags: Bool[Array, " n"]) -> Int[Array, " words"]:
     whole = n // 32 * 32
 
     def words(f):
-        bits = f.reshape(-1, 32).astype(jnp.uint32) << jnp.arange(32, dtype=jnp.uint32)
+        bits = f.reshape(-1, 32).astype(jnp.uint32) << jnp.arange(32, dtype=jnp.uint32)[None]
         return bits.sum(1, dtype=jnp.uint32)
 
     if whole == n:

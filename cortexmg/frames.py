@@ -106,7 +106,7 @@ def run_frames(network, state, record, plan, dt, frames, most):
 
 def members_axes(key_axis: int | None) -> State:
     """Along which axis of each part of a state the members of a sweep lie."""
-    return State(step=None, populations=0, rings=0, stimuli=0, key=key_axis, dt=None)  # pyright: ignore
+    return State(None, 0, 0, 0, 0, key_axis, None)  # pyright: ignore
 
 
 @cache

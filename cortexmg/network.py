@@ -12,6 +12,7 @@ from cortexmg.events import Rows, deliver
 from cortexmg.part import Part, PerCell
 from cortexmg.population import Population, PopulationState
 from cortexmg.projection import Projection
+from cortexmg.spiking import Spikes
 from cortexmg.stimuli import Stimulus
 
 Rings = dict[str, dict[str, Array]]
@@ -23,6 +24,7 @@ class State(NamedTuple):
     step: Int[Array, ""]  # steps done; the time is step * dt
     populations: dict[str, PopulationState]
     rings: Rings  # nS on its way, by population and transmitter; slot k arrives in step k mod slots
+    releases: dict[str, Any]
     stimuli: dict[str, Any]
     key: Key[Array, ""]  # never changes: random numbers are drawn by step
     dt: Float[Array, ""]  # ms, the step that the rings were laid out for
@@ -57,8 +59,17 @@ class Network(Part):
             name: s.init(self.populations[s.target].n, stream(key, name))
             for name, s in self.stimuli.items()
         }
-        populations = {name: p.init(self.environment) for name, p in self.populations.items()}
-        return State(jnp.int32(0), populations, rings, stimuli, key, jnp.asarray(dt, float))
+        return State(
+            step=jnp.int32(0),
+            populations={name: p.init(self.environment) for name, p in self.populations.items()},
+            rings=rings,
+            releases={
+                name: p.release.init(p.connectivity.n_pre) for name, p in self.projections.items()
+            },
+            stimuli=stimuli,
+            key=key,
+            dt=jnp.asarray(dt, jnp.result_type(float)),
+        )
 
     def step(self, state: State, dt: float) -> State:
         """Transmitter arrives, stimuli act, cells integrate and fire, their spikes depart."""
@@ -73,9 +84,15 @@ class Network(Part):
             name: p.step(state.populations[name], arrived[name], inputs[name], self.environment, dt)
             for name, p in self.populations.items()
         }
+        releases = {}
         for name in sorted(self.projections):
-            rings = self._send(self.projections[name], rings, populations, state.step, dt)
-        return State(state.step + 1, populations, rings, stimuli, state.key, state.dt)
+            p = self.projections[name]
+            spikes = populations[p.pre].spikes
+            releases[name], amount = p.release.step(
+                state.releases[name], spikes.amount, self.environment, dt
+            )
+            rings = _send(p, rings, spikes._replace(amount=amount), state.step, dt)
+        return State(state.step + 1, populations, rings, releases, stimuli, state.key, state.dt)
 
     def check(self, dt: float) -> None:
         """Raise if this network cannot be run in steps of `dt` ms."""
@@ -116,23 +133,24 @@ class Network(Part):
                 )
         return arrived, rings
 
-    def _send(self, p: Projection, rings: Rings, populations, step, dt: float) -> Rings:
-        """The rings with the spikes of one projection written into the future."""
-        c, spikes = p.connectivity, populations[p.pre].spikes
-        delays = jnp.atleast_1d(jnp.maximum(jnp.round(c.delays / dt), 1.0).astype(jnp.int32))
-        same = jnp.ndim(c.weights) == 0
-        ring = deliver(
-            rings[p.post][p.transmitter],
-            spikes.amount * (p.strength * c.weights if same else p.strength),
-            None if same else c.weights,
-            Rows(c.starts, c.targets, delays),
-            fired=spikes.fired,
-            near=spikes.near,
-            step=step,
-            n_post=c.n_post,
-            row=c.row,
-        )
-        return {**rings, p.post: {**rings[p.post], p.transmitter: ring}}
+
+def _send(p: Projection, rings: Rings, spikes: Spikes, step: Array, dt: float) -> Rings:
+    """The rings with the spikes of one projection written into the future."""
+    c = p.connectivity
+    delays = jnp.atleast_1d(jnp.maximum(jnp.round(c.delays / dt), 1.0).astype(jnp.int32))
+    same = jnp.ndim(c.weights) == 0
+    ring = deliver(
+        rings[p.post][p.transmitter],
+        spikes.amount * (p.strength * c.weights if same else p.strength),
+        None if same else c.weights,
+        Rows(c.starts, c.targets, delays),
+        fired=spikes.fired,
+        near=spikes.near,
+        step=step,
+        n_post=c.n_post,
+        row=c.row,
+    )
+    return {**rings, p.post: {**rings[p.post], p.transmitter: ring}}
 
 
 def stream(key: Key[Array, ""], name: str) -> Key[Array, ""]:

@@ -17,7 +17,7 @@ from cortexmg.statistics import population_rate
 # matplotlib is imported where a figure begins: loading it is slow, and most runs draw nothing.
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, SubFigure
 
 COLUMN, PAGE = 85.0, 180.0  # mm, width of one column and of two
 MM = 1 / 25.4  # inch
@@ -35,7 +35,6 @@ STYLE: dict[Any, Any] = {
     "pdf.fonttype": 42,  # text stays text
     "svg.fonttype": "none",
 }
-TICKS = {"labelsize": 7, "width": 0.6, "length": 2.5, "pad": 2}
 # Dark and light in turn: far apart in print and for the colour-blind.
 SERIES = [
     {"color": "#0b2f52", "linestyle": "-", "marker": "o", "markerfacecolor": "#0b2f52"},
@@ -62,7 +61,7 @@ def raster(
     scale, unit = _clock(max(t.duration for t in trains.values()))
     figure, total = _figure(width, 0.75 * width), sum(t.n for t in trains.values())
     with _style():
-        spikes, below = figure.subplots(2, 1, sharex=True, height_ratios=[2, 1])
+        spikes, below = _panels(figure, 2, 1, sharex=True, height_ratios=[2, 1])[:, 0]
         shown = _draw_spikes(spikes, trains, cells, scale)
         for (name, t), look in zip(trains.items(), _looks(len(trains), "marker"), strict=True):
             hz = population_rate(t, bin)
@@ -70,7 +69,7 @@ def raster(
             below.plot(scale * middle, hz, label=name, **look)
         spikes.set_ylabel("Cells" if shown == total else f"Cells ({shown} of {total})")
         below.set(xlabel=f"Time ({unit})", ylabel="Rate (Hz)", ylim=(0, None))
-        _tidy(figure, below)
+        _legend(below)
     return figure
 
 
@@ -91,14 +90,13 @@ def traces(
         )
     figure = _figure(width, min(18.0 + 16.0 * len(labels), 1.6 * width))
     with _style():
-        rows = figure.subplots(len(labels), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
+        rows = _panels(figure, len(labels), 1, sharex=True, sharey=True)[:, 0]
         for row, signal, label in zip(rows, v.T, labels, strict=True):
             row.plot(t, signal, color="black", linewidth=0.7)
             row.set_title(label, loc="left", pad=1)
             row.margins(x=0)
         rows[-1].set_xlabel("Time (ms)")
         figure.supylabel(ylabel, fontsize=STYLE["font.size"])
-        _tidy(figure)
     return figure
 
 
@@ -118,14 +116,14 @@ def spectrum_plot(
     _check_series("power", series, f.size)
     figure = _figure(width, 0.7 * width)
     with _style():
-        axes = figure.subplots()
+        axes = _panels(figure, 1, 1)[0, 0]
         for (name, p), look in zip(series.items(), _looks(len(series), "marker"), strict=True):
             axes.loglog(f[f > 0], np.asarray(p)[f > 0], label=name, **look)
         axes.xaxis.set_major_formatter("{x:g}")
         axes.set(
             xlabel="Frequency (Hz)", ylabel=f"Power density ({unit})", xlim=(f[f > 0][0], f[-1])
         )
-        _tidy(figure, axes)
+        _legend(axes)
     return figure
 
 
@@ -144,10 +142,10 @@ def against(
     """
     figure = _figure(width, 0.7 * width)
     with _style():
-        axes = figure.subplots()
+        axes = _panels(figure, 1, 1)[0, 0]
         _draw_against(axes, values, series, log)
         axes.set(xlabel=xlabel, ylabel=ylabel)
-        _tidy(figure, axes)
+        _legend(axes)
     return figure
 
 
@@ -177,21 +175,21 @@ def ladder(
     heights = [22.0 * n_rows + 6.0, 46.0]
     figure = _figure(width, sum(heights) * width / PAGE)
     with _style():
-        above, below = figure.subfigures(2, 1, height_ratios=heights)
-        grid = above.subplots(n_rows, -(-len(values) // n_rows), squeeze=False)
+        above, below = figure.subfigures(2, 1, height_ratios=heights, squeeze=False)[:, 0]
+        grid = _panels(above, n_rows, -(-len(values) // n_rows))
         _draw_steps(above, grid.ravel(), rasters, [f"{x:g} {unit}" for x in values], window, cells)
-        bottom = below.subplots(1, len(panels), squeeze=False)[0]
+        bottom = _panels(below, 1, len(panels))[0]
         for axes, (label, series) in zip(bottom, panels.items(), strict=True):
             _draw_against(axes, values, series, log)
             axes.set(xlabel=f"{name} ({unit})", ylabel=label)
-        _tidy(figure, *bottom)
+            _legend(axes)
         for letter, axes in zip(ascii_uppercase, [grid[0, 0], *bottom], strict=False):
-            axes.set_title(letter, loc="left", fontweight="bold", fontsize=10)
+            axes.set_title(letter, loc="left", pad=2, fontweight="bold", fontsize=10)
     return figure
 
 
 def save(figure: "Figure", path: str | os.PathLike) -> None:
-    """Write a figure in the format that its ending names: text stays text, pixels are 600 an inch."""
+    """Write a figure in the format its ending names: text stays text, dots are 600 an inch."""
     with _style():
         figure.savefig(path, dpi=600)
 
@@ -265,16 +263,21 @@ def _on_log_axis(axes: "Axes", x: np.ndarray) -> np.ndarray:
         raise ValueError(
             f"values on a logarithmic axis must be 0 or above, got {x}: use log=False."
         )
-    axes.set_xscale("log")
-    axes.xaxis.set_major_formatter("{x:g}")
-    axes.xaxis.set_minor_formatter("")
-    least = x[x > 0].min()
+    least, most = x[x > 0].min(), x.max()
     zero = least / 4
-    if np.any(x == 0):
-        decades = 10.0 ** np.arange(np.ceil(np.log10(least) - 1e-9), np.log10(x.max()) + 1e-9)
-        axes.set_xticks([zero, *decades], ["0", *(f"{d:g}" for d in decades)])
-        gap = {"rotation": 90, "ha": "center", "va": "center", "fontsize": 7}
-        axes.text(least / 2, 0, "≈", transform=axes.get_xaxis_transform(), **gap)
+    tens = 10.0 ** np.arange(np.floor(np.log10(least)), np.log10(most) + 1)
+    steps = np.sort(np.outer(tens, np.arange(1, 10)).ravel())
+    steps = steps[(steps >= 0.999 * least) & (steps <= 1.001 * most)]
+    # A short axis would have one tick or none at powers of ten.
+    wanted = tens if most / least >= 30 else np.outer(tens, [1, 2, 5]).ravel()
+    major = [0.0] * bool(np.any(x == 0)) + [t for t in wanted if np.isclose(t, steps).any()]
+    axes.set_xscale("log")
+    axes.set_xticks([t or zero for t in major], [f"{t:g}" for t in major])
+    axes.set_xticks(steps, minor=True, labels=[])
+    if 0 in major:
+        look = {"rotation": 90, "ha": "center", "va": "center", "fontsize": 7, "zorder": 3}
+        blank = {"facecolor": "white", "edgecolor": "none", "pad": 0}
+        axes.text(least / 2, 0, "=", transform=axes.get_xaxis_transform(), bbox=blank, **look)
     return np.where(x == 0, zero, x)
 
 
@@ -298,14 +301,18 @@ def _looks(n: int, *without: str) -> list[dict[str, Any]]:
     return [{key: look[key] for key in look if key not in without} for look in looks]
 
 
-def _tidy(figure: "Figure", *legends: "Axes") -> None:
-    """Give ticks their size for good, since they are made after the style is gone, and legends."""
-    for axes in figure.get_axes():
-        axes.tick_params(which="major", **TICKS)
+def _panels(figure: "Figure | SubFigure", rows: int, columns: int, **how: Any) -> np.ndarray:
+    """A grid of axes, which are told their ticks now: most are made after the style is gone."""
+    grid = figure.subplots(rows, columns, squeeze=False, **how)
+    for axes in grid.flat:
+        axes.tick_params(which="major", labelsize=7, width=0.6, length=2.5, pad=2)
         axes.tick_params(which="minor", width=0.4, length=1.5)
-    for axes in legends:
-        if len(axes.get_legend_handles_labels()[1]) > 1:
-            axes.legend()
+    return grid
+
+
+def _legend(axes: "Axes") -> None:
+    if len(axes.get_legend_handles_labels()[1]) > 1:
+        axes.legend()
 
 
 def _clock(duration: float) -> tuple[float, str]:

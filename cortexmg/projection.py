@@ -4,6 +4,7 @@ import equinox as eqx
 
 from cortexmg.connectivity import Connectivity
 from cortexmg.part import Part, Scalar, quantity
+from cortexmg.releases import Certain, Release
 
 
 class Projection(Part):
@@ -17,4 +18,5 @@ class Projection(Part):
     post: str = eqx.field(static=True)
     transmitter: str = eqx.field(static=True)
     connectivity: Connectivity
+    release: Release = Certain()
     strength: Scalar = quantity("1", 1.0, low=0.0)

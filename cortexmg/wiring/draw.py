@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from cortexmg.connectivity import capacity_for
@@ -26,7 +27,7 @@ class Streams(NamedTuple):
 
 def streams(key: Key) -> Streams:
     """The generators of a key: an int of at least 0, or a single JAX key."""
-    if isinstance(key, jax.Array) and jax.dtypes.issubdtype(key.dtype, jax.dtypes.prng_key):
+    if isinstance(key, jax.Array) and _is_key(key):
         entropy = np.ravel(jax.random.key_data(key)).tolist()
     elif isinstance(key, int | np.integer) and not isinstance(key, bool) and key >= 0:
         entropy = int(key)
@@ -37,6 +38,10 @@ def streams(key: Key) -> Streams:
         )
     parts = np.random.SeedSequence(entropy).spawn(3)
     return Streams(*(np.random.Generator(np.random.Philox(part)) for part in parts))
+
+
+def _is_key(key: jax.Array) -> bool:
+    return key.ndim == 0 and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
 
 
 def blocks(rows: int, row_length: int) -> Iterator[slice]:
@@ -59,20 +64,19 @@ def settle(
     pending = np.arange(len(block))
     for _ in range(REDRAWS):
         part = block[pending]
-        if multiple:
-            wrong = part < 0
-        else:
+        if not multiple:
             part.sort(axis=1)
-            wrong = part < 0
+        wrong = part < 0
+        if not multiple:
             wrong[:, 1:] |= part[:, 1:] == part[:, :-1]
-        rows = np.nonzero(wrong)[0]
-        if not rows.size:
-            return block
-        part[wrong] = propose(pending[rows])
+        again = wrong.any(axis=1)
+        part[wrong] = propose(pending[np.nonzero(wrong)[0]])
         block[pending] = part
-        pending = pending[wrong.any(axis=1)]
+        pending = pending[again]
+        if not pending.size:
+            return block
     raise ValueError(
-        f"{rows.size} of {block.size} contacts found no partner in {REDRAWS} draws: the kernel is "
+        f"{pending.size} of {len(block)} cells lack contacts after {REDRAWS} draws: the kernel is "
         f"much narrower than the lattice or much wider than the open sheet, or k exceeds the cells "
         f"within its reach. Change its scale, lower k, allow multiple=True or make the sheet "
         f"periodic."

@@ -4,13 +4,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.sparse import csc_array
 
 from cortexmg.connectivity import Connectivity, capacity_for, row_for
 from cortexmg.wiring.draw import Key, check_ends, check_total, streams
 from cortexmg.wiring.rows import (
     Delay,
     Weight,
-    check_values,
+    check_value,
     counting_sort,
     delay_bounds,
     delays_for,
@@ -54,25 +55,34 @@ def from_arrays(
         )
     check_total(sources.size)
     weight, delay = _per_contact("weight", weight, sources), _per_contact("delay", delay, sources)
-    check_values(weight, delay, np.ndarray)
-    by_target = counting_sort(targets, n_post)[1]  # and, as sorting is stable, within each row
-    starts, order = counting_sort(sources[by_target], n_pre)
-    order = by_target[order]
+    check_value("weight", "nS", weight, np.ndarray)
+    check_value("delay", "ms", delay, np.ndarray)
+    starts, by_row, order = _sorted(sources, targets, n_pre, n_post)
     row = row_for(np.diff(starts))
     size, draws = capacity_for(order.size, row), streams(key)
-    weights = (
-        _placed(weight, order, size, 0.0)
-        if isinstance(weight, np.ndarray)
-        else weights_for(weight, order.size, size, draws.weights)
-    )
-    delays = (
-        _placed(delay, order, size, delay.max(initial=1.0))
-        if isinstance(delay, np.ndarray)
-        else delays_for(delay, size, draws.delays)
-    )
+    weights = _ordered(weight, order, size, 0.0)
+    if weights is None:
+        weights = weights_for(weight, order.size, size, draws.weights)
+    delays = _ordered(delay, order, size, None)
+    if delays is None:
+        delays = delays_for(delay, size, draws.delays)
     bounds = delay_bounds(delay, delays)
-    targets = _placed(targets, order, size, 0)
+    targets = np.zeros(size, np.int32)
+    targets[: order.size] = by_row
     return Connectivity(starts, targets, weights, delays, n_pre, n_post, row, *bounds)
+
+
+def _sorted(
+    sources: np.ndarray, targets: np.ndarray, n_pre: int, n_post: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Starts of the rows, targets row by row, and the order that leads there.
+
+    Two stable counting sorts: within a row by target, within a pair as given.
+    """
+    first, order = counting_sort(targets, n_post)
+    columns = csc_array((order, sources[order], first), shape=(n_pre, n_post))
+    rows = columns.tocsr()
+    return rows.indptr, rows.indices, rows.data
 
 
 def _ids(name: str, ids: ArrayLike, n: int) -> np.ndarray:
@@ -108,8 +118,13 @@ def _per_contact(name: str, value: Any, ids: np.ndarray) -> Any:
     return array.astype(np.float32, copy=False)
 
 
-def _placed(values: np.ndarray, order: np.ndarray, size: int, fill: float) -> np.ndarray:
-    """`values` in this order, and `fill` behind them up to `size`."""
-    placed = np.full(size, fill, values.dtype)
-    np.take(values, order, out=placed[: order.size])
-    return placed
+def _ordered(values: Any, order: np.ndarray, size: int, fill: float | None) -> np.ndarray | None:
+    """An array in this order and `fill` (or its first value) up to `size`; None if not an array."""
+    if not isinstance(values, np.ndarray):
+        return None
+    if fill is None:
+        fill = values[0] if values.size else 1
+    ordered = np.full(size, fill, values.dtype)
+    # mode="raise" would write to a buffer first; the order is a permutation.
+    np.take(values, order, out=ordered[: order.size], mode="clip")
+    return ordered

@@ -95,12 +95,16 @@ def delays_for(delay: Delay, size: int, rng: np.random.Generator) -> Any:
     return delay.sample(rng, size) if isinstance(delay, Distribution) else number(delay)
 
 
-def check_values(weight: Weight, delay: Delay, *also: type) -> None:
-    """Raise before drawing unless both are a number, a distribution or one of `also`."""
-    for name, unit, value in (("weight", "nS", weight), ("delay", "ms", delay)):
-        allowed = (Distribution, *also) if name == "delay" else Distribution
-        if number(value) is None and not isinstance(value, allowed):
-            raise TypeError(_unknown(name, unit, value))
+def check_values(weight: Weight, delay: Delay) -> None:
+    """Raise before drawing unless both are a number or a distribution."""
+    check_value("weight", "nS", weight)
+    check_value("delay", "ms", delay)
+
+
+def check_value(name: str, unit: str, value: Any, *also: type) -> None:
+    """Raise unless `value` is a number, a distribution or one of `also`."""
+    if number(value) is None and not isinstance(value, (Distribution, *also)):
+        raise TypeError(_unknown(name, unit, value))
 
 
 def number(value: Any) -> Any:
@@ -121,16 +125,18 @@ def delay_bounds(delay: Delay, delays: Any) -> tuple[float, float]:
     if isinstance(delay, Uniform):
         return float(delay.low), float(delay.high)
     if isinstance(delay, ByDistance):
-        return float(delay.offset), max(float(delay.offset), _rounded(delays.max(), math.ceil))
+        return float(delay.offset), max(
+            float(delay.offset), _rounded(float(delays.max()), math.ceil)
+        )
     if isinstance(delay, Distribution):
-        return _rounded(delays.min(), math.floor), _rounded(delays.max(), math.ceil)
+        return _rounded(float(delays.min()), math.floor), _rounded(float(delays.max()), math.ceil)
     return float(np.min(delays)), float(np.max(delays))
 
 
 def _rounded(value: float, towards) -> float:
     """`value` rounded `towards` (math.floor or math.ceil) to two significant digits."""
     unit = 10.0 ** (math.floor(math.log10(value)) - 1)
-    digits = float(value) / unit
+    digits = value / unit
     # float32 may hold a two-digit number a little above or below itself
     whole = round(digits) if math.isclose(digits, round(digits), rel_tol=1e-6) else towards(digits)
     return float(f"{whole * unit:.3g}")
@@ -138,7 +144,7 @@ def _rounded(value: float, towards) -> float:
 
 def _unknown(name: str, unit: str, value: Any) -> str:
     if isinstance(value, ByDistance):
-        return f"{name} cannot be ByDistance here: distances are known to wiring.by_distance only."
+        return f"{name} cannot be ByDistance: only delays of wiring.by_distance know distances."
     if np.ndim(value):
         return (
             f"{name} must be a number in {unit} or a distribution, got an array of shape "

@@ -21,7 +21,7 @@ from cortexmg.wiring.rows import (
     Delay,
     Weight,
     by_source,
-    check_values,
+    check_value,
     connect,
     delay_bounds,
     weights_for,
@@ -51,10 +51,12 @@ class Exponential(Kernel):
     scale: float = quantity("um", above=0.0)
 
     def displacements(self, rng: np.random.Generator, size: int) -> np.ndarray:
-        # On the plane, r has density r exp(-r / scale): the sum of two exponential draws.
+        # On the plane, r has density r exp(-r / scale): the sum of two exponential draws. A
+        # direction from two normal draws needs only operations that round alike on every machine.
         r = rng.standard_exponential((size, 2), np.float32).sum(axis=1) * np.float32(self.scale)
-        angle = rng.random(size, np.float32) * np.float32(2.0 * np.pi)
-        return np.stack([r * np.cos(angle), r * np.sin(angle)], axis=1)
+        direction = rng.standard_normal((size, 2), np.float32)
+        length = np.sqrt((direction * direction).sum(axis=1))
+        return direction * (r / length)[:, None]
 
 
 def by_distance(
@@ -87,7 +89,8 @@ def by_distance(
     check_ends(n_pre, n_post, self_contacts)
     check_degree(k, n_pre if self_contacts else n_pre - 1, multiple)
     check_total(n_post * k)
-    check_values(weight, delay, ByDistance)
+    check_value("weight", "nS", weight)
+    check_value("delay", "ms", delay, ByDistance)
     draws = streams(key)
     sources = np.empty((n_post, k), np.min_scalar_type(n_pre))
     for rows in blocks(n_post, k):

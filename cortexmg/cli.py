@@ -1,0 +1,177 @@
+"""The command line: `cortexmg sweep`, `cortexmg run` and `cortexmg info`."""
+
+import inspect
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import jax
+import typer
+
+from cortexmg import ladder, models, plots, results
+from cortexmg.network import Network
+from cortexmg.parameters import parameters, with_parameters
+from cortexmg.selfcheck import check_arithmetic
+from cortexmg.simulate import simulate
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Conductance-based cortical networks with magnesium and calcium as parameters.",
+)
+
+MODELS: dict[str, Callable[..., Network]] = {
+    name: f for name, f in vars(models).items() if inspect.isfunction(f)
+}
+MAGNESIUM = [0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0]  # mM
+
+Model = Annotated[str, typer.Argument(help=f"One of {', '.join(sorted(MODELS))}.")]
+Cells = Annotated[int | None, typer.Option("--n", help="Number of cells, if the model has one.")]
+WiringKey = Annotated[int, typer.Option(help="Seed of wiring and initial state.")]
+NoiseKey = Annotated[int, typer.Option(help="Seed of the noise.")]
+Duration = Annotated[float, typer.Option(help="Time simulated and measured (ms).")]
+Settle = Annotated[float, typer.Option(help="Time simulated before, not measured (ms).")]
+Step = Annotated[float, typer.Option(help="Integration step (ms).")]
+Out = Annotated[Path, typer.Option(help="Folder for figure, data and account.")]
+Set = Annotated[list[str] | None, typer.Option("--set", help="NAME=VALUE, a parameter to replace.")]
+
+
+@app.command()
+def sweep(
+    model: Model = "cortex",
+    n: Cells = None,
+    parameter: Annotated[str, typer.Option(help="What varies.")] = ladder.MAGNESIUM,
+    values: Annotated[str, typer.Option(help="Values, by commas.")] = ",".join(map(str, MAGNESIUM)),
+    duration: Duration = 2000.0,
+    settle: Settle = 500.0,
+    dt: Step = 0.05,
+    key: WiringKey = 0,
+    noise: NoiseKey = 1,
+    changes: Set = None,
+    out: Out = Path("results/sweep"),
+    quick: Annotated[bool, typer.Option(help="A small, short version, to see that it works.")] = False,
+) -> None:
+    """Simulate a model at several values of a parameter, by default along a magnesium ladder."""
+    if quick:
+        n, duration, settle, values = n or 500, 300.0, 200.0, "0.05,0.5,1,2"
+    ladder_values = _numbers(values)
+    network = _network(model, n, key, changes)
+    runs = ladder.run_ladder(
+        network,
+        ladder_values,
+        parameter=parameter,
+        duration=duration,
+        settle=settle,
+        dt=dt,
+        key=noise,
+        progress=True,
+    )
+    if not all(run.complete for run in runs):
+        stop = runs[0].stop
+        print(f"interrupted at {stop:g} ms; what follows is of the time until then", file=sys.stderr)
+        if stop - settle < 100.0:
+            raise typer.Exit(130)
+    rows = [ladder.summary(run, network, settle) for run in runs]
+    print(ladder.table(ladder_values, rows, parameter.split("/")[-2] if "/" in parameter else parameter))
+    drawn = ladder.figure(runs, ladder_values, rows, network, parameter, settle)
+    account = results.account(
+        network, command="sweep", model=model, parameter=parameter, values=ladder_values,
+        duration=duration, settle=settle, dt=dt, key=key, noise=noise, changes=changes or [],
+        seconds=runs[0].seconds, complete=runs[0].complete,
+    )  # fmt: skip
+    data = ladder.arrays(runs, ladder_values, rows)
+    folder = results.save(out, data, account, {"figure.png": lambda path: plots.save(drawn, path)})
+    print(f"\n{runs[0].seconds:.0f} s; figure, data and account are in {folder}")
+    if not runs[0].complete:
+        raise typer.Exit(130)
+
+
+@app.command()
+def run(
+    model: Model,
+    n: Cells = None,
+    duration: Duration = 1000.0,
+    dt: Annotated[float | None, typer.Option(help="Integration step (ms); the model's own.")] = None,
+    key: WiringKey = 0,
+    noise: NoiseKey = 1,
+    changes: Set = None,
+    out: Out = Path("results/run"),
+) -> None:
+    """Simulate a model once and show rates and raster."""
+    network = _network(model, n, key, changes)
+    dt = dt or (0.05 if model == "cortex" else 0.1)
+    done = simulate(
+        network, duration, dt=dt, record=ladder.recorders_for(network), key=noise, progress=True
+    )
+    rows = [ladder.summary(done, network, 0.0)]
+    for name, value in rows[0].items():
+        print(f"{name:20s} {value:10.3f}")
+    drawn = plots.raster({name: done[name] for name in network.populations})
+    account = results.account(
+        network, command="run", model=model, duration=done.stop, dt=dt, key=key, noise=noise,
+        changes=changes or [], seconds=done.seconds, complete=done.complete,
+    )  # fmt: skip
+    data = ladder.arrays([done], [0.0], rows)
+    folder = results.save(out, data, account, {"figure.png": lambda path: plots.save(drawn, path)})
+    print(f"\n{done.seconds:.1f} s; figure, data and account are in {folder}")
+    if not done.complete:
+        raise typer.Exit(130)
+
+
+@app.command()
+def info(
+    names: Annotated[str | None, typer.Option("--parameters", help="List those of a model.")] = None,
+) -> None:
+    """Show models, devices and versions, and check that this JAX computes right numbers."""
+    if names:
+        for name, p in parameters(_network(names, None, 0, None)).items():
+            shape = getattr(p.value, "shape", ())
+            print(f"{name}  {list(shape) if shape else f'{float(p.value):g}'} {p.unit}")
+        return
+    for name, f in sorted(MODELS.items()):
+        print(f"model    {name:12s} {(inspect.getdoc(f) or '').splitlines()[0]}")
+    for device in jax.devices():
+        print(f"device   {device} ({device.device_kind})")
+    for name, version in results.versions().items():
+        print(f"version  {name} {version}")
+    print(f"version  commit {results.commit()}")
+    check_arithmetic()
+    print("check    JAX computes right numbers here")
+
+
+def main() -> None:
+    """Entry point: known errors become one line and exit code 1, wrong usage 2, Ctrl-C 130."""
+    try:
+        app()
+    except (ValueError, KeyError, TypeError, FloatingPointError, OSError) as error:
+        print(f"error: {error.args[0] if error.args else error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        return [float(x) for x in text.split(",")]
+    except ValueError:
+        raise ValueError(f"--values takes numbers separated by commas, got {text!r}.") from None
+
+
+def _network(model: str, n: int | None, key: int, changes: list[str] | None) -> Network:
+    if model not in MODELS:
+        raise ValueError(f"No model {model!r}: choose one of {sorted(MODELS)}.")
+    build = MODELS[model]
+    if n is not None and "n" not in inspect.signature(build).parameters:
+        raise ValueError(f"Model {model!r} has a fixed size; leave --n away.")
+    network = build(**({} if n is None else {"n": n}), key=key)
+    replaced = {}
+    for change in changes or []:
+        name, _, value = change.partition("=")
+        try:
+            replaced[name] = float(value)
+        except ValueError:
+            raise ValueError(f"--set takes NAME=VALUE with a number, got {change!r}.") from None
+    return with_parameters(network, replaced)

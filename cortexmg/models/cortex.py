@@ -1,0 +1,82 @@
+"""The flagship network: a patch of cortex with Hodgkin-Huxley cells and NMDA receptors."""
+
+import numpy as np
+
+from cortexmg.cells import fast_spiking, regular_spiking
+from cortexmg.connectivity import Connectivity
+from cortexmg.distributions import ByDistance, LogNormal, Uniform
+from cortexmg.environment import acsf
+from cortexmg.network import Network
+from cortexmg.projection import Projection
+from cortexmg.sheet import Sheet
+from cortexmg.stimuli import Poisson
+from cortexmg.synapses import AMPA, GABAA, GABAB, NMDA, Synapse
+from cortexmg.wiring import Gaussian, by_distance, fixed_in_degree
+
+CONTACTS = {"E": 160, "I": 40}  # onto every cell, at any size of the network
+WEIGHTS = {"E to E": 1.0, "E to I": 0.6, "I to E": 6.0, "I to I": 3.0}  # nS, mean
+OUTSIDE = {"E": (1600.0, 1.5), "I": (1600.0, 0.6)}  # Hz, nS
+REACH = {"E": 200.0, "I": 120.0}  # um, of the contacts of a cell
+
+
+def cortex(
+    n: int = 4000,
+    key: int = 0,
+    *,
+    mg: float = 1.0,
+    ca: float = 1.2,
+    wiring: str = "uniform",
+    gaba_b: bool = False,
+    nmda: float = 0.25,
+) -> Network:
+    """`n` cells, 80 % regular-spiking "E" and 20 % fast-spiking "I" (Pospischil et al. 2008).
+
+    E cells contact AMPA and NMDA receptors of both kinds, I cells GABA_A receptors and, with
+    `gaba_b`, GABA_B receptors. `nmda` is the NMDA to AMPA peak ratio without magnesium. Weights
+    are log-normal. `wiring` is "uniform", or "distance" on a periodic sheet with 4,000 cells per
+    mm2. Numbers of contacts per cell do not depend on `n`. Sizes and weights are ours, set so
+    that at 1 mM magnesium the network is in the asynchronous irregular state (an assumption, not
+    a measurement).
+    """
+    if wiring not in ("uniform", "distance"):
+        raise ValueError(f'wiring must be "uniform" or "distance", got {wiring!r}.')
+    rng = np.random.default_rng(np.random.SeedSequence([key, 1990]))
+    sizes = {"E": n * 4 // 5, "I": n - n * 4 // 5}
+    cells = {"E": regular_spiking, "I": fast_spiking}
+    populations = {
+        name: cells[name](
+            size, _receptors(nmda, gaba_b), rng.uniform(-75.0, -60.0, size).astype(np.float32)
+        )
+        for name, size in sizes.items()
+    }
+    projections = {}
+    for i, (name, weight) in enumerate(WEIGHTS.items()):
+        pre, _, post = name.split()
+        contacts = _contacts(wiring, pre, post, sizes, weight, 4 * key + i)
+        transmitter = {"E": "glutamate", "I": "gaba"}[pre]
+        projections[name] = Projection(pre, post, transmitter, contacts)
+    stimuli = {f"outside {name}": Poisson(name, "ampa", *OUTSIDE[name]) for name in sizes}
+    return Network(acsf(mg=mg, ca=ca), populations, projections, stimuli)
+
+
+def _receptors(nmda: float, gaba_b: bool) -> dict[str, Synapse]:
+    receptors: dict[str, Synapse] = {"ampa": AMPA(), "nmda": NMDA(gain=nmda), "gaba_a": GABAA()}
+    if gaba_b:
+        receptors["gaba_b"] = GABAB(gain=0.05)
+    return receptors
+
+
+def _contacts(
+    wiring: str, pre: str, post: str, sizes: dict[str, int], weight: float, key: int
+) -> Connectivity:
+    n_pre, n_post = sizes[pre], sizes[post]
+    k = min(CONTACTS[pre], n_pre - 1) if n_pre > 1 else 0
+    weights = LogNormal(weight, weight)
+    others = pre != post  # then cell i of one is not cell i of the other
+    if wiring == "uniform":
+        delay = Uniform(0.5, 2.5)
+        return fixed_in_degree(n_pre, n_post, k, weights, delay, key=key, self_contacts=others)
+    side = 1e3 * np.sqrt((n_pre + n_post) / 4000.0)
+    sheet, kernel = Sheet(side, side, True), Gaussian(REACH[pre])
+    delay = ByDistance(300.0, 0.5)
+    return by_distance(sheet, n_pre, n_post, k, kernel, weights, delay, key=key, self_contacts=others)

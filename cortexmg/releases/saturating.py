@@ -1,0 +1,33 @@
+"""Release onto receptors that the last spikes have left occupied."""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from cortexmg.environment import Environment
+from cortexmg.numerics import relax
+from cortexmg.part import PerCell, Scalar, quantity
+from cortexmg.releases.release import Release
+
+
+class Saturating(Release):
+    """A spike occupies a fraction of the receptors that are free. The state is what is occupied.
+
+    It replaces a saturating gate ds/dt = -s/tau + a x (1 - s) at every contact: s depends on the
+    presynaptic spikes alone, so it is followed once per presynaptic cell, and the receptors see
+    its jumps. A spike that binds within a short time fills 1 - exp(-a tau_x) of what is free:
+    1 - 1/e for Brunel and Wang (2001, doi:10.1023/A:1011204814320; a = 0.5 /ms, tau_x = 2 ms).
+    """
+
+    tau: PerCell = quantity("ms", 100.0, above=0.0)  # decay of the receptors
+    fraction: PerCell = quantity("1", 0.6321205588285577, low=0.0, high=1.0)
+
+    def init(self, n: int) -> Float[Array, " n"]:
+        return jnp.zeros(n)
+
+    def step(
+        self, state: Float[Array, " n"], amount: Float[Array, " n"], env: Environment, dt: Scalar
+    ) -> tuple[Float[Array, " n"], PerCell]:
+        del env
+        occupied = relax(state, 0.0, self.tau, dt)
+        released = amount * self.fraction * (1.0 - occupied)
+        return occupied + released, released

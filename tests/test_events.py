@@ -1,0 +1,207 @@
+"""Event-driven delivery equals the dense product: value, every derivative, every batching."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+from jax import export
+
+from cortexmg.events import Rows, active_cells, deliver, pack
+from cortexmg.wiring import from_arrays
+
+
+def wiring(n_pre, n_post, contacts, seed, delays=(0.1, 0.2, 0.3), weighted=True):
+    rng = np.random.default_rng(seed)
+    pre, post = rng.integers(0, n_pre, contacts), rng.integers(0, n_post, contacts)
+    weights = rng.uniform(0.5, 2.0, contacts).astype(np.float32) if weighted else 1.0
+    delay = rng.choice(np.asarray(delays, np.float32), contacts)
+    return from_arrays(pre, post, weights, delay, n_pre, n_post)
+
+
+def send(c, inbox, amounts, weights, fired, step, slots=3, near=None):
+    delays = jnp.asarray(np.round(np.asarray(c.delays) / 0.1).astype(np.int32))
+    del slots
+    return deliver(
+        inbox,
+        amounts,
+        weights,
+        Rows(jnp.asarray(c.starts), jnp.asarray(c.targets), delays),
+        fired=fired,
+        near=fired if near is None else near,
+        step=jnp.int32(step),
+        n_post=c.n_post,
+        row=c.row,
+    )
+
+
+def dense(c, inbox, amounts, weights, fired, step, slots=3):
+    """The same by a dense product for each delay."""
+    k, pre = c.n_contacts, c.pre()
+    slot = (step + np.round(np.asarray(c.delays)[:k] / 0.1).astype(int)) % slots
+    w = jnp.ones(k) if weights is None else weights[:k]
+    x = jnp.where(fired, amounts, 0.0)
+    return inbox.at[slot * c.n_post + np.asarray(c.targets)[:k]].add(x[pre] * w)
+
+
+@given(
+    n_pre=st.sampled_from([1, 5, 33, 70]),
+    n_post=st.sampled_from([1, 40]),
+    contacts=st.sampled_from([0, 1, 300]),
+    step=st.integers(0, 10),
+    seed=st.integers(0, 99),
+    share=st.sampled_from([0.0, 0.2, 1.0]),
+    weighted=st.booleans(),
+)
+@settings(deadline=None, max_examples=60)
+def test_delivery_equals_the_dense_product(n_pre, n_post, contacts, step, seed, share, weighted):
+    c = wiring(n_pre, n_post, contacts, seed, weighted=weighted)
+    rng = np.random.default_rng(seed + 1)
+    fired = jnp.asarray(rng.random(n_pre) < share)
+    amounts, inbox = jnp.asarray(rng.random(n_pre)), jnp.asarray(rng.random(3 * n_post))
+    weights = jnp.asarray(c.weights, float) if weighted else None
+    got = send(c, inbox, amounts, weights, fired, step)
+    want = dense(c, inbox, amounts, weights, fired, step)
+    np.testing.assert_allclose(got, want, rtol=1e-12)
+
+
+@pytest.fixture(scope="module")
+def case():
+    c = wiring(70, 40, 500, 3)
+    rng = np.random.default_rng(4)
+    fired = jnp.asarray(rng.random(70) < 0.4)
+    args = (
+        jnp.asarray(rng.random(120)),
+        jnp.asarray(rng.random(70)),
+        jnp.asarray(c.weights, float),
+    )
+    return c, args, fired
+
+
+def both(case):
+    c, args, fired = case
+    return (
+        lambda *a: send(c, *a, fired, 5),
+        lambda *a: dense(c, *a, fired, 5),
+        args,
+    )
+
+
+def test_reverse_forward_and_second_derivatives_equal_those_of_the_dense_product(case):
+    event, full, args = both(case)
+    curve = jnp.linspace(0.5, 1.5, 120)
+
+    def loss(f):
+        return lambda *a: jnp.sum(curve * f(*a) ** 3)
+
+    every = (0, 1, 2)
+    for derivative in (jax.grad, jax.jacfwd):
+        got, want = (derivative(loss(f), every)(*args) for f in (event, full))
+        for g, w in zip(got, want, strict=True):
+            np.testing.assert_allclose(g, w, rtol=1e-10, atol=1e-12)
+    got, want = (
+        jax.jvp(jax.grad(loss(f), every), args, tuple(jnp.cos(a) for a in args))[1]
+        for f in (event, full)
+    )
+    for g, w in zip(got, want, strict=True):
+        np.testing.assert_allclose(g, w, rtol=1e-10, atol=1e-12)
+
+
+def test_forward_and_reverse_are_adjoint(case):
+    event, _, args = both(case)
+    tangents = tuple(jnp.sin(7 * a) for a in args)
+    cotangent = jnp.cos(jnp.arange(120.0))
+    forward = jnp.vdot(cotangent, jax.jvp(event, args, tangents)[1])
+    backward = jax.vjp(event, *args)[1](cotangent)
+    backward = sum(jnp.vdot(b, t) for b, t in zip(backward, tangents, strict=True))
+    np.testing.assert_allclose(forward, backward, rtol=1e-12)
+
+
+@pytest.mark.parametrize("axes", [(0, 0, None), (None, 0, None), (0, 0, 0), (None, None, 0), (1, None, None)])
+def test_batches_equal_loops(case, axes):
+    event, full, args = both(case)
+    scale = jnp.asarray([0.5, 1.0, 2.0])
+    batched = [
+        a if axis is None else jnp.stack([a * s for s in scale], axis)
+        for a, axis in zip(args, axes, strict=True)
+    ]
+
+    def grad(f):
+        return lambda *a: (f(*a), *jax.grad(lambda *b: jnp.sum(f(*b) ** 2), (0, 1, 2))(*a))
+
+    got, want = (jax.vmap(grad(f), axes)(*batched) for f in (event, full))
+    for g, w in zip(got, want, strict=True):
+        np.testing.assert_allclose(g, w, rtol=1e-10, atol=1e-12)
+
+
+def test_nested_batches_and_batched_spikes_and_steps(case):
+    c, (inbox, amounts, weights), _ = case
+    rng = np.random.default_rng(8)
+    fired = jnp.asarray(rng.random((2, 3, 70)) < 0.3)
+    steps = np.arange(6).reshape(2, 3)
+    got = jax.vmap(jax.vmap(lambda f, s: send(c, inbox, amounts, weights, f, s)))(
+        fired, jnp.asarray(steps)
+    )
+    for i in range(2):
+        for j in range(3):
+            want = dense(c, inbox, amounts, weights, fired[i, j], steps[i, j])
+            np.testing.assert_allclose(got[i, j], want, rtol=1e-12)
+
+
+def test_the_gradient_of_a_batch_adds_up_over_shared_weights(case):
+    c, (inbox, amounts, weights), fired = case
+    many = jnp.stack([amounts, 2 * amounts])
+
+    def loss(f):
+        return lambda w: jnp.sum(jax.vmap(lambda a: f(c, inbox, a, w, fired, 2))(many) ** 2)
+
+    np.testing.assert_allclose(
+        jax.grad(loss(send))(weights), jax.grad(loss(dense))(weights), rtol=1e-10, atol=1e-12
+    )
+
+
+def test_the_derivative_reaches_cells_that_are_near_but_have_not_fired(case):
+    c, (inbox, amounts, weights), fired = case
+    near = jnp.asarray(~np.asarray(fired))
+    direction = jnp.ones(70)
+    tangent = jax.jvp(
+        lambda a: send(c, inbox, a, weights, fired, 0, near=near), (amounts,), (direction,)
+    )[1]
+    want = dense(c, jnp.zeros(120), direction, weights, near, 0)
+    np.testing.assert_allclose(tangent, want, rtol=1e-12)
+
+
+@given(n=st.sampled_from([1, 31, 32, 33, 100, 4000]), share=st.sampled_from([0, 0.01, 1]), seed=st.integers(0, 9))
+@settings(deadline=None, max_examples=40)
+def test_active_cells_are_those_that_are_set(n, share, seed):
+    flags = np.random.default_rng(seed).random(n) < share
+    ids, total = jax.jit(active_cells)(jnp.asarray(flags))
+    assert int(total) == flags.sum()
+    np.testing.assert_array_equal(np.asarray(ids)[: int(total)], np.flatnonzero(flags))
+
+
+def test_bits_are_in_the_order_of_cells():
+    flags = np.zeros(70, bool)
+    flags[[0, 33, 69]] = True
+    np.testing.assert_array_equal(pack(jnp.asarray(flags)), [1, 2, 1 << 5])
+
+
+@pytest.mark.parametrize("platform", ["cpu", "cuda", "rocm", "tpu"])
+def test_delivery_and_its_gradient_lower_for_every_platform(case, platform):
+    event, _, args = both(case)
+    f = jax.jit(jax.grad(lambda *a: jnp.sum(event(*a) ** 2), (0, 1, 2)))
+    assert export.export(f, platforms=[platform])(*args).platforms == (platform,)
+
+
+def test_a_mapped_wiring_is_refused(case):
+    c, (inbox, amounts, weights), fired = case
+
+    def one(targets):
+        rows = Rows(jnp.asarray(c.starts), targets, jnp.asarray([1], jnp.int32))
+        return deliver(
+            inbox, amounts, weights, rows,
+            fired=fired, near=fired, step=jnp.int32(0), n_post=40, row=c.row,
+        )  # fmt: skip
+
+    with pytest.raises(NotImplementedError, match="map over weights"):
+        jax.vmap(one)(jnp.stack([jnp.asarray(c.targets)] * 2))
