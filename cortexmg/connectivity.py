@@ -77,9 +77,9 @@ class Connectivity(Part):
         n = self.n_contacts
         weights = np.asarray(self.weights)
         weights = weights[:n] if weights.ndim else np.full(n, weights)
-        matrix = np.zeros((self.n_pre, self.n_post))
-        np.add.at(matrix, (self.pre(), np.asarray(self.targets)[:n]), weights)
-        return matrix
+        pairs = self.pre().astype(np.int64) * self.n_post + np.asarray(self.targets)[:n]
+        total = np.bincount(pairs, weights, minlength=self.n_pre * self.n_post)
+        return total.reshape(self.n_pre, self.n_post)
 
     def among(self, n_pre: int, first: int = 0) -> "Connectivity":
         """The same contacts where the presynaptic cells are part of a population of `n_pre`.

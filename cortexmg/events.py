@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from jax.core import ShapedArray
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, UInt32
 
 CHUNK = 64  # active cells found per iteration; each costs a pass over a buffer of their ids
 
@@ -26,13 +26,13 @@ CHUNK = 64  # active cells found per iteration; each costs a pass over a buffer 
 class Rows(NamedTuple):
     """Contacts sorted by presynaptic cell, padded with at least one `row` of inert ones."""
 
-    starts: Int[Array, " pre+1"]
+    starts: Int[Array, " rows"]
     targets: Int[Array, " contacts"]
     delays: Int[Array, " contacts"] | Int[Array, " 1"]  # steps
 
 
 def deliver(
-    inbox: Float[Array, " slots*post"],
+    inbox: Float[Array, " ring"],
     amounts: Float[Array, " pre"],
     weights: Float[Array, " contacts"] | None,
     rows: Rows,
@@ -42,7 +42,7 @@ def deliver(
     step: Int[Array, ""],
     n_post: int,
     row: int,
-) -> Float[Array, " slots*post"]:
+) -> Float[Array, " ring"]:
     """`inbox` with amount * weight added, for each contact of each cell in `fired`.
 
     The inbox is a ring of slots, one per time step; a contact with a delay of d steps writes into
@@ -80,7 +80,7 @@ def _nth_set_bit(word, r):
     return position
 
 
-def pack(flags: Bool[Array, " n"]) -> Int[Array, " words"]:
+def pack(flags: Bool[Array, " n"]) -> UInt32[Array, " words"]:
     """Flags as bits of uint32 words, cell 32 k + b in bit b of word k."""
     n = flags.shape[0]
     whole = n // 32 * 32
@@ -96,7 +96,7 @@ def pack(flags: Bool[Array, " n"]) -> Int[Array, " words"]:
     return jnp.concatenate([words(flags[:whole]), tail]) if whole else tail
 
 
-def active_cells(flags: Bool[Array, " n"]) -> tuple[Int[Array, " n+chunk"], Int[Array, ""]]:
+def active_cells(flags: Bool[Array, " n"]) -> tuple[Int[Array, " ids"], Int[Array, ""]]:
     """Ids of the set flags in ascending order, then anything; and how many there are."""
     words = pack(flags)
     count = jax.lax.population_count(words).astype(jnp.int32)

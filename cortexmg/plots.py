@@ -9,9 +9,9 @@ from string import ascii_uppercase
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import ArrayLike, Float
+from jaxtyping import Array, ArrayLike, Float, Num
 
-from cortexmg.spike_trains import Number, SpikeTrains, check_positive, check_trains
+from cortexmg.spike_trains import Number, SpikeTrains, check_least, check_positive, check_trains
 from cortexmg.statistics import population_rate
 
 # matplotlib is imported where a figure begins: loading it is slow, and most runs draw nothing.
@@ -43,7 +43,8 @@ SERIES = [
     {"color": "#56a3d9", "linestyle": "-.", "marker": "D", "markerfacecolor": "white"},
 ]
 
-Series = Mapping[str, Float[ArrayLike, " n"] | Float[ArrayLike, "n repeats"]]
+Values = Sequence[float | int] | Num[np.ndarray | Array, " n"]
+Series = Mapping[str, Values | Num[np.ndarray | Array, "n repeats"]]
 
 
 def raster(
@@ -128,7 +129,7 @@ def spectrum_plot(
 
 
 def against(
-    values: Sequence[Number] | Float[np.ndarray, " n"],
+    values: Values,
     series: Series,
     xlabel: str,
     ylabel: str,
@@ -151,7 +152,7 @@ def against(
 
 def ladder(
     rasters: Sequence[Mapping[str, SpikeTrains]],
-    values: Sequence[Number] | Float[np.ndarray, " n"],
+    values: Values,
     panels: Mapping[str, Series],
     *,
     name: str = "[Mg²⁺]ₒ",
@@ -201,6 +202,7 @@ def _draw_steps(above, grid, rasters, titles, window, cells) -> None:
     for axes, piece, title in zip(grid, pieces, titles, strict=False):
         _draw_spikes(axes, piece, cells, scale)
         axes.set_title(title, pad=2)
+        axes.locator_params(axis="x", nbins=3)
     columns = above.axes[0].get_gridspec().ncols
     for at, axes in enumerate(grid):
         # Only the left column and the lowest raster of each column carry labels.
@@ -221,6 +223,7 @@ def _pieces(trains: Mapping[str, SpikeTrains], window) -> dict[str, SpikeTrains]
 
 def _draw_spikes(axes: "Axes", trains: Mapping[str, SpikeTrains], cells: int, scale: float) -> int:
     """Draw a band of rows for each population, the first lowest; returns the number of rows."""
+    check_least("cells", cells, 1)
     largest = max(t.n for t in trains.values())
     middles, below = [], 0
     rows = [max(1, round(t.n * min(1.0, cells / largest))) for t in trains.values()]
@@ -266,13 +269,13 @@ def _on_log_axis(axes: "Axes", x: np.ndarray) -> np.ndarray:
     least, most = x[x > 0].min(), x.max()
     zero = least / 4
     tens = 10.0 ** np.arange(np.floor(np.log10(least)), np.log10(most) + 1)
-    steps = np.sort(np.outer(tens, np.arange(1, 10)).ravel())
-    steps = steps[(steps >= 0.999 * least) & (steps <= 1.001 * most)]
+    steps = np.outer(tens, np.arange(1, 10)).ravel()
     # A short axis would have one tick or none at powers of ten.
-    wanted = tens if most / least >= 30 else np.outer(tens, [1, 2, 5]).ravel()
-    major = [0.0] * bool(np.any(x == 0)) + [t for t in wanted if np.isclose(t, steps).any()]
+    wanted = tens if most / least >= 30 else x if x.size <= 6 else np.outer(tens, [1, 2, 5]).ravel()
+    steps, wanted = (t[(t >= 0.999 * least) & (t <= 1.001 * most)] for t in (steps, wanted))
+    major = [0.0, *wanted] if np.any(x == 0) else [*wanted]
     axes.set_xscale("log")
-    axes.set_xticks([t or zero for t in major], [f"{t:g}" for t in major])
+    axes.set_xticks(np.array([t or zero for t in major]), [f"{t:g}" for t in major])
     axes.set_xticks(steps, minor=True, labels=[])
     if 0 in major:
         look = {"rotation": 90, "ha": "center", "va": "center", "fontsize": 7, "zorder": 3}

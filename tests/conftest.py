@@ -1,10 +1,9 @@
-"""Double precision and strict broadcasting in all tests, unless one asks for single precision."""
+"""Double precision in all tests, unless one asks for single precision."""
 
 import jax
 import pytest
 
 jax.config.update("jax_enable_x64", True)
-jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
 @pytest.fixture

@@ -53,10 +53,10 @@ class Exponential(Kernel):
     def displacements(self, rng: np.random.Generator, size: int) -> np.ndarray:
         # On the plane, r has density r exp(-r / scale): the sum of two exponential draws. A
         # direction from two normal draws needs only operations that round alike on every machine.
-        r = rng.standard_exponential((size, 2), np.float32).sum(axis=1) * np.float32(self.scale)
-        direction = rng.standard_normal((size, 2), np.float32)
-        length = np.sqrt((direction * direction).sum(axis=1))
-        return direction * (r / length)[:, None]
+        a, b = rng.standard_exponential((2, size), np.float32)
+        x, y = rng.standard_normal((2, size), np.float32)
+        stretch = np.float32(self.scale) * (a + b) / np.sqrt(x * x + y * y)
+        return np.stack([stretch * x, stretch * y], axis=1)
 
 
 def by_distance(

@@ -144,7 +144,7 @@ def _partners(
             partners = np.empty(shape, np.int32)
         elif dense:
             ranks = rng.random((shape[0], available))
-            partners = np.argpartition(ranks, 0, axis=1)[:, :k].astype(np.int32)
+            partners = np.argpartition(ranks, k - 1, axis=1)[:, :k].astype(np.int32)
         else:
             partners = rng.integers(0, available, shape, np.int32)
             if not multiple:
