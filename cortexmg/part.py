@@ -55,9 +55,9 @@ def check_quantity(owner: str, field: Field, value: Any) -> None:
     if array.dtype.kind not in "fiu" and array.dtype.name != "bfloat16":
         raise TypeError(f"{name} must be a number in {unit}, got {value!r}: give a float or an array.")
     if not np.all(np.isfinite(array)):
-        raise ValueError(f"{name} must be finite (in {unit}), got {_worst(array, ~np.isfinite(array))}.")
+        raise ValueError(f"{name} must be finite (in {unit}), got {_worst(array, np.asarray(~np.isfinite(array)))}.")
     low, above, high = meta["low"], meta["above"], meta["high"]
-    wrong = (array <= above) | (array < low) | (array > high)
+    wrong = np.asarray((array <= above) | (array < low) | (array > high))
     if np.any(wrong):
         raise ValueError(
             f"{name} must be {_range(low, above, high)} {unit}, got {_worst(array, wrong)}: "

@@ -102,8 +102,8 @@ def traces(
 
 
 def spectrum_plot(
-    frequencies: Float[ArrayLike, " n"],
-    power: Float[ArrayLike, " n"] | Series,
+    frequencies: Values,
+    power: Values | Series,
     *,
     unit: str = "Hz²/Hz",
     width: Number = COLUMN,

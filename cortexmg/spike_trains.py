@@ -1,7 +1,7 @@
 """Spike trains of a group of cells: one list of events on the host, in order of time."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import ArrayLike, Float64, Int, Int32
@@ -23,8 +23,8 @@ class ByCell(NamedTuple):
 class SpikeTrains(NamedTuple):
     """The spikes of `n` cells between `start` and `stop`; `checked_trains` makes one safely.
 
-    Bins are counted from `start` and hold their left edge but not their right one. Only the last
-    edge, when it is `stop`, is held, so that no spike of the recording is lost.
+    A spike carries the time of the end of its step. Bins and pieces therefore hold their right
+    edge but not their left one, unless that is `start`, so that together they hold every spike.
     """
 
     ids: Int32[np.ndarray, " k"]  # cell of each spike, 0 to n - 1
@@ -53,9 +53,9 @@ class SpikeTrains(NamedTuple):
         return self._replace(ids=ids[kept], times=self.times[kept], n=int(chosen.size))
 
     def between(self, start: Number, stop: Number) -> "SpikeTrains":
-        """The spikes from `start` up to, but not at, `stop` (ms), unless that is the last moment.
+        """The spikes after `start` and up to `stop` (ms), at their own times.
 
-        Neighbouring pieces therefore share no spike and lose none. Times are not shifted.
+        Neighbouring pieces share no spike and lose none.
 
         Raises: if the piece is empty or reaches outside the recording.
         """
@@ -66,9 +66,9 @@ class SpikeTrains(NamedTuple):
                 f"{self.start:g} to {self.stop:g} ms: give start < stop within it."
             )
         start, stop = max(float(start), self.start), min(float(stop), self.stop)
-        first, last = np.searchsorted(self.times, np.array([start, stop]) - ROUNDING)
-        if stop >= self.stop - ROUNDING:
-            last = self.times.size
+        first, last = np.searchsorted(self.times, np.array([start, stop]) + ROUNDING, side="right")
+        if start <= self.start + ROUNDING:
+            first = 0
         # Rounding must not put a spike a hair before its own recording.
         times = np.clip(self.times[first:last], start, stop)
         return SpikeTrains(self.ids[first:last], times, self.n, start, stop)
@@ -101,9 +101,8 @@ class SpikeTrains(NamedTuple):
     def total_counts(self, bin: Number) -> Int[np.ndarray, " bins"]:
         """Spikes of all cells together in each whole bin of `bin` ms."""
         edges = self.start + bin * np.arange(self.whole_bins(bin) + 1)
-        cuts = np.searchsorted(self.times, edges - ROUNDING)
-        if edges[-1] >= self.stop - ROUNDING:
-            cuts[-1] = self.times.size
+        cuts = np.searchsorted(self.times, edges + ROUNDING, side="right")
+        cuts[0] = 0
         return np.diff(cuts)
 
     def by_cell(self) -> ByCell:
@@ -144,7 +143,7 @@ def checked_trains(
     return SpikeTrains(ids.astype(np.int32), times, int(n), float(start), float(stop))
 
 
-def check_positive(name: str, value: Number, unit: str) -> None:
+def check_positive(name: str, value: Any, unit: str) -> None:
     """Raise if `value` is not a finite number above 0."""
     if isinstance(value, bool) or not isinstance(value, float | int | np.number):
         raise TypeError(f"{name} must be a number of {unit}, got {value!r}.")
@@ -152,7 +151,7 @@ def check_positive(name: str, value: Number, unit: str) -> None:
         raise ValueError(f"{name} must be finite and above 0 {unit}, got {value}.")
 
 
-def check_least(name: str, value: int | np.integer, least: int) -> None:
+def check_least(name: str, value: Any, least: int) -> None:
     """Raise if `value` is not a whole number of at least `least`."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
         raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}.")
@@ -164,7 +163,7 @@ def check_finite(name: str, values: np.ndarray) -> None:
         raise ValueError(f"{name} must be finite, got NaN or infinity: check where the run broke.")
 
 
-def check_trains(owner: str, trains: SpikeTrains) -> None:
+def check_trains(owner: str, trains: object) -> None:
     """Raise if `trains` is not a SpikeTrains."""
     if not isinstance(trains, SpikeTrains):
         raise TypeError(

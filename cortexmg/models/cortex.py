@@ -8,14 +8,16 @@ from cortexmg.distributions import ByDistance, LogNormal, Uniform
 from cortexmg.environment import acsf
 from cortexmg.network import Network
 from cortexmg.projection import Projection
+from cortexmg.releases import Certain, TsodyksMarkram
 from cortexmg.sheet import Sheet
 from cortexmg.stimuli import Poisson
 from cortexmg.synapses import AMPA, GABAA, GABAB, NMDA, Synapse
 from cortexmg.wiring import Gaussian, by_distance, fixed_in_degree
 
 CONTACTS = {"E": 160, "I": 40}  # onto every cell, at any size of the network
-WEIGHTS = {"E to E": 1.0, "E to I": 0.6, "I to E": 6.0, "I to I": 3.0}  # nS, mean
-OUTSIDE = {"E": (1600.0, 1.5), "I": (1600.0, 0.6)}  # Hz, nS
+WEIGHTS = {"E to E": 1.3, "E to I": 0.36, "I to E": 2.2, "I to I": 5.2}  # nS, mean = s.d.
+OUTSIDE = {"E": (97.0, 14.0), "I": (950.0, 2.0)}  # Hz, nS
+NMDA_RATIO = {"E": 0.5, "I": 0.23}  # NMDA to AMPA peak conductance without magnesium
 REACH = {"E": 200.0, "I": 120.0}  # um, of the contacts of a cell
 
 
@@ -27,13 +29,13 @@ def cortex(
     ca: float = 1.2,
     wiring: str = "uniform",
     gaba_b: bool = False,
-    nmda: float = 0.25,
+    nmda: float = 1.0,
 ) -> Network:
     """`n` cells, 80 % regular-spiking "E" and 20 % fast-spiking "I" (Pospischil et al. 2008).
 
     E cells contact AMPA and NMDA receptors of both kinds, I cells GABA_A receptors and, with
-    `gaba_b`, GABA_B receptors. `nmda` is the NMDA to AMPA peak ratio without magnesium. Weights
-    are log-normal. `wiring` is "uniform", or "distance" on a periodic sheet with 4,000 cells per
+    `gaba_b`, GABA_B receptors. `nmda` scales all NMDA conductances. Contacts between E cells
+    depress. Weights are log-normal. `wiring` is "uniform", or "distance" on a periodic sheet with 4,000 cells per
     mm2. Numbers of contacts per cell do not depend on `n`. Sizes and weights are ours, set so
     that at 1 mM magnesium the network is in the asynchronous irregular state (an assumption, not
     a measurement).
@@ -45,7 +47,9 @@ def cortex(
     cells = {"E": regular_spiking, "I": fast_spiking}
     populations = {
         name: cells[name](
-            size, _receptors(nmda, gaba_b), rng.uniform(-75.0, -60.0, size).astype(np.float32)
+            size,
+            _receptors(nmda * NMDA_RATIO[name], gaba_b),
+            rng.uniform(-75.0, -60.0, size).astype(np.float32),
         )
         for name, size in sizes.items()
     }
@@ -54,7 +58,8 @@ def cortex(
         pre, _, post = name.split()
         contacts = _contacts(wiring, pre, post, sizes, weight, 4 * key + i)
         transmitter = {"E": "glutamate", "I": "gaba"}[pre]
-        projections[name] = Projection(pre, post, transmitter, contacts)
+        release = TsodyksMarkram() if name == "E to E" else Certain()
+        projections[name] = Projection(pre, post, transmitter, contacts, release)
     stimuli = {f"outside {name}": Poisson(name, "ampa", *OUTSIDE[name]) for name in sizes}
     return Network(acsf(mg=mg, ca=ca), populations, projections, stimuli)
 

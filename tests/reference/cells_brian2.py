@@ -1,8 +1,16 @@
-"""Single cells in Brian2. Voltages in mV, conductances in mS/cm2, times in ms, all as plain numbers."""
+"""Single cells in Brian2, with mV, mS/cm2 and ms as plain numbers."""
 
 import brian2 as b2
 import numpy as np
-from common import CALCIUM_IN, CALCIUM_OUT, CELLS, NERNST_CA_MV, membrane_area, upward_crossings
+from common import (
+    CALCIUM_IN,
+    CALCIUM_OUT,
+    CELLS,
+    NERNST_CA_MV,
+    largest_shift,
+    membrane_area,
+    upward_crossings,
+)
 
 # 1 uF/cm2, so currents in uA/cm2 are mV/ms.
 SODIUM_POTASSIUM = """
@@ -71,7 +79,8 @@ hold : second
 """
 
 # pF, nS, mV, pA, ms
-BRETTE_GERSTNER = {"c": 281, "g": 30, "e_l": -70.6, "v_t": -50.4, "delta": 2, "tau_w": 144, "a": 4, "b": 80.5}
+BRETTE_GERSTNER = {"c": 281, "g": 30, "e_l": -70.6, "v_t": -50.4, "delta": 2, "tau_w": 144}
+BRETTE_GERSTNER |= {"a": 4, "b": 80.5}
 DESTEXHE = {"c": 200, "g": 10, "e_l": -60, "v_t": -50, "delta": 2.5, "tau_w": 600, "a": 1, "b": 0}
 ADEX_CELLS = {
     "adex_original": BRETTE_GERSTNER | {"drive": 1000, "hold": 0},
@@ -123,17 +132,22 @@ def cell_references(dt=0.005):
         spikes, finer = upward_crossings(time, v), upward_crossings(fine_time, fine)
         spikes, finer = spikes[spikes < stop], finer[finer < stop]
         out[f"{name}_brian2_spikes"] = spikes
-        out[f"{name}_brian2_shift"] = np.abs(spikes - finer).max() if spikes.size == finer.size else np.inf
+        out[f"{name}_brian2_shift"] = largest_shift(spikes, finer)
         out[f"{name}_brian2_v"] = v[::every][:600].astype(np.float32)
     return out
 
 
 def run_adex(dt, stop=500.0):
-    """Spike times of every cell of ADEX_CELLS: the end of the step that takes v above v_t + 5 delta."""
+    """Spike times of every AdEx cell: the end of the step that takes v above v_t + 5 delta."""
     b2.start_scope()
     b2.defaultclock.dt = dt * b2.ms
     group = b2.NeuronGroup(
-        len(ADEX_CELLS), ADEX, threshold="v > v_t + 5*delta", reset="v = e_l; w += b", refractory="hold", method="rk4"
+        len(ADEX_CELLS),
+        ADEX,
+        threshold="v > v_t + 5*delta",
+        reset="v = e_l; w += b",
+        refractory="hold",
+        method="rk4",
     )
     for name in DESTEXHE | {"drive": 0}:
         setattr(group, name, [cell[name] for cell in ADEX_CELLS.values()])
@@ -152,5 +166,5 @@ def adex_references(dt=0.001):
         stop = 100.0 if name == "adex_original" else 500.0
         spikes, finer = spikes[spikes < stop], finer[finer < stop]
         out[f"{name}_brian2_spikes"] = spikes
-        out[f"{name}_brian2_shift"] = np.abs(spikes - finer).max() if spikes.size == finer.size else np.inf
+        out[f"{name}_brian2_shift"] = largest_shift(spikes, finer)
     return out

@@ -13,7 +13,8 @@ CALCIUM_IN, CALCIUM_OUT = 2.4e-4, 2.0
 CALCIUM_REVERSAL_MV = NERNST_CA_MV * np.log(CALCIUM_OUT / CALCIUM_IN)
 
 # Pospischil et al. 2008: length = diameter in um, conductances in mS/cm2, voltages in mV.
-COMMON = {"g_na": 50.0, "g_k": 5.0, "e_na": 50.0, "e_k": -100.0, "v_t": -55.0, "g_cal": 0.0, "g_cat": 0.0}
+COMMON = {"g_na": 50.0, "g_k": 5.0, "g_cal": 0.0, "g_cat": 0.0}
+COMMON |= {"e_na": 50.0, "e_k": -100.0, "v_t": -55.0}
 RS = COMMON | {"diameter": 96.0, "g_leak": 0.1, "e_leak": -70.0, "g_m": 0.07}
 FS = COMMON | {"diameter": 67.0, "g_leak": 0.15, "e_leak": -70.0, "g_m": 0.0, "g_k": 10.0}
 BURST = COMMON | {"diameter": 96.0, "g_leak": 0.01, "e_leak": -85.0, "g_m": 0.03}
@@ -44,6 +45,11 @@ def upward_crossings(time, voltage, level=0.0):
     return time[before] + part * (time[before + 1] - time[before])
 
 
+def largest_shift(spikes, finer):
+    """How far halving the step moves any spike; infinite if it changes their number."""
+    return np.abs(spikes - finer).max() if spikes.size == finer.size else np.inf
+
+
 def coefficients_of_variation(ids, times, n, at_least):
     """CV of the inter-spike intervals of each cell that has at least so many spikes."""
     trains = [np.diff(np.sort(times[ids == cell])) for cell in range(n)]
@@ -52,6 +58,7 @@ def coefficients_of_variation(ids, times, n, at_least):
 
 def save(name, arrays):
     """Write an .npz file beside this one, with the versions of the simulators inside."""
-    versions = {f"version_{p}": importlib.metadata.version(p) for p in ("brian2", "neuron", "numpy")}
+    tools = ("brian2", "neuron", "numpy")
+    versions = {f"version_{tool}": importlib.metadata.version(tool) for tool in tools}
     np.savez_compressed(HERE / f"{name}.npz", **arrays, **versions)
     print(f"{name}.npz: {(HERE / f'{name}.npz').stat().st_size / 1024:.0f} KiB", flush=True)

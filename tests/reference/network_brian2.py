@@ -9,6 +9,7 @@ from synapses_brian2 import unit_peak
 N_EXCITATORY, N, TARGETS = 80, 100, 20
 STOP_MS, THRESHOLD_MV = 1000.0, -20.0
 NMDA_GAIN, MG_MM = 0.5, 1.0
+MEAN_WEIGHT_NS, SPREAD, SEED = (4.0, 30.0), 0.6, 25
 # rise ms, decay ms, reversal mV
 AMPA, NMDA, GABA_A = (0.5, 3.0, 0.0), (2.0, 80.0, 0.0), (0.2, 8.0, -80.0)
 JUMPS = {
@@ -18,8 +19,9 @@ JUMPS = {
 }
 
 SYNAPSES = """
-dv/dt = (drive - i_na - i_k - i_leak - 100*i_syn/area)/ms : 1
-i_syn = (ampa - ampa_rise + (nmda - nmda_rise)/(1 + mg/3.57*exp(-0.062*v)))*v + (gaba - gaba_rise)*(v + 80) : 1
+dv/dt = (drive - i_na - i_k - i_leak - 100*(i_excite + i_inhibit)/area)/ms : 1
+i_excite = (ampa - ampa_rise + (nmda - nmda_rise)/(1 + mg/3.57*exp(-0.062*v)))*v : 1
+i_inhibit = (gaba - gaba_rise)*(v + 80) : 1
 dampa/dt = -ampa/3/ms : 1
 dampa_rise/dt = -ampa_rise/0.5/ms : 1
 dnmda/dt = -nmda/80/ms : 1
@@ -30,19 +32,31 @@ area : 1 (constant)
 """
 
 
-def draw_network(seed=7):
+def draw_network(seed=SEED):
     """Wiring, weights (nS), delays (ms), drive (nA) and initial voltage (mV)."""
     rng = np.random.default_rng(seed)
     others = [np.delete(np.arange(N), cell) for cell in range(N)]
-    target = np.concatenate([np.sort(rng.choice(choice, TARGETS, replace=False)) for choice in others])
+    target = np.array([np.sort(rng.choice(c, TARGETS, replace=False)) for c in others]).ravel()
     source = np.repeat(np.arange(N), TARGETS)
-    mean = np.where(source < N_EXCITATORY, 8.0, 30.0)
-    spread = 0.6
-    weight = mean * rng.lognormal(-(spread**2) / 2, spread, source.size)
+    excitatory = source < N_EXCITATORY
+    spread = rng.lognormal(-(SPREAD**2) / 2, SPREAD, source.size)
+    weight = np.where(excitatory, *MEAN_WEIGHT_NS) * spread
     delay = rng.integers(5, 31, source.size) / 10
-    drive = np.where(np.arange(N) < N_EXCITATORY, rng.uniform(0.6, 1.1, N), rng.uniform(0.3, 0.5, N))
+    slow, fast = rng.uniform(0.6, 0.8, N), rng.uniform(0.35, 0.45, N)
+    alone = np.where(np.arange(N) < N_EXCITATORY, slow, fast)
+    drive = alone - expected_synaptic_current(target, weight, excitatory)
     voltage = rng.uniform(-75, -60, N)
-    return {"source": source, "target": target, "weight": weight, "delay": delay, "drive": drive, "v0": voltage}
+    contacts = {"source": source, "target": target, "weight": weight, "delay": delay}
+    return contacts | {"drive": drive, "v0": voltage}
+
+
+def expected_synaptic_current(target, weight, excitatory):
+    """Mean current (nA) into each cell if E cells fire at 10 Hz and I cells at 20 Hz.
+
+    A contact of 1 nS carries 521 nS mV ms per E spike (AMPA 257, NMDA 264) and 158 per I spike.
+    """
+    charge = np.where(excitatory, 0.010 * 521, -0.020 * 158) * weight
+    return 1e-3 * np.bincount(target, charge, N)
 
 
 def cell_parameters():
@@ -64,11 +78,12 @@ def run_network(wiring, dt):
     b2.start_scope()
     b2.defaultclock.dt = dt * b2.ms
     above = f"v > {THRESHOLD_MV}"
-    cells = b2.NeuronGroup(
-        N, SYNAPSES + SODIUM_POTASSIUM, threshold=above, refractory=above, method="rk4", namespace={"mg": MG_MM}
-    )
-    set_parameters(cells, [c | {"current": nA} for c, nA in zip(cell_parameters(), wiring["drive"], strict=True)])
-    cells.area = membrane_area([cell["diameter"] for cell in cell_parameters()])
+    equations, parameters = SYNAPSES + SODIUM_POTASSIUM, cell_parameters()
+    cells = b2.NeuronGroup(N, equations, threshold=above, refractory=above, method="rk4")
+    cells.namespace["mg"] = MG_MM
+    driven = zip(parameters, wiring["drive"], strict=True)
+    set_parameters(cells, [cell | {"current": current} for cell, current in driven])
+    cells.area = membrane_area([cell["diameter"] for cell in parameters])
     cells.v = wiring["v0"]
     steady_gates(cells)
     jump = "{0} += weight*{0}_jump; {0}_rise += weight*{0}_jump"

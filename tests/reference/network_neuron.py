@@ -1,8 +1,9 @@
 """The same network in NEURON."""
 
+import network_brian2 as shared
 import numpy as np
 from cells_neuron import h, load_mechanisms, make_cell
-from network_brian2 import AMPA, GABA_A, MG_MM, N, N_EXCITATORY, NMDA, NMDA_GAIN, STOP_MS, THRESHOLD_MV, cell_parameters
+from network_brian2 import N_EXCITATORY, NMDA_GAIN, STOP_MS, THRESHOLD_MV, N
 
 
 def make_receptor(section, kinetics, mg=0.0):
@@ -14,12 +15,13 @@ def make_receptor(section, kinetics, mg=0.0):
 
 
 def connect(sections, wiring):
-    """One NetCon per contact and receptor; the receptors of each cell are shared by its contacts."""
-    ampa = [make_receptor(section, AMPA) for section in sections]
-    nmda = [make_receptor(section, NMDA, MG_MM) for section in sections]
-    gaba = [make_receptor(section, GABA_A) for section in sections]
+    """One NetCon per contact and receptor; the contacts of a cell share its receptors."""
+    ampa = [make_receptor(section, shared.AMPA) for section in sections]
+    nmda = [make_receptor(section, shared.NMDA, shared.MG_MM) for section in sections]
+    gaba = [make_receptor(section, shared.GABA_A) for section in sections]
     wires = []
-    contacts = zip(wiring["source"], wiring["target"], wiring["weight"], wiring["delay"], strict=True)
+    columns = [wiring[name] for name in ("source", "target", "weight", "delay")]
+    contacts = zip(*columns, strict=True)
     for source, target, weight, delay in contacts:
         excitatory = [(ampa[target], 1.0), (nmda[target], NMDA_GAIN)]
         for receptor, gain in excitatory if source < N_EXCITATORY else [(gaba[target], 1.0)]:
@@ -43,13 +45,14 @@ def record_spikes(sections):
 def run_network(wiring, dt):
     """Ids and times of the spikes; fixed step, second order."""
     load_mechanisms()
-    sections = [make_cell(f"cell{i}", cell) for i, cell in enumerate(cell_parameters())]
+    sections = [make_cell(f"cell{i}", cell) for i, cell in enumerate(shared.cell_parameters())]
     clamps = [h.IClamp(section(0.5)) for section in sections]
     for clamp, current in zip(clamps, wiring["drive"], strict=True):
         clamp.delay, clamp.dur, clamp.amp = 0, 1e9, current
     alive = connect(sections, wiring)
     vectors, detectors = record_spikes(sections)
-    set_voltage = h.FInitializeHandler(0, lambda: [setattr(s, "v", v) for s, v in zip(sections, wiring["v0"], strict=True)])
+    start = list(zip(sections, wiring["v0"], strict=True))
+    set_voltage = h.FInitializeHandler(0, lambda: [setattr(s, "v", v) for s, v in start])
     h.dt, h.secondorder, h.celsius = dt, 2, 36
     h.finitialize()
     for _ in range(round(STOP_MS / dt)):

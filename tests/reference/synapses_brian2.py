@@ -55,14 +55,15 @@ def run(equations, namespace, arrivals, pathways, dt, stop=150.0):
     for synapse in synapses:
         synapse.connect()
     b2.Network(cell, source, record, *synapses).run(stop * b2.ms)
-    return np.asarray(record.v[0])
+    return np.asarray(record.v[0], np.float32)
 
 
 def synapse_references(dt=0.005):
     """Voltage of the passive cell for every receptor, each of 1 nS at its peak."""
     out = {"dt_brian2": dt, "arrivals": ARRIVALS, "gaba_b_burst_arrivals": BURST}
     for name, (rise, decay, reversal, mg) in RECEPTORS.items():
-        space = {"rise": rise, "decay": decay, "reversal": reversal, "mg": mg, "jump": unit_peak(rise, decay)}
+        space = {"rise": rise, "decay": decay, "reversal": reversal, "mg": mg}
+        space["jump"] = unit_peak(rise, decay)
         pathway = [(0.0, "rising += jump; decaying += jump")]
         out[f"{name}_v"] = run(TWO_EXPONENTIAL, space, ARRIVALS, pathway, dt)
     pulse = [(0.0, "transmitter = 0.5"), (0.3, "transmitter = 0")]
