@@ -35,7 +35,7 @@ class Connectivity(Part):
     starts: Any  # int32[n_pre + 1]
     targets: Any  # int32[capacity]
     weights: Any = quantity("nS", low=0.0)  # scalar, or float32[capacity]
-    delays: Any = quantity("ms", above=0.0)  # scalar, or float32[capacity]
+    delays: Any = quantity("ms", above=0.0, fixed=True)  # scalar, or float32[capacity]
     n_pre: int = count()
     n_post: int = count()
     row: int = count()

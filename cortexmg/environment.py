@@ -35,7 +35,7 @@ class Environment(Part):
         return Environment({**self.ions, ion: changed}, self.temperature)
 
 
-def acsf(mg: float = 1.0, ca: float = 2.0, k: float = 3.5) -> Environment:
+def acsf(mg: PerCell = 1.0, ca: PerCell = 2.0, k: PerCell = 3.5) -> Environment:
     """Artificial cerebrospinal fluid of slice experiments (mM, all free), at 36 degrees.
 
     "Magnesium-free" fluid still holds 0.02 to 0.08 mM of contaminating magnesium.
@@ -43,7 +43,7 @@ def acsf(mg: float = 1.0, ca: float = 2.0, k: float = 3.5) -> Environment:
     return _environment(mg, ca, k)
 
 
-def in_vivo(mg: float = 0.8, ca: float = 1.2, k: float = 3.5) -> Environment:
+def in_vivo(mg: PerCell = 0.8, ca: PerCell = 1.2, k: PerCell = 3.5) -> Environment:
     """Cerebrospinal fluid of the awake brain: ionised concentrations (mM), at 37 degrees.
 
     Ionised magnesium is 0.80 +- 0.10 of 1.25 mM in total (McKee et al. 2005, Crit Care Med 33).
@@ -51,7 +51,7 @@ def in_vivo(mg: float = 0.8, ca: float = 1.2, k: float = 3.5) -> Environment:
     return _environment(mg, ca, k, temperature=37.0)
 
 
-def _environment(mg: float, ca: float, k: float, temperature: float = 36.0) -> Environment:
+def _environment(mg: PerCell, ca: PerCell, k: PerCell, temperature: Scalar = 36.0) -> Environment:
     ions = {
         "mg": Ion(mg, 0.5, 2),
         "ca": Ion(ca, 2.4e-4, 2),

@@ -34,7 +34,7 @@ class Rows(NamedTuple):
 def deliver(
     inbox: Float[Array, " ring"],
     amounts: Float[Array, " pre"],
-    weights: Float[Array, " contacts"] | None,
+    weights: Float[Array, " contacts"] | Float[Array, ""],
     rows: Rows,
     *,
     fired: Bool[Array, " pre"],
@@ -46,14 +46,13 @@ def deliver(
     """`inbox` with amount * weight added, for each contact of each cell in `fired`.
 
     The inbox is a ring of slots, one per time step; a contact with a delay of d steps writes into
-    slot (step + d) mod slots. `near` marks the cells whose amount has a derivative. Without
-    `weights` every contact weighs 1.
+    slot (step + d) mod slots. `near` marks the cells whose amount has a derivative. `weights` is
+    one per contact, or one for all.
     """
-    w = jnp.ones((1, 1), amounts.dtype) if weights is None else weights[None]
     out = contract_p.bind(
         inbox[None],
         amounts[None],
-        w,
+        jnp.atleast_1d(weights)[None],
         fired[None],
         near[None],
         step[None],
@@ -81,23 +80,21 @@ def _nth_set_bit(word, r):
 
 
 def pack(flags: Bool[Array, " n"]) -> UInt32[Array, " words"]:
-    """Flags as bits of uint32 words, cell 32 k + b in bit b of word k."""
+    """Flags as bits of uint32 words: of W words, word k holds cells k, k + W, k + 2 W, ...
+
+    In this order packing is 32 shifts and additions of contiguous vectors, whatever n is.
+    """
     n = flags.shape[0]
-    whole = n // 32 * 32
-
-    def words(f):
-        bits = f.reshape(-1, 32).astype(jnp.uint32) << jnp.arange(32, dtype=jnp.uint32)[None]
-        return bits.sum(1, dtype=jnp.uint32)
-
-    if whole == n:
-        return words(flags)
-    # Only the tail is padded: padding all flags would copy them.
-    tail = words(jnp.pad(flags[whole:], (0, 32 - (n - whole))))
-    return jnp.concatenate([words(flags[:whole]), tail]) if whole else tail
+    words = -(-n // 32)
+    total = jnp.zeros(words, jnp.uint32)
+    for bit, first in enumerate(range(0, n, words)):
+        part = flags[first : first + words].astype(jnp.uint32) << jnp.uint32(bit)
+        total = total + jnp.pad(part, (0, words - part.shape[0]))
+    return total
 
 
 def active_cells(flags: Bool[Array, " n"]) -> tuple[Int[Array, " ids"], Int[Array, ""]]:
-    """Ids of the set flags in ascending order, then anything; and how many there are."""
+    """Ids of the set flags in the order of `pack`, then anything; and how many there are."""
     words = pack(flags)
     count = jax.lax.population_count(words).astype(jnp.int32)
     upto = jnp.cumsum(count)
@@ -108,10 +105,10 @@ def active_cells(flags: Bool[Array, " n"]) -> tuple[Int[Array, " ids"], Int[Arra
         slot = i * CHUNK + jnp.arange(CHUNK, dtype=jnp.int32)
         k = jnp.searchsorted(upto, slot, side="right", method="scan_unrolled").astype(jnp.int32)
         k = jnp.minimum(k, words.shape[0] - 1)
-        found = k * 32 + _nth_set_bit(words[k], slot - (upto[k] - count[k]))
+        found = _nth_set_bit(words[k], slot - (upto[k] - count[k])) * words.shape[0] + k
         return i + 1, jax.lax.dynamic_update_slice(ids, found, (i * CHUNK,))
 
-    # Slots beyond the last active cell hold ids up to one word past the end; they are not used.
+    # Slots beyond the last active cell hold ids that may lie past the end; they are not used.
     ids = jnp.zeros(flags.shape[0] + CHUNK, jnp.int32)
     return jax.lax.while_loop(lambda c: c[0] * CHUNK < total, chunk, (jnp.int32(0), ids))[1], total
 
@@ -122,54 +119,59 @@ def active_cells(flags: Bool[Array, " n"]) -> tuple[Int[Array, " ids"], Int[Arra
 def _contract(onto, a, b, active, near, step, starts, targets, delays, *, out, n_post, row):
     """`onto` plus the derivative of T by x, w or y, given the other two in that order.
 
-    All but the wiring has a leading batch axis of length B or 1 (`active` and `step`: B).
+    All but the wiring has a leading axis of members, B of them, or 1 where they share the array;
+    `active` and `step` have B. Inside, arrays are flat: XLA scatters those fastest.
     """
     del near
-    batch, n_pre = active.shape
+    members, n_pre = active.shape
     known = dict(zip([k for k in "xwy" if k != out], (a, b), strict=True))
-    size = onto.shape[1] if out == "y" else known["y"].shape[1]
+    size = (onto if out == "y" else known["y"]).shape[1]
     slots = size // n_post
     ids, total = active_cells(active.reshape(-1))
     lane = jnp.arange(row, dtype=jnp.int32)
+    flat = {name: x.reshape(-1) for name, x in known.items()}
 
-    def index(array, member):
-        """Where `member` lies in an array that may be shared by all of them."""
-        return member if array.shape[0] > 1 else jnp.int32(0)
+    def locate(k):
+        """Member and presynaptic cell of the k-th active cell."""
+        return (jnp.int32(0), ids[k]) if members == 1 else (ids[k] // n_pre, ids[k] % n_pre)
 
-    def contacts_of(member, at):
-        """Place in y of the contacts at `at`, and the weight of each."""
-        delay = delays if delays.shape[0] == 1 else jax.lax.dynamic_slice(delays, (at,), (row,))
-        slot = (step[member] + delay) % slots
-        place = slot * n_post + jax.lax.dynamic_slice(targets, (at,), (row,))
-        if out == "w" or known["w"].shape[1] == 1:
-            return place, jnp.ones((), onto.dtype)
-        w = known["w"]
-        return place, jax.lax.dynamic_slice(w, (index(w, member), at), (1, row))[0]
+    def at(array, member, index):
+        """Where the entry `index` of a member lies in a flattened array."""
+        return index if array.shape[0] == 1 else member * array.shape[1] + index
 
     def body(carry):
-        k, at, onto = carry
-        member, i = ids[k] // n_pre, ids[k] % n_pre
-        mine = lane < starts[i + 1] - at
-        place, w = contacts_of(member, at)
-        m = index(onto, member)
-        if out != "x":
-            x = known["x"][index(known["x"], member), i]
+        k, first, onto_flat = carry
+        member, i = locate(k)
+        mine = lane < starts[i + 1] - first
+        delay = delays if delays.shape[0] == 1 else jax.lax.dynamic_slice(delays, (first,), (row,))
+        slot = 0 if slots == 1 else (step[member] + delay) % slots
+        place = slot * n_post + jax.lax.dynamic_slice(targets, (first,), (row,))
+        x = flat["x"][at(known["x"], member, i)] if out != "x" else None
         if out != "y":
-            seen = known["y"].at[index(known["y"], member), place].get(mode="promise_in_bounds")
-            seen = jnp.where(mine, seen, 0.0)
-        if out == "y":
-            onto = onto.at[m, place].add(jnp.where(mine, x * w, 0.0), mode="promise_in_bounds")
-        elif out == "x":
-            onto = onto.at[m, i].add(jnp.sum(w * seen))
+            y = flat["y"].at[at(known["y"], member, place)].get(mode="promise_in_bounds")
+        if out == "w" and onto.shape[1] == 1:
+            index, new = at(onto, member, 0), jnp.sum(jnp.where(mine, x * y, 0.0))
+            onto_flat = onto_flat.at[index].add(new, mode="promise_in_bounds")
+        elif out == "w":
+            where = at(onto, member, first)
+            new = jax.lax.dynamic_slice(onto_flat, (where,), (row,)) + jnp.where(mine, x * y, 0.0)
+            onto_flat = jax.lax.dynamic_update_slice(onto_flat, new, (where,))
         else:
-            old = jax.lax.dynamic_slice(onto, (m, at), (1, row))
-            onto = jax.lax.dynamic_update_slice(onto, old + x * seen, (m, at))
-        last = at + row >= starts[i + 1]
+            if known["w"].shape[1] == 1:
+                w = flat["w"][at(known["w"], member, 0)]
+            else:
+                w = jax.lax.dynamic_slice(flat["w"], (at(known["w"], member, first),), (row,))
+            if out == "y":
+                index, new = at(onto, member, place), jnp.where(mine, x * w, 0.0)
+            else:
+                index, new = at(onto, member, i), jnp.sum(jnp.where(mine, w * y, 0.0))
+            onto_flat = onto_flat.at[index].add(new, mode="promise_in_bounds")
+        last = first + row >= starts[i + 1]
         k = k + last
-        return k, jnp.where(last, starts[ids[k] % n_pre], at + row), onto
+        return k, jnp.where(last, starts[locate(k)[1]], first + row), onto_flat
 
-    start = (jnp.int32(0), starts[ids[0] % n_pre], onto)
-    return jax.lax.while_loop(lambda c: c[0] < total, body, start)[2]
+    start = (jnp.int32(0), starts[locate(0)[1]], onto.reshape(-1))
+    return jax.lax.while_loop(lambda c: c[0] < total, body, start)[2].reshape(onto.shape)
 
 
 contract_p = Primitive("contract")

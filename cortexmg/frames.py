@@ -67,8 +67,8 @@ def run_frame(network: Network, state: State, record: Record, plan: Plan, dt: fl
             if not innermost:
                 state, accs, saved = level(k + 1, state, accs)
                 return (state, accs), saved
-            state = network.step(state, dt)
-            accs = {name: record[name].update(acc, network, state) for name, acc in accs.items()}
+            state, spikes = network.step(state, dt)
+            accs = {n: record[n].update(acc, network, state, spikes) for n, acc in accs.items()}
             return (state, accs), {}
 
         if length == 1:
@@ -107,6 +107,22 @@ def run_frames(network, state, record, plan, dt, frames, most):
 def members_axes(key_axis: int | None) -> State:
     """Along which axis of each part of a state the members of a sweep lie."""
     return State(None, 0, 0, 0, 0, key_axis, None)  # pyright: ignore
+
+
+@cache
+def initial(key_axis: int | None, swept: bool):
+    """The jitted state at time 0, of a network or of the members of a sweep over it."""
+
+    def start(network, overrides, key, *, dt):
+        def member(overrides, key):
+            return with_parameters(network, overrides).init(key, dt)
+
+        if not swept:
+            return member(overrides, key)
+        axes = members_axes(key_axis)
+        return jax.vmap(member, in_axes=(0, key_axis), out_axes=axes)(overrides, key)
+
+    return jax.jit(start, static_argnames="dt")
 
 
 @cache

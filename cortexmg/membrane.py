@@ -32,5 +32,5 @@ def advance(
     pathways = [x for x in inputs if isinstance(x, Pathway)]
     g = sum(p.g for p in pathways)
     i = sum(p.g * p.e for p in pathways) + sum(x.i for x in inputs if isinstance(x, Current))
-    settled = i / g
-    return settled + (v - settled) * jnp.exp(-dt * g / capacitance)
+    # i / g + (v - i / g) exp(-dt g / C), written as in numerics.relax_gate
+    return v + (i - g * v) * ((1.0 - jnp.exp(-dt / capacitance * g)) / g)

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, Int, Key
 
 from cortexmg.environment import Environment
 from cortexmg.events import Rows, deliver
-from cortexmg.part import Part, PerCell
+from cortexmg.part import Part, PerCell, check_lengths, check_members
 from cortexmg.population import Population, PopulationState
 from cortexmg.projection import Projection
 from cortexmg.spiking import Spikes
@@ -45,6 +45,16 @@ class Network(Part):
         self.stimuli = stimuli or {}
 
     def __check_init__(self):
+        check_members("Network.populations", self.populations, Population)
+        check_members("Network.projections", self.projections, Projection)
+        check_members("Network.stimuli", self.stimuli, Stimulus)
+        if not isinstance(self.environment, Environment) or not self.populations:
+            raise TypeError(
+                f"Network needs an Environment (acsf() is one) and at least one population, got "
+                f"{self.environment!r} and populations {sorted(self.populations)}."
+            )
+        for name, p in self.populations.items():
+            check_lengths(f"Environment of population {name!r}", self.environment, p.n)
         for name, p in self.projections.items():
             _check_projection(name, p, self.populations)
         for name, s in self.stimuli.items():
@@ -71,7 +81,7 @@ class Network(Part):
             dt=jnp.asarray(dt, jnp.result_type(float)),
         )
 
-    def step(self, state: State, dt: float) -> State:
+    def step(self, state: State, dt: float) -> tuple[State, dict[str, Spikes]]:
         """Transmitter arrives, stimuli act, cells integrate and fire, their spikes depart."""
         arrived, rings = self._receive(state)
         inputs: dict[str, list] = {name: [] for name in self.populations}
@@ -80,19 +90,20 @@ class Network(Part):
             key, n = stream(state.key, name), self.populations[s.target].n
             stimuli[name], effect = s.step(state.stimuli[name], state.step, key, n, dt)
             inputs[s.target].append(effect)
-        populations = {
-            name: p.step(state.populations[name], arrived[name], inputs[name], self.environment, dt)
-            for name, p in self.populations.items()
-        }
+        populations, spikes = {}, {}
+        for name, p in self.populations.items():
+            populations[name], spikes[name] = p.step(
+                state.populations[name], arrived[name], inputs[name], self.environment, dt
+            )
         releases = {}
         for name in sorted(self.projections):
             p = self.projections[name]
-            spikes = populations[p.pre].spikes
             releases[name], amount = p.release.step(
-                state.releases[name], spikes.amount, self.environment, dt
+                state.releases[name], spikes[p.pre].amount, self.environment, dt
             )
-            rings = _send(p, rings, spikes._replace(amount=amount), state.step, dt)
-        return State(state.step + 1, populations, rings, releases, stimuli, state.key, state.dt)
+            rings = _send(p, rings, spikes[p.pre]._replace(amount=amount), state.step, dt)
+        after = State(state.step + 1, populations, rings, releases, stimuli, state.key, state.dt)
+        return after, spikes
 
     def check(self, dt: float) -> None:
         """Raise if this network cannot be run in steps of `dt` ms."""
@@ -138,11 +149,12 @@ def _send(p: Projection, rings: Rings, spikes: Spikes, step: Array, dt: float) -
     """The rings with the spikes of one projection written into the future."""
     c = p.connectivity
     delays = jnp.atleast_1d(jnp.maximum(jnp.round(c.delays / dt), 1.0).astype(jnp.int32))
+    # A strength on every stored weight would cost a pass over all contacts in every step.
     same = jnp.ndim(c.weights) == 0
     ring = deliver(
         rings[p.post][p.transmitter],
-        spikes.amount * (p.strength * c.weights if same else p.strength),
-        None if same else c.weights,
+        spikes.amount if same else spikes.amount * p.strength,
+        c.weights * p.strength if same else c.weights,
         Rows(c.starts, c.targets, delays),
         fired=spikes.fired,
         near=spikes.near,
@@ -176,6 +188,7 @@ def _check_projection(name: str, p: Projection, populations: dict[str, Populatio
                 f"Projection {name!r}: its connectivity has n_{field} = {n}, but population "
                 f"{value!r} has {populations[value].n} cells."
             )
+    check_lengths(f"Release of projection {name!r}", p.release, c.n_pre)
     heard = {r.transmitter for r in populations[p.post].receptors.values()}
     if p.transmitter not in heard:
         raise ValueError(
@@ -186,6 +199,7 @@ def _check_projection(name: str, p: Projection, populations: dict[str, Populatio
 
 def _check_stimulus(name: str, s: Stimulus, populations: dict[str, Population]) -> None:
     _known("Stimulus", name, "target", s.target, populations)
+    check_lengths(f"Stimulus {name!r}", s, populations[s.target].n)
     receptor = getattr(s, "receptor", None)
     if receptor is not None and receptor not in populations[s.target].receptors:
         raise ValueError(

@@ -20,14 +20,15 @@ _EVEN_TERMS = (
 
 def relax(x: ArrayLike, target: ArrayLike, tau: ArrayLike, dt: ArrayLike) -> Array:
     """`x` after it has relaxed towards `target` with time constant `tau` for a time `dt`: exact."""
-    return target + (x - target) * jnp.exp(-dt / tau)
+    return x + (target - x) * (1.0 - jnp.exp(-dt / tau))
 
 
 def relax_gate(x: ArrayLike, alpha: ArrayLike, beta: ArrayLike, dt: ArrayLike) -> Array:
     """An open fraction after `dt`, opening at rate `alpha` and closing at rate `beta` (1/ms)."""
     rate = alpha + beta
-    target = alpha / rate
-    return target + (x - target) * jnp.exp(-dt * rate)
+    # alpha / rate + (x - alpha / rate) exp(-dt rate), with every division and exponential used
+    # once: what is used twice XLA puts into a kernel of its own.
+    return x + (alpha - rate * x) * ((1.0 - jnp.exp(-dt * rate)) / rate)
 
 
 def bounded_exp(x: ArrayLike) -> Array:

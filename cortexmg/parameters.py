@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import ArrayLike
 
-from cortexmg.part import Part, check_quantity
+from cortexmg.part import Part, check_quantity, quantities
 
 T = TypeVar("T")
 
@@ -32,7 +32,7 @@ def parameters(network: Any) -> dict[str, Parameter]:
     """Every number of a network by its path name, such as "environment/ions/mg/outside"."""
     return {
         name: Parameter(getattr(owner, field.name), field.metadata["unit"])
-        for name, (owner, field) in _fields(network).items()
+        for name, (owner, field) in quantities(network).items()
     }
 
 
@@ -44,36 +44,22 @@ def with_parameters(network: T, values: Mapping[str, ArrayLike]) -> T:
 
     Raises: KeyError for an unknown name, ValueError for an illegal value.
     """
-    known = _fields(network)
+    known = quantities(network)
     for name, value in values.items():
         if name not in known:
             near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
-            raise KeyError(f"No parameter {name!r}. Did you mean one of {near}?")
+            hint = f"Did you mean one of {near}?" if near else "cortexmg.parameters lists all names."
+            raise KeyError(f"No parameter {name!r}. {hint}")
         owner, field = known[name]
         if field.metadata.get("fixed"):
             raise ValueError(f"{name} is part of the wiring and cannot be replaced: build it anew.")
         check_quantity(type(owner).__name__, field, value)
         _check_shape(name, value, getattr(owner, field.name))
-    return jax.tree_util.tree_map_with_path(
+    changed = jax.tree_util.tree_map_with_path(
         lambda path, old: _like(values.get(path_name(path), old), old), network
     )
-
-
-def _fields(part: Any, prefix: str = "") -> dict[str, tuple[Part, dataclasses.Field]]:
-    """The quantities below `part`, with the part that owns each."""
-    found: dict[str, tuple[Part, dataclasses.Field]] = {}
-    if isinstance(part, dict):
-        members = sorted(part.items())
-    elif isinstance(part, Part):
-        members = [(f.name, getattr(part, f.name)) for f in dataclasses.fields(part)]
-        for f in dataclasses.fields(part):
-            if "unit" in f.metadata:
-                found[prefix + f.name] = (part, f)
-    else:
-        return found
-    for name, member in members:
-        found |= _fields(member, f"{prefix}{name}/")
-    return found
+    _check_again(changed, "", values)
+    return changed
 
 
 def _like(new: Any, old: Any) -> Any:
@@ -89,3 +75,20 @@ def _like(new: Any, old: Any) -> Any:
 def _check_shape(name: str, new: Any, old: Any) -> None:
     if np.ndim(old) and np.ndim(new) and np.shape(new) != np.shape(old):
         raise ValueError(f"{name} has shape {np.shape(old)}, got {np.shape(new)}.")
+
+
+def _check_again(part: Any, prefix: str, values: Mapping[str, Any]) -> None:
+    """What parts check when they are made, for those with new numbers below them, if known."""
+    if not any(name.startswith(prefix) for name in values):
+        return
+    if isinstance(part, Mapping):
+        members = dict(part)
+    elif isinstance(part, Part):
+        members = {f.name: getattr(part, f.name) for f in dataclasses.fields(part)}
+        if not any(isinstance(x, jax.core.Tracer) for x in members.values()):
+            for kind in type(part).__mro__:
+                vars(kind).get("__check_init__", lambda _: None)(part)
+    else:
+        return
+    for name, member in members.items():
+        _check_again(member, f"{prefix}{name}/", values)

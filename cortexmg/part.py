@@ -1,5 +1,6 @@
 """What every piece of a network is: an immutable pytree whose numbers carry unit and range."""
 
+from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields
 from typing import Any
 
@@ -19,12 +20,14 @@ def quantity(
     above: float = -np.inf,
     low: float = -np.inf,
     high: float = np.inf,
+    fixed: bool = False,
 ) -> Any:
     """A field that holds a number, or one per cell, in `unit`.
 
-    Allowed are finite values with `above < value` and `low <= value <= high`.
+    Allowed are finite values with `above < value` and `low <= value <= high`. What is `fixed`
+    cannot be replaced by name, because other fields follow from it.
     """
-    metadata = {"unit": unit, "above": above, "low": low, "high": high}
+    metadata = {"unit": unit, "above": above, "low": low, "high": high, "fixed": fixed}
     default = {} if default is MISSING else {"default": default}
     return eqx.field(metadata=metadata, **default)
 
@@ -48,10 +51,13 @@ class Part(eqx.Module):
 
 def check_quantity(owner: str, field: Field, value: Any) -> None:
     """Raise if `value` is not a finite number in the range that `field` declares."""
+    name, unit, meta = f"{owner}.{field.name}", field.metadata["unit"], field.metadata
+    if field.type is Scalar and np.ndim(value):
+        raise ValueError(f"{name} must be one number, got an array of shape {np.shape(value)}.")
     if isinstance(value, jax.core.Tracer):
         return
-    name, unit, meta = f"{owner}.{field.name}", field.metadata["unit"], field.metadata
-    array = np.asarray(value)
+    # A list would be a branch of the pytree, not a leaf.
+    array = np.asarray(None if isinstance(value, list | tuple) else value)
     if array.dtype.kind not in "fiu" and array.dtype.name != "bfloat16":
         raise TypeError(f"{name} must be a number in {unit}, got {value!r}: give a float or an array.")
     if not np.all(np.isfinite(array)):
@@ -63,6 +69,40 @@ def check_quantity(owner: str, field: Field, value: Any) -> None:
             f"{name} must be {_range(low, above, high)} {unit}, got {_worst(array, wrong)}: "
             f"check its sign and unit."
         )
+
+
+def quantities(part: Any, prefix: str = "") -> dict[str, tuple[Part, Field]]:
+    """The numbers below `part` by path name, as the part that owns each and its field."""
+    found: dict[str, tuple[Part, Field]] = {}
+    if isinstance(part, Part):
+        members = [(field.name, getattr(part, field.name)) for field in fields(part)]
+        own = [field for field in fields(part) if "unit" in field.metadata]
+        found = {prefix + field.name: (part, field) for field in own}
+    else:
+        members = sorted(part.items()) if isinstance(part, Mapping) else []
+    for name, member in members:
+        found |= quantities(member, f"{prefix}{name}/")
+    return found
+
+
+def check_lengths(owner: str, part: Any, n: int) -> None:
+    """Raise if a number below `part` is neither one for all nor one for each of `n` cells."""
+    for name, (holder, field) in quantities(part).items():
+        shape = np.shape(getattr(holder, field.name))
+        if field.type is PerCell and shape not in ((), (1,), (n,)):
+            raise ValueError(
+                f"{owner}: {name} must be one number or one for each of {n} cells, got an array "
+                f"of shape {shape}."
+            )
+
+
+def check_members(owner: str, members: Any, kind: type) -> None:
+    """Raise if `members` is not a dict from names to parts of this kind."""
+    if not isinstance(members, Mapping):
+        raise TypeError(f"{owner} must be a dict from names to {kind.__name__}, got {members!r}.")
+    for name, member in members.items():
+        if not isinstance(name, str) or not isinstance(member, kind):
+            raise TypeError(f"{owner}[{name!r}] must be a {kind.__name__}, got {member!r}.")
 
 
 def check_count(owner: str, field: Field, value: Any) -> None:

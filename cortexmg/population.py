@@ -8,7 +8,7 @@ import numpy as np
 from cortexmg.channels import Channel, Leak
 from cortexmg.environment import Environment
 from cortexmg.membrane import Current, Pathway, advance
-from cortexmg.part import Part, PerCell, count, quantity
+from cortexmg.part import Part, PerCell, check_lengths, check_members, count, quantity
 from cortexmg.pools import Pool
 from cortexmg.spiking import Crossing, SpikeRule, Spikes
 from cortexmg.stimuli import Arrivals
@@ -23,7 +23,6 @@ class PopulationState(NamedTuple):
     receptors: dict[str, Any]
     pools: dict[str, Any]
     rule: Any
-    spikes: Spikes  # of the last step
 
 
 class Population(Part):
@@ -50,32 +49,29 @@ class Population(Part):
         self.v0 = v0
 
     def __check_init__(self):
-        families = {"channels": Channel, "receptors": Synapse, "pools": Pool}
-        for family, kind in families.items():
-            for name, member in getattr(self, family).items():
-                if not isinstance(member, kind):
-                    raise TypeError(
-                        f"Population.{family}[{name!r}] must be a {kind.__name__}, got {member!r}."
-                    )
+        check_members("Population.channels", self.channels, Channel)
+        check_members("Population.receptors", self.receptors, Synapse)
+        check_members("Population.pools", self.pools, Pool)
+        if not isinstance(self.rule, SpikeRule):
+            raise TypeError(f"Population.rule must be a SpikeRule, got {self.rule!r}.")
         if not any(isinstance(c, Leak) for c in self.channels.values()):
             raise ValueError(
                 f"Population.channels must hold a Leak, got {sorted(self.channels)}: without one "
                 f"the voltage of a closed membrane is not defined."
             )
+        check_lengths("Population", self, self.n)
 
     def init(self, env: Environment) -> PopulationState:
         """Every mechanism settled at the initial voltage, no spike on its way."""
         v = jnp.zeros(self.n) + self.v0
         pools = {name: pool.init(v) for name, pool in self.pools.items()}
         env = self._local(env, pools)
-        none = jnp.zeros(self.n, bool)
         return PopulationState(
             v=v,
             channels={name: c.init(v, env) for name, c in self.channels.items()},
             receptors={name: r.init(v, env) for name, r in self.receptors.items()},
             pools=pools,
             rule=self.rule.init(v),
-            spikes=Spikes(jnp.zeros(self.n), none, none),
         )
 
     def step(
@@ -85,8 +81,8 @@ class Population(Part):
         inputs: list[Current | Pathway | Arrivals],
         env: Environment,
         dt: float,
-    ) -> PopulationState:
-        """The cells after `dt`: receptors, gates, voltage, spikes.
+    ) -> tuple[PopulationState, Spikes]:
+        """The cells after `dt` and their spikes: receptors, gates, voltage, spike rule.
 
         `arrived` is what the ring of each transmitter holds for this step (nS).
         """
@@ -104,7 +100,7 @@ class Population(Part):
         after = advance(v, currents, self.capacitance, dt)
         rule, after, spikes = self.rule.step(state.rule, v, after, dt)
         channels = {name: c.spiked(channels[name], spikes.fired) for name, c in self.channels.items()}
-        return PopulationState(after, channels, receptors, pools, rule, spikes)
+        return PopulationState(after, channels, receptors, pools, rule), spikes
 
     def local(self, state: PopulationState, env: Environment) -> Environment:
         """The environment as these cells see it."""

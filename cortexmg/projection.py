@@ -20,3 +20,11 @@ class Projection(Part):
     connectivity: Connectivity
     release: Release = Certain()
     strength: Scalar = quantity("1", 1.0, low=0.0)
+
+    def __check_init__(self):
+        kinds = {"pre": str, "post": str, "transmitter": str}
+        kinds |= {"connectivity": Connectivity, "release": Release}
+        for name, kind in kinds.items():
+            value = getattr(self, name)
+            if not isinstance(value, kind):
+                raise TypeError(f"Projection.{name} must be a {kind.__name__}, got {value!r}.")

@@ -22,6 +22,7 @@ import numpy as np
 from cortexmg.network import Network
 from cortexmg.parameters import parameters
 
+SEAL = "sha256 of all above"  # in the account
 LARGEST = 16  # arrays longer than this are described in the account, not listed
 
 
@@ -42,9 +43,14 @@ def account(network: Network, **settings: Any) -> dict[str, Any]:
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that numbers depend on."""
     packages = ("cortexmg", "jax", "jaxlib", "numpy", "scipy", "equinox")
-    return {"python": platform.python_version()} | {
-        name: importlib.metadata.version(name) for name in packages
-    }
+    return {"python": platform.python_version()} | {name: _version(name) for name in packages}
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"  # this package, run from a checkout
 
 
 def commit() -> str | None:
@@ -69,7 +75,7 @@ def save(
     account: Mapping[str, Any],
     figures: Mapping[str, Callable[[Path], None]] | None = None,
 ) -> Path:
-    """Write data.npz, account.json (with a SHA-256 of every array) and figures into `folder`.
+    """Write data.npz, account.json (with a SHA-256 of every array and of itself) and figures.
 
     `figures` maps file names to functions that write them. An earlier result in `folder` is
     replaced; anything else there is not touched.
@@ -84,19 +90,16 @@ def save(
     try:
         np.savez_compressed(beside / "data.npz", **dict(arrays))
         digests = {name: _sha256(x) for name, x in arrays.items()}
-        text = json.dumps({**account, "sha256": digests}, indent=1, default=_plain)
-        (beside / "account.json").write_text(text + "\n")
+        whole = json.loads(json.dumps({**account, "sha256": digests}, default=_plain))
+        whole[SEAL] = _digest(whole)
+        (beside / "account.json").write_text(json.dumps(whole, indent=1) + "\n")
         for name, write in (figures or {}).items():
             write(beside / name)
         for file in beside.iterdir():
             with open(file, "rb") as f:
                 os.fsync(f.fileno())
         beside.chmod(0o755)
-        if folder.exists():
-            # The old result is moved away first, and deleted only once the new one is in place.
-            folder.rename(beside.with_name(beside.name + "-old"))
-        beside.rename(folder)
-        shutil.rmtree(beside.with_name(beside.name + "-old"), ignore_errors=True)
+        _put_in_place(beside, folder)
     except BaseException:
         shutil.rmtree(beside, ignore_errors=True)
         raise
@@ -106,16 +109,45 @@ def save(
 def load(folder: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """The arrays and the account of a result.
 
-    Raises: ValueError if an array is not what was written.
+    Raises: ValueError if they are not what was written, FileNotFoundError if there is no result.
     """
     folder = Path(folder)
-    account = json.loads((folder / "account.json").read_text())
-    with np.load(folder / "data.npz") as data:
-        arrays = {name: data[name] for name in data.files}
-    for name, digest in account["sha256"].items():
-        if name not in arrays or _sha256(arrays[name]) != digest:
-            raise ValueError(f"{folder}: array {name!r} is damaged; make the result again.")
+    try:
+        account = json.loads((folder / "account.json").read_bytes())
+        _require("account.json", account.pop(SEAL) == _digest(account))
+        with np.load(folder / "data.npz") as data:
+            arrays = {name: data[name] for name in account["sha256"]}
+        for name, digest in account["sha256"].items():
+            _require(name, _sha256(arrays[name]) == digest)
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # what is damaged fails in many ways
+        raise ValueError(f"{folder} is damaged ({error}); make the result again.") from error
     return arrays, account
+
+
+def _require(what: str, whole: bool) -> None:
+    if not whole:
+        raise ValueError(f"{what} is not what was written")
+
+
+def _put_in_place(beside: Path, folder: Path) -> None:
+    """Rename `beside` to `folder`; what is there is deleted only once the new one is in place."""
+    old = beside.with_name(beside.name + "-old")
+    replaced = folder.exists()
+    if replaced:
+        folder.rename(old)
+    try:
+        beside.rename(folder)
+    except BaseException:
+        if replaced:
+            old.rename(folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _digest(account: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(account, sort_keys=True).encode()).hexdigest()
 
 
 def _sha256(x: np.ndarray) -> str:

@@ -16,13 +16,15 @@ from cortexmg.frames import (
     Plan,
     Record,
     compiled,
+    initial,
     members_axes,
     plan_of,
     run_frame,
     whole_steps,
 )
 from cortexmg.network import Network, State
-from cortexmg.parameters import with_parameters
+from cortexmg.parameters import path_name, with_parameters
+from cortexmg.part import Scalar, check_members
 from cortexmg.progress import Progress
 from cortexmg.recorders import Recorder
 from cortexmg.selfcheck import check_arithmetic
@@ -36,8 +38,8 @@ class Run:
 
     recordings: dict[str, Any]
     state: State
-    start: float  # ms
-    stop: float  # ms
+    start: Scalar  # ms
+    stop: Scalar  # ms
     seconds: float  # wall time, with compilation
     complete: bool  # False if it was interrupted
 
@@ -64,11 +66,13 @@ def simulate(
     Raises: ValueError for times that do not fit and for a dt too large for the cells;
     FloatingPointError, naming population and time, if a voltage stops being finite.
     """
-    record = dict(record or {})
+    record = _checked(record, network)
     if _traced(network) or _traced(state) or _traced(key):
         return _simulate_traced(network, duration, dt, record, state, key)
-    host = _HostLoop(network, {}, duration, dt, record, state, _key(key), progress)
-    return host.run()[0]
+    key = _key(key)
+    if key.ndim:
+        raise ValueError(f"simulate needs one key, got {key.shape[0]}: sweep makes a run for each.")
+    return _HostLoop(network, {}, duration, dt, record, state, key, progress).run()[0]
 
 
 def sweep(
@@ -96,7 +100,8 @@ def sweep(
         )
     for i in range(next(iter(sizes.values()))):
         with_parameters(network, {name: v[i] for name, v in values.items()})
-    return _HostLoop(network, values, duration, dt, dict(record or {}), None, keys, progress).run()
+    record = _checked(record, network)
+    return _HostLoop(network, values, duration, dt, record, None, keys, progress).run()
 
 
 class _HostLoop:
@@ -105,22 +110,18 @@ class _HostLoop:
     def __init__(self, network, values, duration, dt, record, state, key, progress):
         self.plan: Plan = plan_of(record, dt)
         self.frame = self.plan[0][0]
-        self.steps = whole_steps(duration, dt, "duration")
-        if self.steps % self.frame:
-            raise ValueError(
-                f"duration of {duration:g} ms is not a whole number of the longest recorder "
-                f"interval, {self.frame * dt:g} ms: change one of them."
-            )
+        self.steps = _frames(duration, dt, self.plan) * self.frame
         network.check(dt)
-        for r in record.values():
-            r.check(network)
         check_arithmetic()
         self.network, self.record, self.dt = _arrays(network), record, dt
         self.values = {k: jnp.asarray(v, jnp.result_type(float)) for k, v in values.items()}
         self.swept = bool(values) or key.ndim > 0
         self.members = next((v.shape[0] for v in values.values()), key.shape[0] if key.ndim else 1)
         self.key_axis = 0 if key.ndim else None
-        self.state = self._initial(key) if state is None else _resumed(state, dt)
+        if state is None:
+            self.state = initial(self.key_axis, self.swept)(self.network, self.values, key, dt=dt)
+        else:
+            self.state = _resumed(self.network, state, dt)
         self.first = int(self.state.step)
         self.progress = Progress(progress, duration, self.members)
         self.pieces: list[dict[str, list]] = [{name: [] for name in record} for _ in range(self.members)]
@@ -149,15 +150,6 @@ class _HostLoop:
         cells = sum(p.n for p in self.network.populations.values()) * self.members
         steps = min(max(CELL_STEPS / cells, 20), 20_000)
         return max(1, int(steps) // self.frame)
-
-    def _initial(self, key: Array) -> State:
-        def member(values, key):
-            return with_parameters(self.network, values).init(key, self.dt)
-
-        if not self.swept:
-            return jax.jit(member)({}, key)
-        axes = (0, self.key_axis)
-        return jax.jit(jax.vmap(member, axes, members_axes(self.key_axis)))(self.values, key)
 
     def _keep(self, saved, healthy, done: int, frames: int) -> None:
         """Move the recordings of a piece to the host."""
@@ -231,9 +223,10 @@ class _Interrupt:
 
 def _simulate_traced(network, duration, dt, record, state, key) -> Run:
     plan = plan_of(record, dt)
-    frames = whole_steps(duration, dt, "duration") // plan[0][0]
+    frames = _frames(duration, dt, plan)
     network = _arrays(network)
-    state = network.init(_key(key), dt) if state is None else state
+    state = network.init(_key(key), dt) if state is None else _resumed(network, state, dt)
+    first = state.step if _traced(state.step) else int(state.step)
 
     def frame(state, _):
         return run_frame(network, state, record, plan, dt)
@@ -244,14 +237,35 @@ def _simulate_traced(network, duration, dt, record, state, key) -> Run:
     for name, r in record.items():
         steps = next(s for s, names in plan if name in names)
         flat = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), saved[name])
-        recordings[name] = r.piece(flat, 0, steps, dt)
-    return Run(recordings, state, 0.0, duration, 0.0, True)
+        recordings[name] = r.piece(flat, first, steps, dt)
+    return Run(recordings, state, first * dt, first * dt + duration, 0.0, True)
+
+
+def _checked(record: Mapping[str, Recorder] | None, network: Network) -> Record:
+    """The recorders, of which each finds in `network` what it is to record."""
+    record = {} if record is None else record
+    check_members("record", record, Recorder)
+    for r in record.values():
+        r.check(network)
+    return dict(record)
+
+
+def _frames(duration: float, dt: float, plan: Plan) -> int:
+    """How many times the longest interval of the recorders fits into `duration`."""
+    steps, frame = whole_steps(duration, dt, "duration"), plan[0][0]
+    if steps % frame:
+        raise ValueError(
+            f"duration of {duration:g} ms is not a whole number of the longest recorder "
+            f"interval, {frame * dt:g} ms: change one of them."
+        )
+    return steps // frame
 
 
 def _key(key: int | Array) -> Array:
-    if isinstance(key, int | np.integer):
-        return jax.random.key(key)
-    if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+    if isinstance(key, int | np.integer) and not isinstance(key, bool):
+        # Counter-based like JAX's default, the same on every device, and twice as fast.
+        return jax.random.key(key, impl="philox4x32")
+    if not isinstance(key, jax.Array) or not jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
         raise TypeError(f"key must be a whole number or a jax.random.key, got {key!r}.")
     return key
 
@@ -272,13 +286,29 @@ def _arrays(network: Network) -> Network:
     return jax.tree.map(array, network)
 
 
-def _resumed(state: State, dt: float) -> State:
-    if abs(float(state.dt) - dt) > 1e-6 * dt:
+def _resumed(network: Network, state: State, dt: float) -> State:
+    """A copy of the state, which a run gives away; raises unless it is one of `network` at `dt`."""
+    if not isinstance(state, State):
+        raise TypeError(f"state must be the state of a run (run.state), got {state!r}.")
+    if not _traced(state.dt) and abs(float(state.dt) - dt) > 1e-6 * dt:
         raise ValueError(
             f"state was made with dt = {float(state.dt):g} ms, got dt = {dt:g} ms: what is on its "
             f"way is laid out in steps, so go on with the same dt."
         )
-    return jax.tree.map(jnp.copy, state)  # the run gives its own copy away
+    given = _shapes(state)
+    expected = _shapes(jax.eval_shape(lambda key: network.init(key, dt), state.key))
+    for name in sorted(given.keys() | expected.keys()):
+        if given.get(name) != expected.get(name):
+            raise ValueError(
+                f"state is not one of this network: {name} is {given.get(name, 'missing')}, "
+                f"expected {expected.get(name, 'none')}. Go on with the network that it came from."
+            )
+    return jax.tree.map(jnp.copy, state)
+
+
+def _shapes(state: State) -> dict[str, str]:
+    leaves = jax.tree_util.tree_leaves_with_path(state)
+    return {path_name(path): f"{x.dtype}{list(x.shape)}" for path, x in leaves}
 
 
 def _join(pieces: list) -> Any:

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from cortexmg.network import Network, State
-from cortexmg.recorders.recorder import Recorder, population_of
+from cortexmg.recorders.recorder import Emitted, Recorder, population_of
 
 
 class ReceptorConductance(NamedTuple):
@@ -31,8 +31,8 @@ class Conductance(Recorder):
     def init(self, network: Network, state: State) -> None:
         del network, state
 
-    def update(self, acc: None, network: Network, state: State) -> None:
-        del acc, network, state
+    def update(self, acc: None, network: Network, state: State, spikes: Emitted) -> None:
+        del acc, network, state, spikes
 
     def read(self, acc: None, network: Network, state: State, steps: int) -> ReceptorConductance:
         del acc, steps
@@ -65,8 +65,8 @@ class FieldPotential(Recorder):
     def init(self, network: Network, state: State) -> None:
         del network, state
 
-    def update(self, acc: None, network: Network, state: State) -> None:
-        del acc, network, state
+    def update(self, acc: None, network: Network, state: State, spikes: Emitted) -> None:
+        del acc, network, state, spikes
 
     def read(self, acc: None, network: Network, state: State, steps: int) -> Any:
         del acc, steps

@@ -1,6 +1,7 @@
 """Any state variable of chosen cells."""
 
 from collections.abc import Sequence
+from operator import index
 from typing import Any
 
 import equinox as eqx
@@ -10,7 +11,7 @@ import numpy as np
 
 from cortexmg.network import Network, State
 from cortexmg.parameters import path_name
-from cortexmg.recorders.recorder import Recorder, population_of
+from cortexmg.recorders.recorder import Emitted, Recorder, population_of
 
 
 class Probe(Recorder):
@@ -34,14 +35,14 @@ class Probe(Recorder):
     ):
         self.population = population
         self.variable = variable
-        self.cells = None if cells is None else tuple(int(c) for c in cells)
+        self.cells = None if cells is None else tuple(index(c) for c in cells)
         self.every = every
 
     def init(self, network: Network, state: State) -> None:
         del network, state
 
-    def update(self, acc: None, network: Network, state: State) -> None:
-        del acc, network, state
+    def update(self, acc: None, network: Network, state: State, spikes: Emitted) -> None:
+        del acc, network, state, spikes
 
     def read(self, acc: None, network: Network, state: State, steps: int) -> Any:
         del acc, network, steps

@@ -11,6 +11,9 @@ from jaxtyping import Array, Float
 from cortexmg.network import Network, State
 from cortexmg.part import Part
 from cortexmg.population import Population
+from cortexmg.spiking import Spikes
+
+Emitted = dict[str, Spikes]  # by population
 
 
 class Trace(NamedTuple):
@@ -34,8 +37,8 @@ class Recorder(Part):
         """The accumulator at the beginning of an interval."""
 
     @abc.abstractmethod
-    def update(self, acc: Any, network: Network, state: State) -> Any:
-        """The accumulator after one more step."""
+    def update(self, acc: Any, network: Network, state: State, spikes: Emitted) -> Any:
+        """The accumulator after one more step, in which the populations sent `spikes`."""
 
     @abc.abstractmethod
     def read(self, acc: Any, network: Network, state: State, steps: int) -> Any:

@@ -6,11 +6,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, UInt32
 
 from cortexmg.events import pack
 from cortexmg.network import Network, State
-from cortexmg.recorders.recorder import Recorder, population_of
+from cortexmg.recorders.recorder import Emitted, Recorder, population_of
 from cortexmg.spike_trains import SpikeTrains
 
 
@@ -31,15 +31,21 @@ class Spikes(Recorder):
     population: str = eqx.field(static=True)
     every: None = eqx.field(static=True, default=None)
 
-    def init(self, network: Network, state: State) -> None:
-        del network, state
+    def init(self, network: Network, state: State) -> UInt32[Array, " words"]:
+        del state
+        return pack(jnp.zeros(network.populations[self.population].n, bool))
 
-    def update(self, acc: None, network: Network, state: State) -> None:
+    def update(
+        self, acc: UInt32[Array, " words"], network: Network, state: State, spikes: Emitted
+    ) -> UInt32[Array, " words"]:
         del acc, network, state
+        return pack(spikes[self.population].fired)
 
-    def read(self, acc: None, network: Network, state: State, steps: int) -> Array:
-        del acc, network, steps
-        return pack(state.populations[self.population].spikes.fired)
+    def read(
+        self, acc: UInt32[Array, " words"], network: Network, state: State, steps: int
+    ) -> UInt32[Array, " words"]:
+        del network, state, steps
+        return acc
 
     def piece(self, saved: Any, first: int, steps: int, dt: float) -> Events:
         del steps
@@ -54,8 +60,9 @@ class Spikes(Recorder):
             words[step, word].astype("<u4").view(np.uint8).reshape(-1, 4), axis=1, bitorder="little"
         )
         which, bit = np.nonzero(bits)
-        ids = (word[which] * 32 + bit).astype(np.int32)
-        return Events(ids, (first + step[which] + 1) * dt)
+        step, ids = step[which], (bit * words.shape[1] + word[which]).astype(np.int32)
+        order = np.lexsort((ids, step))
+        return Events(ids[order], (first + step[order] + 1) * dt)
 
     def result(self, joined: Events, network: Network, start: float, stop: float) -> SpikeTrains:
         n = network.populations[self.population].n
@@ -72,10 +79,13 @@ class SpikeCount(Recorder):
     every: float | None = eqx.field(static=True, default=5.0)
 
     def init(self, network: Network, state: State) -> Float[Array, " n"]:
-        return jnp.zeros_like(state.populations[self.population].spikes.amount)
+        return jnp.zeros_like(state.populations[self.population].v)
 
-    def update(self, acc: Float[Array, " n"], network: Network, state: State) -> Float[Array, " n"]:
-        return acc + state.populations[self.population].spikes.amount
+    def update(
+        self, acc: Float[Array, " n"], network: Network, state: State, spikes: Emitted
+    ) -> Float[Array, " n"]:
+        del network, state
+        return acc + spikes[self.population].amount
 
     def read(self, acc: Float[Array, " n"], network: Network, state: State, steps: int) -> Array:
         del network, state, steps
@@ -95,8 +105,11 @@ class PopulationCount(Recorder):
         del network, state
         return jnp.int32(0)
 
-    def update(self, acc: Int[Array, ""], network: Network, state: State) -> Int[Array, ""]:
-        return acc + state.populations[self.population].spikes.fired.sum(dtype=jnp.int32)
+    def update(
+        self, acc: Int[Array, ""], network: Network, state: State, spikes: Emitted
+    ) -> Int[Array, ""]:
+        del network, state
+        return acc + spikes[self.population].fired.sum(dtype=jnp.int32)
 
     def read(self, acc: Int[Array, ""], network: Network, state: State, steps: int) -> Array:
         del network, state, steps

@@ -21,7 +21,8 @@ def _fluctuate(x: Array, tau: PerCell, step: Int[Array, ""], key: Key[Array, ""]
 
 
 def _start(n: int, key: Key[Array, ""]) -> Array:
-    return jax.random.normal(jax.random.fold_in(key, -1), (n,))
+    before = jnp.uint32(2**32 - 1)  # a number that no step has
+    return jax.random.normal(jax.random.fold_in(key, before), (n,))
 
 
 class OrnsteinUhlenbeckCurrent(Stimulus):

@@ -9,7 +9,7 @@ from jaxtyping import Array, Int, Key
 from cortexmg.part import PerCell, quantity
 from cortexmg.stimuli.stimulus import Arrivals, Stimulus
 
-MOST = 24  # arrivals counted in one step of one cell
+FEW, MOST = 8, 24  # arrivals counted in one step of one cell, for small and large means
 
 
 class Poisson(Stimulus):
@@ -45,10 +45,19 @@ class Poisson(Stimulus):
 
 def _poisson(uniform: Array, mean: Array) -> Array:
     """Counts with this mean, one for each uniform number: the inverse of the distribution."""
-    probability = jnp.exp(-mean)
-    upto, counts = probability, (uniform >= probability).astype(uniform.dtype)
-    for k in range(1, MOST):
-        probability = probability * mean / k
-        upto = upto + probability
-        counts = counts + (uniform >= upto)
-    return counts
+
+    def up_to(most: int):
+        def invert():
+            probability = jnp.exp(-mean)
+            below, counts = probability, (uniform >= probability).astype(uniform.dtype)
+            for k in range(1, most):
+                probability = probability * mean / k
+                below = below + probability
+                counts = counts + (uniform >= below)
+            return counts
+
+        return invert
+
+    # With a mean of 0.4 more than 8 arrivals have a probability of 5e-10, below the 6e-8 between
+    # neighbouring uniform numbers.
+    return jax.lax.cond(jnp.max(mean) <= 0.4, up_to(FEW), up_to(MOST))

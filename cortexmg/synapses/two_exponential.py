@@ -30,8 +30,9 @@ class TwoExponentialKinetics(Part):
         rise, decay = np.asarray(self.tau_rise), np.asarray(self.tau_decay)
         if np.any(rise >= decay):
             raise ValueError(
-                f"tau_rise must be below tau_decay, got {self.tau_rise} and {self.tau_decay} ms: "
-                f"swap them, or use synapses.Exponential for an instantaneous rise."
+                f"TwoExponentialKinetics.tau_rise must be below tau_decay, got {self.tau_rise} and "
+                f"{self.tau_decay} ms: swap them, or use synapses.Exponential for an "
+                f"instantaneous rise."
             )
 
     def init(self, v: PerCell) -> TwoExponential:

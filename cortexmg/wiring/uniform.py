@@ -1,9 +1,9 @@
 """Wiring in which every pair of cells is equally likely."""
 
 from collections.abc import Iterator
+from statistics import NormalDist
 
 import numpy as np
-from scipy.special import ndtri
 
 from cortexmg.connectivity import Connectivity, capacity_for, row_for
 from cortexmg.wiring.draw import (
@@ -183,5 +183,5 @@ def _spread(mean: float, variance: float) -> np.ndarray:
 
     What depends on expected lengths only is the same for every key.
     """
-    quantiles = ndtri((np.arange(64) + 0.5) / 64)
+    quantiles = np.asarray([NormalDist().inv_cdf((i + 0.5) / 64) for i in range(64)])
     return np.maximum(0, np.rint(mean + variance**0.5 * quantiles)).astype(np.int64)
