@@ -20,7 +20,7 @@ from cortexmg.channels import (
     Upstroke,
 )
 from cortexmg.part import PerCell
-from cortexmg.pools import CalciumShell
+from cortexmg.pools import CalciumShell, Pool
 from cortexmg.population import Population
 from cortexmg.spiking import Reset
 from cortexmg.synapses import Synapse
@@ -60,7 +60,7 @@ class Pospischil(NamedTuple):
             channels["ca_l"] = CalciumL(nS(self.calcium_l))
         if self.calcium_t:
             channels["ca_t"] = CalciumT(nS(self.calcium_t))
-        pools = {"ca": CalciumShell(self.area)} if calcium_shell else None
+        pools: dict[str, Pool] | None = {"ca": CalciumShell(self.area)} if calcium_shell else None
         v0 = self.e_leak if v0 is None else v0
         capacitance = whole_cell_pF(1.0, self.area)
         return Population(n, capacitance, channels, receptors, pools=pools, v0=v0)

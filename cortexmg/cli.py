@@ -52,7 +52,9 @@ def sweep(
     noise: NoiseKey = 1,
     changes: Set = None,
     out: Out = Path("results/sweep"),
-    quick: Annotated[bool, typer.Option(help="A small, short version, to see that it works.")] = False,
+    quick: Annotated[
+        bool, typer.Option(help="A small, short version, to see that it works.")
+    ] = False,
 ) -> None:
     """Simulate a model at several values of a parameter, by default along a magnesium ladder."""
     if quick:
@@ -71,11 +73,17 @@ def sweep(
     )
     if not all(run.complete for run in runs):
         stop = runs[0].stop
-        print(f"interrupted at {stop:g} ms; what follows is of the time until then", file=sys.stderr)
+        print(
+            f"interrupted at {stop:g} ms; what follows is of the time until then", file=sys.stderr
+        )
         if stop - settle < 100.0:
             raise typer.Exit(130)
     rows = [ladder.summary(run, network, settle) for run in runs]
-    print(ladder.table(ladder_values, rows, parameter.split("/")[-2] if "/" in parameter else parameter))
+    print(
+        ladder.table(
+            ladder_values, rows, parameter.split("/")[-2] if "/" in parameter else parameter
+        )
+    )
     drawn = ladder.figure(runs, ladder_values, rows, network, parameter, settle)
     account = results.account(
         network, command="sweep", model=model, parameter=parameter, values=ladder_values,
@@ -94,7 +102,9 @@ def run(
     model: Model,
     n: Cells = None,
     duration: Duration = 1000.0,
-    dt: Annotated[float | None, typer.Option(help="Integration step (ms); the model's own.")] = None,
+    dt: Annotated[
+        float | None, typer.Option(help="Integration step (ms); the model's own.")
+    ] = None,
     key: WiringKey = 0,
     noise: NoiseKey = 1,
     changes: Set = None,
@@ -123,7 +133,9 @@ def run(
 
 @app.command()
 def info(
-    names: Annotated[str | None, typer.Option("--parameters", help="List those of a model.")] = None,
+    names: Annotated[
+        str | None, typer.Option("--parameters", help="List those of a model.")
+    ] = None,
 ) -> None:
     """Show models, devices and versions, and check that this JAX computes right numbers."""
     if names:

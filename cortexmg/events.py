@@ -18,9 +18,9 @@ import jax.numpy as jnp
 from jax.core import ShapedArray
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
-from jaxtyping import Array, Bool, Float, Int, UInt32
+from jaxtyping import Array, Bool, Float, Int
 
-CHUNK = 64  # active cells found per iteration; each costs a pass over a buffer of their ids
+from cortexmg.compaction import active_cells
 
 
 class Rows(NamedTuple):
@@ -64,56 +64,82 @@ def deliver(
     return out[0]
 
 
-# ---- which cells are active, without a pass over cells per event -------------------------------
+def _at(array, member, index):
+    """Where the entry `index` of a member lies in an array [members or 1, size], flattened."""
+    return index if array.shape[0] == 1 else member * array.shape[1] + index
 
 
-def _nth_set_bit(word, r):
-    """Position of the r-th (from 0) set bit of each uint32 word."""
-    position = jnp.zeros_like(r)
-    for width in (16, 8, 4, 2, 1):
-        low = (word >> position.astype(jnp.uint32)) & jnp.uint32((1 << width) - 1)
-        count = jax.lax.population_count(low).astype(jnp.int32)
-        above = r >= count
-        r = jnp.where(above, r - count, r)
-        position = jnp.where(above, position + width, position)
-    return position
+def _each_row(active, starts, row, visit, carry):
+    """`carry` after a visit to every piece of `row` contacts of every active cell.
 
-
-def pack(flags: Bool[Array, " n"]) -> UInt32[Array, " words"]:
-    """Flags as bits of uint32 words: of W words, word k holds cells k, k + W, k + 2 W, ...
-
-    In this order packing is 32 shifts and additions of contiguous vectors, whatever n is.
+    A visit gets the member, the cell, the first contact and which of the `row` are the cell's.
     """
-    n = flags.shape[0]
-    words = -(-n // 32)
-    total = jnp.zeros(words, jnp.uint32)
-    for bit, first in enumerate(range(0, n, words)):
-        part = flags[first : first + words].astype(jnp.uint32) << jnp.uint32(bit)
-        total = total + jnp.pad(part, (0, words - part.shape[0]))
-    return total
+    members, n_pre = active.shape
+    ids, total = active_cells(active.reshape(-1))
+    lane = jnp.arange(row, dtype=jnp.int32)
+
+    def locate(k):
+        return (jnp.int32(0), ids[k]) if members == 1 else (ids[k] // n_pre, ids[k] % n_pre)
+
+    def body(state):
+        k, first, carry = state
+        member, i = locate(k)
+        left = starts[i + 1] - first
+        carry = visit(carry, member, i, first, lane < left)
+        k = k + (left <= row)
+        return k, jnp.where(left <= row, starts[locate(k)[1]], first + row), carry
+
+    start = (jnp.int32(0), starts[locate(0)[1]], carry)
+    return jax.lax.while_loop(lambda state: state[0] < total, body, start)[2]
 
 
-def active_cells(flags: Bool[Array, " n"]) -> tuple[Int[Array, " ids"], Int[Array, ""]]:
-    """Ids of the set flags in the order of `pack`, then anything; and how many there are."""
-    words = pack(flags)
-    count = jax.lax.population_count(words).astype(jnp.int32)
-    upto = jnp.cumsum(count)
-    total = upto[-1]
+class _Form:
+    """T for the arrays at hand: what a piece of a row reads, and where it writes."""
 
-    def chunk(carry):
-        i, ids = carry
-        slot = i * CHUNK + jnp.arange(CHUNK, dtype=jnp.int32)
-        k = jnp.searchsorted(upto, slot, side="right", method="scan_unrolled").astype(jnp.int32)
-        k = jnp.minimum(k, words.shape[0] - 1)
-        found = _nth_set_bit(words[k], slot - (upto[k] - count[k])) * words.shape[0] + k
-        return i + 1, jax.lax.dynamic_update_slice(ids, found, (i * CHUNK,))
+    def __init__(self, known, onto, out, step, targets, delays, n_post, row):
+        self.known, self.onto, self.step, self.row = known, onto, step, row
+        self.targets, self.delays, self.n_post = targets, delays, n_post
+        self.slots = (onto if out == "y" else known["y"]).shape[1] // n_post
 
-    # Slots beyond the last active cell hold ids that may lie past the end; they are not used.
-    ids = jnp.zeros(flags.shape[0] + CHUNK, jnp.int32)
-    return jax.lax.while_loop(lambda c: c[0] * CHUNK < total, chunk, (jnp.int32(0), ids))[1], total
+    def places(self, array, member, first):
+        """Where the contacts from `first` on lie in an array over slots and targets."""
+        delay = self.delays if self.delays.shape[0] == 1 else self._piece(self.delays, first)
+        slot = (self.step[member] + delay) % self.slots
+        return _at(array, member, slot * self.n_post + self._piece(self.targets, first))
 
+    def x(self, member, i):
+        x = self.known["x"]
+        return x.reshape(-1)[_at(x, member, i)]
 
-# ---- the primitive -----------------------------------------------------------------------------
+    def w(self, member, first):
+        w = self.known["w"]
+        if w.shape[1] == 1:  # one weight for all contacts
+            return w.reshape(-1)[_at(w, member, 0)]
+        return self._piece(w.reshape(-1), _at(w, member, first))
+
+    def y(self, member, first):
+        y = self.known["y"]
+        places = self.places(y, member, first)
+        return y.reshape(-1).at[places].get(mode="promise_in_bounds")
+
+    def add_to_y(self, total, member, i, first, mine):
+        new = jnp.where(mine, self.x(member, i) * self.w(member, first), 0.0)
+        place = self.places(self.onto, member, first)
+        return total.at[place].add(new, mode="promise_in_bounds")
+
+    def add_to_x(self, total, member, i, first, mine):
+        new = jnp.sum(jnp.where(mine, self.w(member, first) * self.y(member, first), 0.0))
+        return total.at[_at(self.onto, member, i)].add(new, mode="promise_in_bounds")
+
+    def add_to_w(self, total, member, i, first, mine):
+        new = jnp.where(mine, self.x(member, i) * self.y(member, first), 0.0)
+        if self.onto.shape[1] == 1:
+            return total.at[_at(self.onto, member, 0)].add(jnp.sum(new))
+        start = _at(self.onto, member, first)
+        return jax.lax.dynamic_update_slice(total, self._piece(total, start) + new, (start,))
+
+    def _piece(self, array, first):
+        return jax.lax.dynamic_slice(array, (first,), (self.row,))
 
 
 def _contract(onto, a, b, active, near, step, starts, targets, delays, *, out, n_post, row):
@@ -123,55 +149,10 @@ def _contract(onto, a, b, active, near, step, starts, targets, delays, *, out, n
     `active` and `step` have B. Inside, arrays are flat: XLA scatters those fastest.
     """
     del near
-    members, n_pre = active.shape
     known = dict(zip([k for k in "xwy" if k != out], (a, b), strict=True))
-    size = (onto if out == "y" else known["y"]).shape[1]
-    slots = size // n_post
-    ids, total = active_cells(active.reshape(-1))
-    lane = jnp.arange(row, dtype=jnp.int32)
-    flat = {name: x.reshape(-1) for name, x in known.items()}
-
-    def locate(k):
-        """Member and presynaptic cell of the k-th active cell."""
-        return (jnp.int32(0), ids[k]) if members == 1 else (ids[k] // n_pre, ids[k] % n_pre)
-
-    def at(array, member, index):
-        """Where the entry `index` of a member lies in a flattened array."""
-        return index if array.shape[0] == 1 else member * array.shape[1] + index
-
-    def body(carry):
-        k, first, onto_flat = carry
-        member, i = locate(k)
-        mine = lane < starts[i + 1] - first
-        delay = delays if delays.shape[0] == 1 else jax.lax.dynamic_slice(delays, (first,), (row,))
-        slot = 0 if slots == 1 else (step[member] + delay) % slots
-        place = slot * n_post + jax.lax.dynamic_slice(targets, (first,), (row,))
-        x = flat["x"][at(known["x"], member, i)] if out != "x" else None
-        if out != "y":
-            y = flat["y"].at[at(known["y"], member, place)].get(mode="promise_in_bounds")
-        if out == "w" and onto.shape[1] == 1:
-            index, new = at(onto, member, 0), jnp.sum(jnp.where(mine, x * y, 0.0))
-            onto_flat = onto_flat.at[index].add(new, mode="promise_in_bounds")
-        elif out == "w":
-            where = at(onto, member, first)
-            new = jax.lax.dynamic_slice(onto_flat, (where,), (row,)) + jnp.where(mine, x * y, 0.0)
-            onto_flat = jax.lax.dynamic_update_slice(onto_flat, new, (where,))
-        else:
-            if known["w"].shape[1] == 1:
-                w = flat["w"][at(known["w"], member, 0)]
-            else:
-                w = jax.lax.dynamic_slice(flat["w"], (at(known["w"], member, first),), (row,))
-            if out == "y":
-                index, new = at(onto, member, place), jnp.where(mine, x * w, 0.0)
-            else:
-                index, new = at(onto, member, i), jnp.sum(jnp.where(mine, w * y, 0.0))
-            onto_flat = onto_flat.at[index].add(new, mode="promise_in_bounds")
-        last = first + row >= starts[i + 1]
-        k = k + last
-        return k, jnp.where(last, starts[locate(k)[1]], first + row), onto_flat
-
-    start = (jnp.int32(0), starts[locate(0)[1]], onto.reshape(-1))
-    return jax.lax.while_loop(lambda c: c[0] < total, body, start)[2].reshape(onto.shape)
+    form = _Form(known, onto, out, step, targets, delays, n_post, row)
+    visit = {"y": form.add_to_y, "x": form.add_to_x, "w": form.add_to_w}[out]
+    return _each_row(active, starts, row, visit, onto.reshape(-1)).reshape(onto.shape)
 
 
 contract_p = Primitive("contract")
@@ -208,9 +189,7 @@ def _transpose(ct, onto, a, b, active, near, *wiring, out, **params):
             continue
         others = [values[k] for k in "xwy" if k != name]
         zeros = jnp.zeros(values[name].aval.shape, ct.dtype)
-        results[name] = contract_p.bind(
-            zeros, *others, active, near, *wiring, out=name, **params
-        )
+        results[name] = contract_p.bind(zeros, *others, active, near, *wiring, out=name, **params)
     d_onto = ct if ad.is_undefined_primal(onto) else None
     return [d_onto, results[given[0]], results[given[1]], *nothing]
 
@@ -221,8 +200,7 @@ def _batch(args, dims, **params):
         raise NotImplementedError("The wiring itself cannot be mapped over; map over weights.")
     size = next(x.shape[d] for x, d in zip(args, dims, strict=True) if d is not None)
     args = [
-        x[None] if d is None else jnp.moveaxis(x, d, 0)
-        for x, d in zip(args, dims, strict=True)
+        x[None] if d is None else jnp.moveaxis(x, d, 0) for x, d in zip(args, dims, strict=True)
     ]
     *args, starts, targets, delays = args
     members = args[3].shape[1]

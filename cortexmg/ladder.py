@@ -1,13 +1,13 @@
 """The main job: one network along a ladder of values of a parameter, usually magnesium."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from cortexmg import plots, statistics
 from cortexmg.network import Network
+from cortexmg.parameters import parameters
 from cortexmg.recorders import Conductance, Probe, Recorder, Spikes
 from cortexmg.simulate import Run, sweep
 from cortexmg.synapses import NMDA
@@ -43,7 +43,13 @@ def run_ladder(
     record = recorders_for(network)
     time = settle + duration
     return sweep(
-        network, {parameter: values}, time, dt=dt, record=record, key=key, progress=progress
+        network,
+        {parameter: np.asarray(values)},
+        time,
+        dt=dt,
+        record=record,
+        key=key,
+        progress=progress,
     )
 
 
@@ -62,9 +68,7 @@ def summary(run: Run, network: Network, settle: float) -> dict[str, float]:
         row[f"corr {name}"] = statistics.pairwise_correlation(trains)
         row[f"chi {name}"] = statistics.synchrony(voltages.values[voltages.t > run.start + settle])
         row[f"bursts/min {name}"] = statistics.bursts(trains).per_minute
-        opened = [
-            run[f"{name}/{k}"] for k, r in p.receptors.items() if isinstance(r, NMDA)
-        ]
+        opened = [run[f"{name}/{k}"] for k, r in p.receptors.items() if isinstance(r, NMDA)]
         if opened:
             later = opened[0].t > run.start + settle
             bound = sum(np.sum(x.values.bound[later]) for x in opened)
@@ -119,13 +123,11 @@ def figure(
         },
     }
     rasters = [{name: run[name] for name in names} for run in runs]
-    label = {} if parameter == MAGNESIUM else {"name": parameter.split("/")[-1], "unit": "given unit"}
-    return plots.ladder(rasters, values, panels, window=window, **label)
-
-
-def write_figure(drawn, path: Path) -> None:
-    """Write a drawn figure into a file."""
-    plots.save(drawn, path)
+    if parameter == MAGNESIUM:
+        return plots.ladder(rasters, values, panels, window=window)
+    unit = parameters(network)[parameter].unit
+    name = " ".join(parameter.split("/")[-2:])
+    return plots.ladder(rasters, values, panels, window=window, name=name, unit=unit)
 
 
 def _number(x: float) -> str:

@@ -89,7 +89,10 @@ def jahr_stevens() -> Woodhull:
 
 
 def vargas_caballero() -> Woodhull:
-    """Rat neocortex, 35 degrees: Vargas-Caballero and Robinson (2003, doi:10.1152/jn.01038.2002)."""
+    """Rat neocortex at 35 degrees.
+
+    Vargas-Caballero and Robinson (2003, doi:10.1152/jn.01038.2002).
+    """
     return Woodhull(2.552, 0.072)
 
 
@@ -110,9 +113,10 @@ def ascher_nowak() -> Woodhull:
 
 
 def kampa() -> Woodhull:
-    """Open-state equilibrium in layer 5 cells: Kampa et al. (2004, doi:10.1113/jphysiol.2003.058842).
+    """Open-state equilibrium in layer 5 cells.
 
-    On rate 0.05 [Mg]o exp(-1.6 (v - 40) / 25), off rate 12.8 exp(0.4 (v - 40) / 25) per ms.
+    Kampa et al. (2004, doi:10.1113/jphysiol.2003.058842): on rate
+    0.05 [Mg]o exp(-1.6 (v - 40) / 25), off rate 12.8 exp(0.4 (v - 40) / 25) per ms.
     """
     return Woodhull(256.0 * math.exp(-3.2), 2.0 / 25.0)
 

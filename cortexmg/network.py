@@ -1,7 +1,7 @@
 """Networks: the constant pytree `Network`, the changing pytree `State`, and one step between."""
 
-from typing import Any, NamedTuple
 import zlib
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -123,7 +123,8 @@ class Network(Part):
         slots: dict[tuple[str, str], int] = {}
         for p in self.projections.values():
             ring = (p.post, p.transmitter)
-            longest = max(1, round(p.connectivity.delay_max / dt))
+            # Two slots at least: emptying the only one would mean to copy the ring.
+            longest = max(2, round(p.connectivity.delay_max / dt))
             slots[ring] = max(slots.get(ring, 1), longest)
         return slots
 

@@ -1,7 +1,11 @@
 """The two formulas that all mechanisms share: exponential relaxation and x / (exp(x) - 1)."""
 
+from typing import Any
+
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, Float
+
+from cortexmg.part import PerCell
 
 # B(2k) / (2k)! of x/(exp(x)-1) = 1 - x/2 + sum B(2k)/(2k)! x^(2k), k = 1, 2, ... (exact fractions)
 _EVEN_TERMS = (
@@ -18,12 +22,12 @@ _EVEN_TERMS = (
 )
 
 
-def relax(x: ArrayLike, target: ArrayLike, tau: ArrayLike, dt: ArrayLike) -> Array:
+def relax(x: PerCell, target: PerCell, tau: PerCell, dt: PerCell) -> PerCell:
     """`x` after it has relaxed towards `target` with time constant `tau` for a time `dt`: exact."""
     return x + (target - x) * (1.0 - jnp.exp(-dt / tau))
 
 
-def relax_gate(x: ArrayLike, alpha: ArrayLike, beta: ArrayLike, dt: ArrayLike) -> Array:
+def relax_gate(x: PerCell, alpha: PerCell, beta: PerCell, dt: PerCell) -> PerCell:
     """An open fraction after `dt`, opening at rate `alpha` and closing at rate `beta` (1/ms)."""
     rate = alpha + beta
     # alpha / rate + (x - alpha / rate) exp(-dt rate), with every division and exponential used
@@ -31,7 +35,7 @@ def relax_gate(x: ArrayLike, alpha: ArrayLike, beta: ArrayLike, dt: ArrayLike) -
     return x + (alpha - rate * x) * ((1.0 - jnp.exp(-dt * rate)) / rate)
 
 
-def bounded_exp(x: ArrayLike) -> Array:
+def bounded_exp(x: PerCell) -> Array:
     """exp(x), held where it or its reciprocal would overflow or lose all bits.
 
     Rates of gates are evaluated at any voltage that a caller can think of; beyond the bound
@@ -42,7 +46,7 @@ def bounded_exp(x: ArrayLike) -> Array:
     return jnp.exp(jnp.clip(x, -bound, bound))
 
 
-def linoid(x: ArrayLike, exp_x: ArrayLike | None = None) -> Float[Array, "..."]:
+def linoid(x: PerCell, exp_x: Any = None) -> Float[Array, "..."]:
     """x / (exp(x) - 1), accurate and smooth through x = 0, where it is 1.
 
     Near 0 the quotient cancels, so a series takes over (|x| < 1; relative error below 1e-7 in

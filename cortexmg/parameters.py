@@ -3,16 +3,15 @@
 import dataclasses
 import difflib
 from collections.abc import Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import ArrayLike
 
 from cortexmg.part import Part, check_quantity, quantities
-
-T = TypeVar("T")
 
 
 class Parameter(NamedTuple):
@@ -36,7 +35,7 @@ def parameters(network: Any) -> dict[str, Parameter]:
     }
 
 
-def with_parameters(network: T, values: Mapping[str, ArrayLike]) -> T:
+def with_parameters[T](network: T, values: Mapping[str, ArrayLike]) -> T:
     """The same network with some numbers replaced, by path name. It works inside jit and vmap.
 
     A value may have the shape that the field had, or be one number for all cells, or one per
@@ -48,7 +47,9 @@ def with_parameters(network: T, values: Mapping[str, ArrayLike]) -> T:
     for name, value in values.items():
         if name not in known:
             near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
-            hint = f"Did you mean one of {near}?" if near else "cortexmg.parameters lists all names."
+            hint = (
+                f"Did you mean one of {near}?" if near else "cortexmg.parameters lists all names."
+            )
             raise KeyError(f"No parameter {name!r}. {hint}")
         owner, field = known[name]
         if field.metadata.get("fixed"):
@@ -85,7 +86,7 @@ def _check_again(part: Any, prefix: str, values: Mapping[str, Any]) -> None:
         members = dict(part)
     elif isinstance(part, Part):
         members = {f.name: getattr(part, f.name) for f in dataclasses.fields(part)}
-        if not any(isinstance(x, jax.core.Tracer) for x in members.values()):
+        if not any(isinstance(x, Tracer) for x in members.values()):
             for kind in type(part).__mro__:
                 vars(kind).get("__check_init__", lambda _: None)(part)
     else:

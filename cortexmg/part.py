@@ -2,15 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
-import jax
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import ArrayLike, Float
 
-Scalar = Float[ArrayLike, ""]
-PerCell = Float[ArrayLike, "#n"] | Scalar
+if TYPE_CHECKING:
+    # Shapes are checked when the tests run; to a static checker, arithmetic on the union of all
+    # that may stand for a number means nothing.
+    Scalar = Any
+    PerCell = Any
+else:
+    Scalar = Float[ArrayLike, ""]
+    PerCell = Float[ArrayLike, "#n"] | Scalar
 
 
 def quantity(
@@ -54,14 +60,17 @@ def check_quantity(owner: str, field: Field, value: Any) -> None:
     name, unit, meta = f"{owner}.{field.name}", field.metadata["unit"], field.metadata
     if field.type is Scalar and np.ndim(value):
         raise ValueError(f"{name} must be one number, got an array of shape {np.shape(value)}.")
-    if isinstance(value, jax.core.Tracer):
+    if isinstance(value, Tracer):
         return
     # A list would be a branch of the pytree, not a leaf.
     array = np.asarray(None if isinstance(value, list | tuple) else value)
     if array.dtype.kind not in "fiu" and array.dtype.name != "bfloat16":
-        raise TypeError(f"{name} must be a number in {unit}, got {value!r}: give a float or an array.")
-    if not np.all(np.isfinite(array)):
-        raise ValueError(f"{name} must be finite (in {unit}), got {_worst(array, np.asarray(~np.isfinite(array)))}.")
+        raise TypeError(
+            f"{name} must be a number in {unit}, got {value!r}: give a float or an array."
+        )
+    infinite = np.asarray(~np.isfinite(array))
+    if np.any(infinite):
+        raise ValueError(f"{name} must be finite (in {unit}), got {_worst(array, infinite)}.")
     low, above, high = meta["low"], meta["above"], meta["high"]
     wrong = np.asarray((array <= above) | (array < low) | (array > high))
     if np.any(wrong):

@@ -35,11 +35,20 @@ class Population(Part):
     capacitance: PerCell = quantity("pF", above=0.0)
     channels: dict[str, Channel]
     receptors: dict[str, Synapse]
-    rule: SpikeRule = Crossing()
+    rule: SpikeRule
     pools: dict[str, Pool]
-    v0: PerCell = quantity("mV", -70.0, low=-200.0, high=200.0)  # voltage at the beginning
+    v0: PerCell = quantity("mV", low=-200.0, high=200.0)  # voltage at the beginning
 
-    def __init__(self, n, capacitance, channels, receptors=None, rule=None, pools=None, v0=-70.0):
+    def __init__(
+        self,
+        n: int,
+        capacitance: PerCell,
+        channels: dict[str, Channel],
+        receptors: dict[str, Synapse] | None = None,
+        rule: SpikeRule | None = None,
+        pools: dict[str, Pool] | None = None,
+        v0: PerCell = -70.0,
+    ):
         self.n = n
         self.capacitance = capacitance
         self.channels = channels
@@ -92,14 +101,18 @@ class Population(Part):
             landed = sum(x.weight for x in inputs if isinstance(x, Arrivals) and x.receptor == name)
             landed = landed + arrived.get(r.transmitter, 0.0)
             receptors[name] = r.step(state.receptors[name], landed, v, env, dt)
-        channels = {name: c.step(state.channels[name], v, env, dt) for name, c in self.channels.items()}
+        channels = {
+            name: c.step(state.channels[name], v, env, dt) for name, c in self.channels.items()
+        }
         through = {name: c.pathway(channels[name], v, env) for name, c in self.channels.items()}
         pools = self._fill(state.pools, through, v, dt)
         currents = [x for x in inputs if not isinstance(x, Arrivals)] + list(through.values())
         currents += [r.pathway(receptors[name], v, env) for name, r in self.receptors.items()]
         after = advance(v, currents, self.capacitance, dt)
         rule, after, spikes = self.rule.step(state.rule, v, after, dt)
-        channels = {name: c.spiked(channels[name], spikes.fired) for name, c in self.channels.items()}
+        channels = {
+            name: c.spiked(channels[name], spikes.fired) for name, c in self.channels.items()
+        }
         return PopulationState(after, channels, receptors, pools, rule), spikes
 
     def local(self, state: PopulationState, env: Environment) -> Environment:

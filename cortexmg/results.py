@@ -88,7 +88,7 @@ def save(
     folder.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        np.savez_compressed(beside / "data.npz", **dict(arrays))
+        np.savez_compressed(beside / "data.npz", allow_pickle=False, **dict(arrays))
         digests = {name: _sha256(x) for name, x in arrays.items()}
         whole = json.loads(json.dumps({**account, "sha256": digests}, default=_plain))
         whole[SEAL] = _digest(whole)
@@ -161,7 +161,11 @@ def _described(value: Any) -> Any:
     if x.size <= LARGEST:
         return x.tolist()
     numbers = {"mean": x.mean(), "sd": x.std(), "min": x.min(), "max": x.max()}
-    return {"shape": list(x.shape), **{k: float(v) for k, v in numbers.items()}, "sha256": _sha256(x)}
+    return {
+        "shape": list(x.shape),
+        **{k: float(v) for k, v in numbers.items()},
+        "sha256": _sha256(x),
+    }
 
 
 def _plain(x: Any) -> Any:

@@ -3,13 +3,14 @@
 import signal
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Key
 
 from cortexmg.frames import (
@@ -77,7 +78,7 @@ def simulate(
 
 def sweep(
     network: Network,
-    values: Mapping[str, ArrayLike],
+    values: Mapping[str, ArrayLike | Sequence[float]],
     duration: float,
     *,
     dt: float = 0.05,
@@ -124,7 +125,9 @@ class _HostLoop:
             self.state = _resumed(self.network, state, dt)
         self.first = int(self.state.step)
         self.progress = Progress(progress, duration, self.members)
-        self.pieces: list[dict[str, list]] = [{name: [] for name in record} for _ in range(self.members)]
+        self.pieces: list[dict[str, list]] = [
+            {name: [] for name in record} for _ in range(self.members)
+        ]
 
     def run(self) -> list[Run]:
         began, done, most = time.perf_counter(), 0, self._most()
@@ -192,10 +195,10 @@ class _HostLoop:
         state = self.state
         if self.swept:
             axes = members_axes(self.key_axis)
-            state = State(*(
+            state = State._make(
                 x if axis is None else jax.tree.map(lambda leaf: leaf[m], x)
                 for x, axis in zip(self.state, axes, strict=True)
-            ))  # fmt: skip
+            )
         return Run(recordings, state, start, stop, seconds, done == self.steps)
 
 
@@ -225,8 +228,8 @@ def _simulate_traced(network, duration, dt, record, state, key) -> Run:
     plan = plan_of(record, dt)
     frames = _frames(duration, dt, plan)
     network = _arrays(network)
+    first = 0 if state is None else state.step
     state = network.init(_key(key), dt) if state is None else _resumed(network, state, dt)
-    first = state.step if _traced(state.step) else int(state.step)
 
     def frame(state, _):
         return run_frame(network, state, record, plan, dt)
@@ -241,7 +244,7 @@ def _simulate_traced(network, duration, dt, record, state, key) -> Run:
     return Run(recordings, state, first * dt, first * dt + duration, 0.0, True)
 
 
-def _checked(record: Mapping[str, Recorder] | None, network: Network) -> Record:
+def _checked(record: Any, network: Network) -> Record:
     """The recorders, of which each finds in `network` what it is to record."""
     record = {} if record is None else record
     check_members("record", record, Recorder)
@@ -261,7 +264,7 @@ def _frames(duration: float, dt: float, plan: Plan) -> int:
     return steps // frame
 
 
-def _key(key: int | Array) -> Array:
+def _key(key: Any) -> Array:
     if isinstance(key, int | np.integer) and not isinstance(key, bool):
         # Counter-based like JAX's default, the same on every device, and twice as fast.
         return jax.random.key(key, impl="philox4x32")
@@ -271,14 +274,14 @@ def _key(key: int | Array) -> Array:
 
 
 def _traced(tree: Any) -> bool:
-    return any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves(tree))
+    return any(isinstance(x, Tracer) for x in jax.tree.leaves(tree))
 
 
 def _arrays(network: Network) -> Network:
     """All numbers as arrays of the default precision, so that none is compiled into the program."""
 
     def array(x):
-        if isinstance(x, jax.core.Tracer):
+        if isinstance(x, Tracer):
             return x
         kind = np.asarray(x).dtype.kind if not isinstance(x, jax.Array) else x.dtype.kind
         return jnp.asarray(x, jnp.result_type(float)) if kind == "f" else jnp.asarray(x)
@@ -286,7 +289,7 @@ def _arrays(network: Network) -> Network:
     return jax.tree.map(array, network)
 
 
-def _resumed(network: Network, state: State, dt: float) -> State:
+def _resumed(network: Network, state: Any, dt: float) -> State:
     """A copy of the state, which a run gives away; raises unless it is one of `network` at `dt`."""
     if not isinstance(state, State):
         raise TypeError(f"state must be the state of a run (run.state), got {state!r}.")

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Bool, Float
 
 from cortexmg.part import Part, PerCell, quantity
@@ -57,13 +59,13 @@ class Reset(SpikeRule):
     width: PerCell = quantity("mV", 5.0, above=0.0)  # of the surrogate derivative
 
     def __check_init__(self):
-        tracers = [isinstance(x, jax.core.Tracer) for x in (self.reset, self.threshold)]
-        if not any(tracers) and jnp.ndim(self.reset) == 0 == jnp.ndim(self.threshold):
-            if float(self.reset) >= float(self.threshold):
-                raise ValueError(
-                    f"Reset.reset must be below Reset.threshold, got {self.reset} and "
-                    f"{self.threshold} mV: a cell reset above threshold fires for ever."
-                )
+        if any(isinstance(x, Tracer) for x in (self.reset, self.threshold)):
+            return
+        if np.any(np.asarray(self.reset) >= np.asarray(self.threshold)):
+            raise ValueError(
+                f"Reset.reset must be below Reset.threshold, got {self.reset} and "
+                f"{self.threshold} mV: a cell reset above threshold fires for ever."
+            )
 
     def init(self, v: PerCell) -> Array:
         return jnp.zeros(jnp.shape(v), jnp.int32)
@@ -71,7 +73,9 @@ class Reset(SpikeRule):
     def step(self, state: Array, before: PerCell, after: PerCell, dt: float):
         held = state > 0
         after = jnp.where(held, before, after)
-        spikes = cross(jnp.minimum(before, self.threshold - 1e-3), after, self.threshold, self.width)
+        spikes = cross(
+            jnp.minimum(before, self.threshold - 1e-3), after, self.threshold, self.width
+        )
         after = jnp.where(spikes.fired, self.reset, after)
         steps = jnp.round(self.refractory / dt).astype(jnp.int32)
         return jnp.where(spikes.fired, steps, jnp.maximum(state - 1, 0)), after, spikes

@@ -1,4 +1,4 @@
-"""The unit system: ms, mV, nS, pF, pA, mM, um. In it no formula needs a factor (1 nS x 1 mV = 1 pA).
+"""The unit system: ms, mV, nS, pF, pA, mM, um. No formula needs a factor: 1 nS x 1 mV = 1 pA.
 
 Literature gives membranes in densities; the functions here convert them at the edge.
 """

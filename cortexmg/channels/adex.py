@@ -1,7 +1,7 @@
 """The two mechanisms that make a leaky integrator an adaptive exponential one."""
 
-from jaxtyping import Array, Bool
 import jax.numpy as jnp
+from jaxtyping import Array, Bool
 
 from cortexmg.channels.channel import Channel
 from cortexmg.environment import Environment

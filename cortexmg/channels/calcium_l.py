@@ -33,9 +33,7 @@ class CalciumL(Channel):
         (alpha_q, beta_q), (alpha_r, beta_r) = self.rates(v)
         return CalciumLGates(alpha_q / (alpha_q + beta_q), alpha_r / (alpha_r + beta_r))
 
-    def step(
-        self, state: CalciumLGates, v: PerCell, env: Environment, dt: Scalar
-    ) -> CalciumLGates:
+    def step(self, state: CalciumLGates, v: PerCell, env: Environment, dt: Scalar) -> CalciumLGates:
         del env
         q, r = self.rates(v)
         return CalciumLGates(relax_gate(state.q, *q, dt), relax_gate(state.r, *r, dt))

@@ -6,7 +6,7 @@ from cortexmg.cells import traub_miles
 from cortexmg.environment import acsf
 from cortexmg.network import Network
 from cortexmg.projection import Projection
-from cortexmg.synapses import Exponential
+from cortexmg.synapses import Exponential, Synapse
 from cortexmg.wiring import fixed_probability
 
 
@@ -22,7 +22,7 @@ def cobahh(n: int = 4000, key: int = 0) -> Network:
     def start(mean: float, sd: float) -> np.ndarray:
         return np.maximum(10.0 * rng.normal(mean, sd, n), 0.0).astype(np.float32)
 
-    receptors = {
+    receptors: dict[str, Synapse] = {
         "ampa": Exponential(5.0, 0.0, start(4.0, 1.5), transmitter="glutamate"),
         "gaba_a": Exponential(10.0, -80.0, start(20.0, 12.0), transmitter="gaba"),
     }

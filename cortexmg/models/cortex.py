@@ -35,10 +35,10 @@ def cortex(
 
     E cells contact AMPA and NMDA receptors of both kinds, I cells GABA_A receptors and, with
     `gaba_b`, GABA_B receptors. `nmda` scales all NMDA conductances. Contacts between E cells
-    depress. Weights are log-normal. `wiring` is "uniform", or "distance" on a periodic sheet with 4,000 cells per
-    mm2. Numbers of contacts per cell do not depend on `n`. Sizes and weights are ours, set so
-    that at 1 mM magnesium the network is in the asynchronous irregular state (an assumption, not
-    a measurement).
+    depress. Weights are log-normal. `wiring` is "uniform", or "distance" on a periodic sheet with
+    4,000 cells per mm2. Numbers of contacts per cell do not depend on `n`. Sizes and weights are
+    ours, set so that at 1 mM magnesium the network is in the asynchronous irregular state (an
+    assumption, not a measurement).
     """
     if wiring not in ("uniform", "distance"):
         raise ValueError(f'wiring must be "uniform" or "distance", got {wiring!r}.')
@@ -84,4 +84,6 @@ def _contacts(
     side = 1e3 * np.sqrt((n_pre + n_post) / 4000.0)
     sheet, kernel = Sheet(side, side, True), Gaussian(REACH[pre])
     delay = ByDistance(300.0, 0.5)
-    return by_distance(sheet, n_pre, n_post, k, kernel, weights, delay, key=key, self_contacts=others)
+    return by_distance(
+        sheet, n_pre, n_post, k, kernel, weights, delay, key=key, self_contacts=others
+    )

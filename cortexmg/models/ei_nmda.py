@@ -7,7 +7,7 @@ from cortexmg.environment import acsf
 from cortexmg.network import Network
 from cortexmg.projection import Projection
 from cortexmg.stimuli import Poisson
-from cortexmg.synapses import NMDA, Exponential, TwoExponentialKinetics
+from cortexmg.synapses import NMDA, Exponential, Synapse, TwoExponentialKinetics
 from cortexmg.wiring import fixed_in_degree
 
 
@@ -22,7 +22,7 @@ def ei_nmda(n: int = 10_000, key: int = 0) -> Network:
     n_e, kinetics = n * 4 // 5, TwoExponentialKinetics(2.0, 100.0)
     # x += 0.02 makes g = 0.02 / 2 * 2 * 100 / 98 (exp(-t/100) - exp(-t/2)), for a weight of 0.1.
     gain = 0.02 / 0.1 * 100.0 / 98.0 * kinetics.peak()
-    receptors = {
+    receptors: dict[str, Synapse] = {
         "ampa": Exponential(2.0, 0.0, transmitter="glutamate"),
         "nmda": NMDA(kinetics, gain=gain),
         "gaba_a": Exponential(5.0, -70.0, transmitter="gaba"),
@@ -35,4 +35,6 @@ def ei_nmda(n: int = 10_000, key: int = 0) -> Network:
         "I": Projection("cells", "cells", "gaba", inhibit),
     }
     stimuli = {"outside": Poisson("cells", "ampa", 2400.0, 1.5)}
-    return Network(acsf(), {"cells": leaky_integrate_and_fire(n, receptors, v0)}, projections, stimuli)
+    return Network(
+        acsf(), {"cells": leaky_integrate_and_fire(n, receptors, v0)}, projections, stimuli
+    )

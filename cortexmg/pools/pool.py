@@ -1,9 +1,7 @@
 """The interface of a pool: an amount of an ion that currents change and channels feel."""
 
 import abc
-from typing import Any
-
-import equinox as eqx
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from cortexmg.part import Part, PerCell, Scalar
 
@@ -15,7 +13,8 @@ class Pool(Part):
     concentration inside.
     """
 
-    ion: eqx.AbstractVar[str]
+    if TYPE_CHECKING:  # fields of the final classes
+        ion: ClassVar[str]
 
     @abc.abstractmethod
     def init(self, v: PerCell) -> Any:

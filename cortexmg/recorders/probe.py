@@ -57,7 +57,9 @@ class Probe(Recorder):
                 f"Probe.cells names cell {wrong[0]}, but population {self.population!r} has cells "
                 f"0 to {n - 1}."
             )
-        shape = jax.eval_shape(lambda: network.populations[self.population].init(network.environment))
+        shape = jax.eval_shape(
+            lambda: network.populations[self.population].init(network.environment)
+        )
         if self.variable not in _variables(shape):
             raise ValueError(
                 f"Probe.variable {self.variable!r} is not in the state of population "

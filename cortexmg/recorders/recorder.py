@@ -1,12 +1,11 @@
 """The interface of a recorder."""
 
 import abc
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-import equinox as eqx
 import jax
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from cortexmg.network import Network, State
 from cortexmg.part import Part
@@ -30,7 +29,8 @@ class Recorder(Part):
     the interval has no accumulator.
     """
 
-    every: eqx.AbstractVar[float | None]
+    if TYPE_CHECKING:  # fields of the final classes
+        every: ClassVar[float | None]
 
     @abc.abstractmethod
     def init(self, network: Network, state: State) -> Any:
@@ -44,7 +44,7 @@ class Recorder(Part):
     def read(self, acc: Any, network: Network, state: State, steps: int) -> Any:
         """The saved value of an interval of `steps` steps."""
 
-    def piece(self, saved: Any, first: int, steps: int, dt: float) -> Any:
+    def piece(self, saved: Any, first: int | Int[Array, ""], steps: int, dt: float) -> Any:
         """What is kept on the host of the intervals, each of `steps`, from step `first` on.
 
         The pieces of a run are joined along their first axis.

@@ -6,9 +6,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float, Int, UInt32
 
-from cortexmg.events import pack
+from cortexmg.compaction import pack
 from cortexmg.network import Network, State
 from cortexmg.recorders.recorder import Emitted, Recorder, population_of
 from cortexmg.spike_trains import SpikeTrains
@@ -29,7 +30,7 @@ class Spikes(Recorder):
     """
 
     population: str = eqx.field(static=True)
-    every: None = eqx.field(static=True, default=None)
+    every: float | None = eqx.field(static=True, default=None)
 
     def init(self, network: Network, state: State) -> UInt32[Array, " words"]:
         del state
@@ -47,9 +48,9 @@ class Spikes(Recorder):
         del network, state, steps
         return acc
 
-    def piece(self, saved: Any, first: int, steps: int, dt: float) -> Events:
+    def piece(self, saved: Any, first: int | Int[Array, ""], steps: int, dt: float) -> Events:
         del steps
-        if isinstance(saved, jax.core.Tracer):
+        if isinstance(saved, Tracer):
             raise TypeError(
                 "recorders.Spikes lists spikes on the host, which cannot be done inside jit, vmap "
                 "or grad: use recorders.SpikeCount there, or cortexmg.sweep instead of vmap."
@@ -62,7 +63,7 @@ class Spikes(Recorder):
         which, bit = np.nonzero(bits)
         step, ids = step[which], (bit * words.shape[1] + word[which]).astype(np.int32)
         order = np.lexsort((ids, step))
-        return Events(ids[order], (first + step[order] + 1) * dt)
+        return Events(ids[order], np.asarray((first + step[order] + 1) * dt))
 
     def result(self, joined: Events, network: Network, start: float, stop: float) -> SpikeTrains:
         n = network.populations[self.population].n
@@ -109,7 +110,9 @@ class PopulationCount(Recorder):
         self, acc: Int[Array, ""], network: Network, state: State, spikes: Emitted
     ) -> Int[Array, ""]:
         del network, state
-        return acc + spikes[self.population].fired.sum(dtype=jnp.int32)
+        # Delivery packs the spikes anyway, so counting bits is nearly free.
+        bits = jax.lax.population_count(pack(spikes[self.population].fired))
+        return acc + bits.astype(jnp.int32).sum(dtype=jnp.int32)
 
     def read(self, acc: Int[Array, ""], network: Network, state: State, steps: int) -> Array:
         del network, state, steps

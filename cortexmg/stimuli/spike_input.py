@@ -4,6 +4,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float, Int, Key
 
 from cortexmg.part import Scalar, quantity
@@ -23,7 +24,7 @@ class SpikeInput(Stimulus):
     weight: Scalar = quantity("nS", low=0.0)
 
     def __check_init__(self):
-        if isinstance(self.times, jax.core.Tracer):
+        if isinstance(self.times, Tracer):
             return
         times, cells = np.asarray(self.times), np.asarray(self.cells)
         if times.shape != cells.shape or times.ndim != 1:
@@ -48,9 +49,11 @@ class SpikeInput(Stimulus):
         del key
         if self.times.shape[0] == 0:
             return state, Arrivals(self.receptor, jnp.zeros(n))
-        # Half a thousandth of a step: a time that is a whole number of steps belongs to the step
-        # it begins, whatever its rounding.
-        steps = jnp.floor(jnp.asarray(self.times) / dt + 5e-4).astype(jnp.int32)
+        # A time that is a whole number of steps belongs to the step it begins, whatever its
+        # rounding: half a thousandth of a step, and the last digits of time, dt and quotient.
+        steps = jnp.asarray(self.times, jnp.result_type(float)) / dt
+        steps = steps * (1.0 + 2.0 * jnp.finfo(steps.dtype).eps) + 5e-4
+        steps = jnp.floor(steps).astype(jnp.int32)
         first = jnp.searchsorted(steps, step, side="left", method="scan_unrolled")
         last = jnp.searchsorted(steps, step, side="right", method="scan_unrolled")
         cells, weight = jnp.asarray(self.cells), jnp.asarray(self.weight, jnp.result_type(float))

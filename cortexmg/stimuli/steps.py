@@ -1,9 +1,9 @@
 """Current that steps, and current that ramps."""
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Int, Key
 
 from cortexmg.membrane import Current
@@ -25,7 +25,7 @@ class Ramp(Stimulus):
 
     def __check_init__(self):
         times = (self.start, self.stop)
-        if any(isinstance(t, jax.core.Tracer) for t in times):
+        if any(isinstance(t, Tracer) for t in times):
             return
         if np.asarray(self.start) >= np.asarray(self.stop):
             raise ValueError(
@@ -45,8 +45,6 @@ class Ramp(Stimulus):
         return state, Current(jnp.where((passed > 0.0) & (passed < 1.0), i, 0.0))
 
 
-def step_current(
-    target: str, amplitude: PerCell, start: Scalar = 0.0, stop: Scalar = 1e9
-) -> Ramp:
+def step_current(target: str, amplitude: PerCell, start: Scalar = 0.0, stop: Scalar = 1e9) -> Ramp:
     """A current of `amplitude` pA from `start` to `stop` ms."""
     return Ramp(target, amplitude, amplitude, start, stop)

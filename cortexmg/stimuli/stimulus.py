@@ -1,9 +1,8 @@
 """The interface of a stimulus."""
 
 import abc
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-import equinox as eqx
 from jaxtyping import Array, Int, Key
 
 from cortexmg.membrane import Current, Pathway
@@ -24,7 +23,8 @@ class Stimulus(Part):
     into pieces; its random numbers follow from the key, that step and the number of the cell.
     """
 
-    target: eqx.AbstractVar[str]
+    if TYPE_CHECKING:  # fields of the final classes
+        target: ClassVar[str]
 
     @abc.abstractmethod
     def init(self, n: int, key: Key[Array, ""]) -> Any:

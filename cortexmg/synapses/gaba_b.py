@@ -49,9 +49,9 @@ class GABAB(Synapse):
         del v, env
         pulses = self.gain * arrivals / self.g_max
         r = 1.0 - (1.0 - state.r) * jnp.exp(-self.k1 * self.pulse * pulses)
-        # The G protein is driven by the receptors at the middle of the step.
-        middle = r * jnp.exp(-self.k2 * dt / 2)
-        g = relax(state.g, self.k3 * middle / self.k4, 1.0 / self.k4, dt)
+        # From half a step ago to half a step ahead G sees the receptors before and after binding.
+        mean = 0.5 * (state.r + r)
+        g = relax(state.g, self.k3 * mean / self.k4, 1.0 / self.k4, dt)
         return GABABState(relax_gate(r, 0.0, self.k2, dt), g)
 
     def bound(self, state: GABABState) -> PerCell:

@@ -1,9 +1,7 @@
 """The interface of a receptor."""
 
 import abc
-from typing import Any
-
-import equinox as eqx
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from cortexmg.environment import Environment
 from cortexmg.membrane import Pathway
@@ -18,17 +16,16 @@ class Synapse(Part):
     `transmitter` the receptor listens to; a contact of weight w nS opens at most w * gain nS.
     """
 
-    transmitter: eqx.AbstractVar[str]
-    gain: eqx.AbstractVar[PerCell]
+    if TYPE_CHECKING:  # fields of the final classes
+        transmitter: ClassVar[str]
+        gain: ClassVar[PerCell]
 
     @abc.abstractmethod
     def init(self, v: PerCell, env: Environment) -> Any:
         """The state before anything has arrived."""
 
     @abc.abstractmethod
-    def step(
-        self, state: Any, arrivals: PerCell, v: PerCell, env: Environment, dt: Scalar
-    ) -> Any:
+    def step(self, state: Any, arrivals: PerCell, v: PerCell, env: Environment, dt: Scalar) -> Any:
         """The receptors after `dt`, `arrivals` nS having landed at the beginning of the step.
 
         Like gates, receptors live half a step ahead of the voltage.

@@ -1,8 +1,7 @@
 """Conductance that rises with one time constant and decays with another."""
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
-import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
@@ -59,8 +58,9 @@ class TwoExponentialKinetics(Part):
 class TwoExponentialSynapse(Synapse):
     """A receptor that opens with two-exponential kinetics and conducts at any voltage."""
 
-    kinetics: eqx.AbstractVar[TwoExponentialKinetics]
-    e: eqx.AbstractVar[PerCell]
+    if TYPE_CHECKING:  # fields of the final classes
+        kinetics: ClassVar[TwoExponentialKinetics]
+        e: ClassVar[PerCell]
 
     def init(self, v: PerCell, env: Environment) -> TwoExponential:
         del env

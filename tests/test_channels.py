@@ -1,0 +1,253 @@
+"""What every ion channel must do, and the charge balance of the calcium that enters."""
+
+import inspect
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from cortexmg import acsf, channels, pools
+from cortexmg.channels import Adaptation, CalciumL, CalciumT, Channel, Leak, Sodium, Upstroke
+from cortexmg.membrane import Current, Pathway, advance
+from cortexmg.pools import CalciumShell, Pool
+from cortexmg.population import Population
+
+ENV = acsf()
+V = np.linspace(-200.0, 200.0, 81)  # mV; holds every voltage at which a rate is 0/0
+
+
+def members(family, kind):
+    return [
+        c
+        for c in vars(family).values()
+        if inspect.isclass(c) and issubclass(c, kind) and not inspect.isabstract(c)
+    ]
+
+
+EVERY_CHANNEL = [c() for c in members(channels, Channel)]
+
+
+@pytest.fixture(params=EVERY_CHANNEL, ids=lambda c: type(c).__name__)
+def channel(request):
+    return request.param
+
+
+def close(a, b, **tolerance):
+    """Whether two states are equal."""
+    for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+        np.testing.assert_allclose(x, y, **tolerance)
+
+
+def gated(channel):
+    """Whether the state is open fractions: that of an added current is not."""
+    return isinstance(channel.pathway(channel.init(0.0, ENV), 0.0, ENV), Pathway)
+
+
+def test_every_channel_is_found():
+    assert {"Sodium", "Leak", "Adaptation"} < {type(c).__name__ for c in EVERY_CHANNEL}
+
+
+@pytest.mark.parametrize("dt", [0.01, 1.0, 1e4])
+def test_init_is_a_fixed_point(channel, dt):
+    state = channel.init(V, ENV)
+    close(channel.step(state, V, ENV, dt), state, rtol=1e-12, atol=1e-300)
+
+
+def test_two_half_steps_are_one_at_a_held_voltage(channel):
+    start = channel.init(np.full_like(V, -65.0), ENV)
+    half = channel.step(channel.step(start, V, ENV, 0.5), V, ENV, 0.5)
+    close(half, channel.step(start, V, ENV, 1.0), rtol=1e-12, atol=1e-15)
+
+
+@given(
+    x=st.floats(0.0, 1.0),
+    v=st.floats(-1000.0, 1000.0),
+    dt=st.floats(1e-4, 1e4),
+)
+@settings(max_examples=60)
+def test_gates_stay_between_closed_and_open(x, v, dt):
+    for channel in EVERY_CHANNEL:
+        if gated(channel):
+            start = jax.tree.map(lambda _: x, channel.init(v, ENV))
+            for state in (channel.init(v, ENV), channel.step(start, v, ENV, dt)):
+                # One rounding may lie beyond.
+                assert all(-1e-15 <= leaf <= 1 + 1e-15 for leaf in jax.tree.leaves(state))
+
+
+def test_conductances_and_currents_are_finite_and_open_channels_conduct(channel, precision):
+    v = V.astype(precision)
+    effect = channel.pathway(channel.init(v, ENV), v, ENV)
+    assert all(np.all(np.isfinite(x)) for x in effect)
+    if gated(channel):
+        assert np.min(effect.g) >= 0.0 and np.max(effect.g) > 0.0
+
+
+def test_no_current_flows_at_the_reversal_and_elsewhere_it_drives_the_voltage_there(channel):
+    if not gated(channel):
+        pytest.skip("adds a current, whatever the voltage")
+    path = channel.pathway(channel.init(-40.0, ENV), -40.0, ENV)
+    np.testing.assert_allclose(advance(path.e, [path], 100.0, 0.1), path.e, rtol=1e-14)
+    for away in (-30.0, 30.0):
+        left = advance(path.e + away, [path], 100.0, 0.1) - path.e
+        np.testing.assert_allclose(left, away * np.exp(-0.1 * path.g / 100.0), rtol=1e-9)
+
+
+def test_calcium_and_potassium_carry_the_reversal_of_their_ion():
+    for channel in EVERY_CHANNEL:
+        if channel.ion == "ca":
+            e = channel.pathway(channel.init(0.0, ENV), 0.0, ENV).e
+            np.testing.assert_allclose(e, ENV.reversal("ca"))
+
+
+def test_a_step_that_is_too_long_for_a_channel_is_refused(channel):
+    population = Population(1, 1e5, {"leak": Leak(1.0), "this": channel})  # tau of 100 s
+    if np.isinf(channel.largest_dt):
+        return population.check("cells", 1.0)
+    population.check("cells", channel.largest_dt)
+    with pytest.raises(ValueError, match=f"'this' is accurate up to {channel.largest_dt:g} ms"):
+        population.check("cells", 1.01 * channel.largest_dt)
+
+
+def effect_of(channel, v, env, x):
+    """A number that everything in a channel acts on: state after a step, and what it adds."""
+    state = jax.tree.map(lambda s: s * x, channel.init(v, env))
+    state = channel.step(state, v, env, 0.05)
+    parts = [*jax.tree.leaves(state), *channel.pathway(state, v, env)]
+    return sum(jnp.sum(jnp.asarray(p)) for p in parts)
+
+
+SINGULAR = [-42.0, -40.0, -27.0, -15.0]  # of m, n, q; and of the closing of m
+
+
+def test_every_derivative_is_finite_through_singular_and_extreme_voltages(channel, precision):
+    v = np.array([*SINGULAR, -41.9, -1000.0, -200.0, -65.0, 0.0, 200.0, 1000.0], precision)
+    arrays = jax.tree.map(lambda x: jnp.asarray(x, precision), (channel, v, ENV, 0.5))
+    gradients = jax.jit(jax.grad(effect_of, (0, 1, 2, 3), allow_int=True))(*arrays)
+    for leaf in jax.tree.leaves(gradients):
+        assert np.all(np.isfinite(leaf))
+
+
+@pytest.mark.parametrize("v", [*SINGULAR, -63.7, -50.3, 11.1])
+def test_derivatives_are_those_of_finite_differences(channel, v):
+    def f(point):
+        return effect_of(*point)
+
+    point = jax.tree.map(jnp.asarray, (channel, v, ENV, 0.5))
+    # One direction that moves everything, each number by its own size.
+    direction = jax.tree.map(lambda x: x * 0.3 + 0.01, point)
+    slope = jax.jvp(f, (point,), (direction,))[1]
+    h = 1e-4
+
+    def moved(by):
+        return f(jax.tree.map(lambda x, d: x + by * d, point, direction))
+
+    # Richardson: the error is of fourth order, 1e-16 times a curvature; rounding leaves 1e-9.
+    two, one = ((moved(k * h) - moved(-k * h)) / (2 * k * h) for k in (2, 1))
+    np.testing.assert_allclose(slope, (4 * one - two) / 3, rtol=1e-7)
+
+
+# ---- the two that are not gates ----------------------------------------------------------------
+
+
+def test_the_upstroke_is_an_exponential_that_stays_finite():
+    upstroke = Upstroke(g=30.0, delta=2.0, v_t=-50.0)
+    v = np.array([-60.0, -50.0, -40.0, 1e4])
+    current = upstroke.pathway(None, v, ENV).i
+    np.testing.assert_allclose(current, 60.0 * np.exp([-5.0, 0.0, 5.0, 10.0]), rtol=1e-14)
+
+
+def test_adaptation_grows_with_every_spike_and_relaxes_to_its_target():
+    adaptation = Adaptation(a=4.0, b=80.0, tau=100.0, e=-70.0)
+    state = adaptation.init(np.full(2, -60.0), ENV)
+    np.testing.assert_allclose(state, 40.0)
+    after = adaptation.spiked(state, jnp.array([True, False]))
+    np.testing.assert_allclose(after, [120.0, 40.0])
+    later = adaptation.step(after, np.full(2, -60.0), ENV, 50.0)
+    np.testing.assert_allclose(later, [40.0 + 80.0 * np.exp(-0.5), 40.0], rtol=1e-14)
+    assert isinstance(adaptation.pathway(later, -60.0, ENV), Current)
+    np.testing.assert_allclose(adaptation.pathway(later, -60.0, ENV).i, -later)
+
+
+def test_spikes_change_no_state_unless_a_channel_says_so():
+    for channel in EVERY_CHANNEL:
+        if not isinstance(channel, Adaptation):
+            state = channel.init(V, ENV)
+            close(channel.spiked(state, jnp.ones(V.size, bool)), state, rtol=0)
+
+
+def test_the_threshold_shift_moves_all_rates_of_sodium():
+    here, there = Sodium(v_t=-55.0), Sodium(v_t=-63.0)
+    close(here.init(V, ENV), there.init(V - 8.0, ENV), rtol=1e-12)
+
+
+def test_calcium_channels_follow_calcium_outside():
+    for kind in (CalciumL, CalciumT):
+        low, high = (
+            kind().pathway(kind().init(0.0, env), 0.0, env).e
+            for env in (acsf(ca=1.0), acsf(ca=2.0))
+        )
+        np.testing.assert_allclose(high - low, 26.6405 / 2 * np.log(2.0), rtol=2e-5)
+
+
+# ---- pools -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=[c() for c in members(pools, Pool)], ids=lambda c: type(c).__name__)
+def pool(request):
+    return request.param
+
+
+def test_a_pool_without_current_stays_at_rest(pool):
+    state = pool.init(V)
+    close(pool.step(state, jnp.zeros_like(V), 3.0), state, rtol=1e-14)
+    assert np.shape(pool.inside(state)) == np.shape(V)
+
+
+def test_a_pool_never_falls_below_rest_and_returns_to_it(pool):
+    rest = pool.init(V)
+    state = pool.step(rest, V, 1.0)  # both inward and outward
+    assert np.all(pool.inside(state) >= pool.inside(rest))
+    assert np.max(pool.inside(state)) > np.max(pool.inside(rest))
+    state = pool.step(state, jnp.zeros_like(V), 1e3)
+    close(state, rest, rtol=1e-12)
+
+
+FARADAY_C_PER_MOL = 96485.33
+
+
+def rise_mM(charge_pC_times_1e3, volume_um3):
+    """Concentration of the doubly charged ions in pA ms, by their charge."""
+    mol = charge_pC_times_1e3 * 1e-15 / (2 * FARADAY_C_PER_MOL)
+    return mol / (volume_um3 * 1e-15) * 1e3
+
+
+def test_the_calcium_of_a_shell_is_the_charge_that_entered():
+    shell = CalciumShell(area=1000.0, depth=0.5, tau=1e9)
+    state, charge = shell.init(jnp.zeros(())), 0.0
+    for k in range(100):
+        current = -50.0 * (1.0 + np.sin(k))
+        state = shell.step(state, current, 0.1)
+        charge += -current * 0.1
+    # In 10 of 1e9 ms nothing leaves; relaxation to a target 1e8 times as far costs eight digits.
+    np.testing.assert_allclose(state - shell.rest, rise_mM(charge, 500.0), rtol=1e-6)
+
+
+def test_calcium_in_a_cell_is_the_charge_through_all_its_calcium_channels():
+    gates = {"l": CalciumL(), "t": CalciumT()}
+    shell = CalciumShell(tau=1e8)
+    cell = Population(2, 289.53, {"leak": Leak(28.953), **gates}, pools={"ca": shell}, v0=-60.0)
+    step = jax.jit(lambda s: cell.step(s, {}, [Current(jnp.array([200.0, 2000.0]))], ENV, 0.05))
+    state, charge = cell.init(ENV), 0.0
+    for _ in range(200):
+        after, _ = step(state)
+        e = cell.local(state, ENV).reversal("ca")
+        open_nS = sum(gates[name].pathway(after.channels[name], state.v, ENV).g for name in gates)
+        charge += open_nS * (e - state.v) * 0.05
+        state = after
+    assert np.min(charge) > 0.0
+    rise = state.pools["ca"] - shell.rest
+    np.testing.assert_allclose(rise, rise_mM(charge, shell.area * shell.depth), rtol=1e-6)
+    # And the channels see it: more inside, a lower reversal.
+    assert np.all(cell.local(state, ENV).reversal("ca") < ENV.reversal("ca"))

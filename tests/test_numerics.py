@@ -1,0 +1,149 @@
+"""The shared formulas and the rates built on them, where a naive quotient cancels or overflows."""
+
+import jax
+import jax.numpy as jnp
+import mpmath
+import numpy as np
+import pytest
+from hypothesis import given, strategies as st
+from mpmath import mp
+
+from cortexmg.channels import CalciumL, Potassium, Sodium
+from cortexmg.numerics import bounded_exp, linoid, relax, relax_gate
+
+mp.dps = 40
+
+# Four units in the last place of single precision, and as many of double.
+VALUE = {np.dtype("f4"): 5e-7, np.dtype("f8"): 5e-15}
+# The quotient and the series are differentiated as they stand, which costs a few more digits.
+DERIVATIVE = {np.dtype("f4"): 1e-5, np.dtype("f8"): 1e-13}
+
+
+def exact_linoid(x):
+    return x / mpmath.expm1(x) if x else mpmath.mpf(1)
+
+
+def exact_linoid_slope(x):
+    if abs(x) < 1e-12:
+        return -mpmath.mpf(1) / 2 + x / 6
+    return (mpmath.expm1(x) - x * mpmath.exp(x)) / mpmath.expm1(x) ** 2
+
+
+def exp(x):
+    return mpmath.exp(x)
+
+
+# Every rate as published (u = v + 55): Traub and Miles, Reuveni et al. Voltage in mV, 1/ms.
+RATES = {
+    "alpha_m": (lambda v: Sodium().rates(v)[0][0], lambda v: 1.28 * exact_linoid((-42 - v) / 4)),
+    "beta_m": (lambda v: Sodium().rates(v)[0][1], lambda v: 1.4 * exact_linoid((v + 15) / 5)),
+    "alpha_h": (lambda v: Sodium().rates(v)[1][0], lambda v: mpmath.mpf("0.128") * exp((-38 - v) / 18)),
+    "beta_h": (lambda v: Sodium().rates(v)[1][1], lambda v: 4 / (1 + exp((-15 - v) / 5))),
+    "alpha_n": (lambda v: Potassium().rates(v)[0], lambda v: mpmath.mpf("0.16") * exact_linoid((-40 - v) / 5)),
+    "beta_n": (lambda v: Potassium().rates(v)[1], lambda v: exp((-45 - v) / 40) / 2),
+    "alpha_q": (lambda v: CalciumL().rates(v)[0][0], lambda v: mpmath.mpf("0.209") * exact_linoid((-27 - v) / mpmath.mpf("3.8"))),
+    "beta_q": (lambda v: CalciumL().rates(v)[0][1], lambda v: mpmath.mpf("0.94") * exp((-75 - v) / 17)),
+    "alpha_r": (lambda v: CalciumL().rates(v)[1][0], lambda v: mpmath.mpf("0.000457") * exp((-13 - v) / 50)),
+    "beta_r": (lambda v: CalciumL().rates(v)[1][1], lambda v: mpmath.mpf("0.0065") / (1 + exp((-15 - v) / 28))),
+}  # fmt: skip
+RISING = {"alpha_m", "beta_h", "alpha_n", "alpha_q", "beta_r"}
+SINGULAR_MV = {"alpha_m": -42.0, "beta_m": -15.0, "alpha_n": -40.0, "alpha_q": -27.0}
+
+
+def around(point, dtype):
+    """A thousand offsets of each sign from 1e-7 to 1, and 64 neighbours in single precision."""
+    offsets = np.logspace(-7, 0, 1000)
+    near = np.float32(point)
+    steps = np.arange(-64, 65) * np.spacing(np.maximum(np.abs(near), np.float32(1e-30)))
+    points = point + np.concatenate([-offsets, offsets, steps.astype(float)])
+    return np.unique(points.astype(dtype))
+
+
+def slope(f, x):
+    return jax.jit(jax.grad(lambda x: jnp.sum(f(x))))(jnp.asarray(x))
+
+
+def worst(got, want):
+    """Largest relative deviation; NaN fails any comparison with it."""
+    return np.max(np.abs(np.asarray(got, float) / want - 1.0))
+
+
+def exactly(f, x):
+    """`f` of the numbers as they are, with 40 digits before the result is rounded."""
+    return np.array([float(f(mpmath.mpf(float(value)))) for value in x])
+
+
+@pytest.mark.parametrize("point", [0.0, -1.0, 1.0], ids=["at_0", "below_the_series", "above_it"])
+def test_x_over_exp_minus_one_is_accurate_where_it_cancels(precision, point):
+    x = around(point, precision)
+    assert worst(jax.jit(linoid)(x), exactly(exact_linoid, x)) <= VALUE[precision]
+    assert worst(slope(linoid, x), exactly(exact_linoid_slope, x)) <= DERIVATIVE[precision]
+
+
+def test_x_over_exp_minus_one_is_accurate_until_it_vanishes(precision):
+    x = np.concatenate([np.linspace(-79.0, 79.0, 1000), [-1e4, -300.0]]).astype(precision)
+    assert worst(jax.jit(linoid)(x), exactly(exact_linoid, x)) <= VALUE[precision]
+    few = x[np.abs(x) < 40]  # beyond, the square of exp(x) leaves the range of single precision
+    assert worst(slope(linoid, few), exactly(exact_linoid_slope, few)) <= DERIVATIVE[precision]
+
+
+def test_x_over_exp_minus_one_takes_a_given_exponential(precision):
+    x = around(0.0, precision)
+    np.testing.assert_array_equal(linoid(x, bounded_exp(x)), linoid(x))
+
+
+@pytest.mark.parametrize("name", RATES)
+def test_rates_are_accurate_around_every_singular_voltage(precision, name):
+    # The voltages are exact in this precision, and u = v - v_t is rounded once: at the singular
+    # voltages by at most half a unit of 40 mV, 2e-6 mV, of which 1e-7 is left relative to a rate.
+    rate, formula = RATES[name]
+    for singular in set(SINGULAR_MV.values()) if name not in SINGULAR_MV else {SINGULAR_MV[name]}:
+        v = around(singular, precision)[:: 1 if name in SINGULAR_MV else 20]
+        assert worst(jax.jit(rate)(v), exactly(formula, v)) <= VALUE[precision]
+        want = exactly(lambda v: mpmath.diff(formula, v, h=mpmath.mpf("1e-12")), v[::20])
+        assert worst(slope(rate, v)[::20], want) <= DERIVATIVE[precision]
+
+
+@pytest.mark.parametrize("name", RATES)
+def test_rates_are_finite_and_monotone_at_any_voltage(precision, name):
+    v = np.linspace(-1000.0, 1000.0, 8001).astype(precision)
+    rate, derivative = jax.jit(RATES[name][0])(v), slope(RATES[name][0], v)
+    assert np.all(np.isfinite(rate)) and np.all(np.isfinite(derivative))
+    assert np.all(np.asarray(rate) >= 0)
+    rate = np.asarray(rate, float)[:: 1 if name in RISING else -1]
+    # A saturated rate may wobble by its rounding; one that has died, by what holding exp leaves.
+    assert np.all(np.diff(rate) >= -VALUE[precision] * rate[1:] - 1e-30)
+    assert rate[-1] > 1e3 * rate[0]
+
+
+def test_bounded_exp_is_exp_where_that_can_be_held(precision):
+    bound = 80.0 if precision.itemsize == 4 else 600.0
+    x = np.linspace(-bound, bound, 999).astype(precision)
+    np.testing.assert_allclose(bounded_exp(x), np.exp(x), rtol=VALUE[precision])
+    far = np.asarray([-1e30, -1e4, 1e4, 1e30], precision)
+    assert np.all(np.isfinite(bounded_exp(far))) and np.all(np.asarray(bounded_exp(far)) > 0)
+    np.testing.assert_array_equal(slope(bounded_exp, far), 0.0)
+
+
+numbers = st.floats(-200.0, 200.0)
+positive = st.floats(1e-3, 1e3)
+
+
+@given(x=numbers, target=numbers, tau=positive, dt=positive)
+def test_two_half_steps_of_relaxation_are_one(x, target, tau, dt):
+    half = relax(relax(x, target, tau, dt / 2), target, tau, dt / 2)
+    # exp(-dt/tau) is off by its exponent times the rounding, and vanishes before that matters.
+    np.testing.assert_allclose(half, relax(x, target, tau, dt), rtol=0, atol=1e-12)
+
+
+@given(x=st.floats(0.0, 1.0), alpha=positive, beta=positive, dt=positive)
+def test_a_gate_relaxes_to_its_steady_state_with_its_time_constant(x, alpha, beta, dt):
+    want = relax(x, alpha / (alpha + beta), 1.0 / (alpha + beta), dt)
+    np.testing.assert_allclose(relax_gate(x, alpha, beta, dt), want, rtol=0, atol=1e-12)
+
+
+def test_relaxation_solves_its_equation():
+    t = np.linspace(0.0, 5.0, 11)
+    np.testing.assert_allclose(relax(3.0, -1.0, 2.0, t), -1.0 + 4.0 * np.exp(-t / 2), rtol=1e-14)
+    rate = jax.grad(lambda t: relax(3.0, -1.0, 2.0, t))(0.7)
+    np.testing.assert_allclose(rate, -(relax(3.0, -1.0, 2.0, 0.7) + 1.0) / 2.0, rtol=1e-14)

@@ -1,0 +1,145 @@
+"""Every number of every part carries a unit, and illegal ones are refused by name."""
+
+import dataclasses
+import importlib
+import inspect
+import pkgutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import cortexmg
+from cortexmg.channels import Leak
+from cortexmg.part import Part, PerCell, Scalar, count, quantity
+
+
+class Thing(Part):
+    g: PerCell = quantity("nS", 1.0, above=0.0)
+    e: PerCell = quantity("mV", -70.0, low=-200.0, high=200.0)
+    gain: PerCell = quantity("1", 1.0, low=0.0)
+    free: Scalar = quantity("pA", 0.0)
+    n: int = count(1)
+
+
+ILLEGAL = {
+    "not_a_number": (dict(g=float("nan")), ValueError, r"Thing\.g must be finite \(in nS\), got nan"),
+    "infinite": (dict(e=float("inf")), ValueError, r"Thing\.e must be finite \(in mV\), got inf"),
+    "minus_infinite": (dict(free=-np.inf), ValueError, r"Thing\.free must be finite .* got -inf"),
+    "not_above": (dict(g=0.0), ValueError, r"Thing\.g must be above 0 nS, got 0"),
+    "wrong_sign": (dict(gain=-0.5), ValueError, r"Thing\.gain must be at least 0 1, got -0.5"),
+    "too_low": (dict(e=-201.0), ValueError, r"Thing\.e must be at least -200 and at most 200 mV, got -201"),
+    "too_high": (dict(e=201), ValueError, r"at most 200 mV, got 201: check its sign and unit"),
+    "text": (dict(g="1 nS"), TypeError, r"Thing\.g must be a number in nS, got '1 nS'"),
+    "nothing": (dict(g=None), TypeError, r"Thing\.g must be a number in nS, got None"),
+    "truth": (dict(g=True), TypeError, r"Thing\.g must be a number in nS, got True"),
+    "complex": (dict(g=1j), TypeError, r"Thing\.g must be a number in nS, got 1j"),
+    "truths": (dict(g=np.array([True])), TypeError, r"Thing\.g must be a number"),
+    "one_bad_of_many": (dict(g=np.array([1.0, 2.0, -3.0])), ValueError, r"got -3 at index 2 \(1 such values\)"),
+    "two_bad_of_many": (dict(g=jnp.array([-1.0, 2.0, -3.0])), ValueError, r"got -1 at index 0 \(2 such values\)"),
+    "bad_in_a_table": (dict(g=np.array([[1.0, np.nan]])), ValueError, r"got nan at index 0, 1"),
+    "half_a_cell": (dict(n=1.0), ValueError, r"Thing\.n must be a whole number of at least 1, got 1.0"),
+    "no_cells": (dict(n=0), ValueError, r"Thing\.n .* at least 1, got 0"),
+    "true_cells": (dict(n=True), ValueError, r"Thing\.n .* got True"),
+    "text_cells": (dict(n="3"), ValueError, r"Thing\.n .* got '3'"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("given, error, message", ILLEGAL.values(), ids=ILLEGAL)
+def test_illegal_numbers_are_refused_with_name_value_and_expectation(given, error, message):
+    with pytest.raises(error, match=message):
+        Thing(**given)
+
+
+@pytest.mark.parametrize(
+    "legal",
+    [dict(g=1), dict(g=np.float32(2)), dict(g=jnp.ones(3)), dict(e=-200.0), dict(gain=0),
+     dict(g=jnp.ones(2, jnp.bfloat16)), dict(g=np.zeros(0))],
+    ids=repr,
+)  # fmt: skip
+def test_legal_numbers_are_kept_as_they_are(legal):
+    thing = Thing(**legal)
+    for name, value in legal.items():
+        assert getattr(thing, name) is value
+
+
+def test_numbers_inside_a_compiled_function_are_not_checked():
+    assert jax.jit(lambda g: Thing(g=g).g * 2)(-1.0) == -2.0
+    assert jax.grad(lambda g: Thing(g=g).g ** 2)(-1.0) == -2.0
+
+
+def test_parts_do_not_change():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Thing().g = 2.0
+
+
+def members(kind):
+    """The classes of a family, without a list that could miss one."""
+    for found in pkgutil.walk_packages(cortexmg.__path__, "cortexmg."):
+        importlib.import_module(found.name)
+
+    def below(c):
+        return [c, *(x for child in c.__subclasses__() for x in below(child))]
+
+    return [c for c in below(kind) if c.__module__.startswith("cortexmg.")]
+
+
+CONCRETE = sorted(
+    {c for c in members(Part) if not inspect.isabstract(c)}, key=lambda c: c.__qualname__
+)
+# What a part may need beside the number in question.
+ANYTHING = {str: "e", int: 1, PerCell: 1.0, Scalar: 1.0, float: 1.0}
+MEMBERS = {"channels": {"leak": Leak()}, "receptors": {}, "pools": {}, "ions": {}}
+
+
+def required(part):
+    return [f for f in dataclasses.fields(part) if f.default is dataclasses.MISSING]
+
+
+# Those that need arrays which fit together are left to the tests of their own.
+QUANTITIES = [
+    (part, field)
+    for part in CONCRETE
+    if all(f.type in ANYTHING or f.name in MEMBERS for f in required(part))
+    for field in dataclasses.fields(part)
+    if "unit" in field.metadata
+]
+UNITS = {
+    "1", "1/mM/ms", "1/mV", "1/ms", "Hz", "degC", "mM", "mM ms", "mV", "ms", "nS", "pA", "pF", "um", "um2",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("part", CONCRETE, ids=lambda c: c.__name__)
+def test_every_number_of_a_part_has_a_unit(part):
+    for field in dataclasses.fields(part):
+        if field.type in (PerCell, Scalar, float) and not field.metadata.get("static"):
+            unit = field.metadata.get("unit", "")
+            # What is drawn from a distribution has the unit of the field that it fills.
+            assert unit in UNITS or part.__module__ == "cortexmg.distributions", field.name
+
+
+def test_the_parts_of_the_package_are_found():
+    assert {"Sodium", "NMDA", "Woodhull", "Reset", "Ion", "Poisson"} <= {
+        c.__name__ for c in CONCRETE
+    }
+    assert len(QUANTITIES) > 50
+
+
+def make(part, **given):
+    needed = {f.name: MEMBERS.get(f.name, ANYTHING.get(f.type)) for f in required(part)}
+    return part(**needed | given)
+
+
+@pytest.mark.parametrize(
+    "part, field", QUANTITIES, ids=[f"{c.__name__}.{f.name}" for c, f in QUANTITIES]
+)
+def test_no_quantity_of_the_package_takes_an_illegal_number(part, field):
+    """NaN, and what lies outside its range. Some parts compare two numbers before that."""
+    meta = field.metadata
+    with pytest.raises(ValueError, match=rf"{part.__name__}\.{field.name} must be finite"):
+        make(part, **{field.name: float("nan")})
+    for bad in (meta["above"], meta["low"] - 1.0, meta["high"] + 1.0):
+        if np.isfinite(bad):
+            with pytest.raises(ValueError, match=rf"{part.__name__}.*\b{field.name}\b.*got"):
+                make(part, **{field.name: bad})

@@ -1,0 +1,522 @@
+"""Runs: the same bits however they are cut, resumed or batched; derivatives; interruption."""
+
+import importlib
+import os
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import cortexmg as cx
+from cortexmg import cells, recorders, stimuli, synapses, wiring
+from cortexmg.membrane import Current
+from cortexmg.part import Scalar, quantity
+from cortexmg.stimuli import Stimulus
+
+simulation = importlib.import_module("cortexmg.simulate")  # the module, not the function
+DT = 0.05
+MG = "environment/ions/mg/outside"
+
+
+def glued(recordings):
+    """The recordings of successive runs as those of one run."""
+    first, last = recordings[0], recordings[-1]
+    if isinstance(first, recorders.Trace):
+        return jax.tree.map(lambda *x: np.concatenate(x), *recordings)
+    ids, times = (np.concatenate([getattr(r, k) for r in recordings]) for k in ("ids", "times"))
+    return type(first)(ids, times, first.n, first.start, last.stop)
+
+
+@pytest.fixture(scope="module")
+def whole(noisy_network, every_recorder):
+    """One long run with every recorder."""
+    run = cx.simulate(noisy_network, 60.0, dt=DT, record=every_recorder, key=3)
+    assert run["Spikes E"].times.size > 100 and run["Spikes I"].times.size > 10
+    return run
+
+
+FEW = {
+    "spikes": recorders.Spikes("E"),
+    "v": recorders.Probe("E"),
+    "count": recorders.SpikeCount("E", every=5.0),
+}
+MEAN = "stimuli/noise/mean"
+
+
+@pytest.fixture
+def short_pieces(monkeypatch):
+    """Compiled pieces of 1 ms instead of seconds."""
+    monkeypatch.setattr(simulation, "CELL_STEPS", 1)
+
+
+# ---- the same bits ------------------------------------------------------------------------------
+
+
+def test_a_run_in_sixty_pieces_is_the_run_in_one(
+    whole, noisy_network, every_recorder, short_pieces, same_bits
+):
+    run = cx.simulate(noisy_network, 60.0, dt=DT, record=every_recorder, key=3)
+    same_bits(run.recordings, whole.recordings)
+    same_bits(run.state, whole.state)
+
+
+def test_resumed_runs_are_the_run_in_one(whole, noisy_network, every_recorder, same_bits):
+    cuts = [0.0, 1.0, 8.0, 27.0, 28.0, 41.0, 60.0]
+    parts, state = [], None
+    for begin, end in zip(cuts, cuts[1:], strict=False):
+        parts.append(
+            cx.simulate(
+                noisy_network, end - begin, dt=DT, record=every_recorder, key=3, state=state
+            )
+        )
+        state = parts[-1].state
+        assert (parts[-1].start, parts[-1].stop) == (begin, end)
+    same_bits(state, whole.state)
+    for name in every_recorder:
+        same_bits(glued([p[name] for p in parts]), whole[name])
+
+
+def test_recording_does_not_change_the_run(whole, noisy_network, same_bits):
+    same_bits(cx.simulate(noisy_network, 60.0, dt=DT, key=3).state, whole.state)
+
+
+def test_a_state_can_be_continued_many_times(noisy_network, every_recorder, same_bits):
+    start = cx.simulate(noisy_network, 10.0, dt=DT, record=every_recorder, key=3).state
+    first, second = (
+        cx.simulate(noisy_network, 10.0, dt=DT, record=every_recorder, state=start).state
+        for _ in range(2)
+    )
+    same_bits(first, second)
+
+
+def test_pieces_give_the_same_bits_in_single_precision(
+    single_precision, noisy_network, monkeypatch, same_bits
+):
+    record = {"E": recorders.Spikes("E"), "v": recorders.Probe("I")}
+    one = cx.simulate(noisy_network, 40.0, dt=DT, record=record)
+    monkeypatch.setattr(simulation, "CELL_STEPS", 1)
+    many = cx.simulate(noisy_network, 40.0, dt=DT, record=record)
+    assert one.state.populations["E"].v.dtype == np.float32
+    same_bits(many.recordings, one.recordings)
+    same_bits(many.state, one.state)
+
+
+def test_keys_decide_the_noise(whole, noisy_network, every_recorder, same_bits):
+    def run(key):
+        return cx.simulate(noisy_network, 60.0, dt=DT, record=every_recorder, key=key)
+
+    same_bits(run(jax.random.key(3, impl="philox4x32")).recordings, whole.recordings)
+    other = run(4)
+    for name in ("Spikes E", "Spikes I"):
+        assert not np.array_equal(other[name].times, whole[name].times)
+
+
+FRESH = """
+import hashlib, os, sys
+os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: int(sys.argv[1])])
+import jax
+import numpy as np
+import cortexmg as cx
+from cortexmg import models, recorders
+network = models.cortex(1000, key=2)
+record = {name: recorders.Spikes(name) for name in ("E", "I")}
+run = cx.simulate(network, 200.0, dt=0.05, record=record, key=5)
+digest = hashlib.sha256()
+for x in jax.tree.leaves((run.recordings, run.state._replace(key=()))):
+    digest.update(np.asarray(x).tobytes())
+print(run["E"].times.size, digest.hexdigest())
+"""
+
+
+@pytest.mark.slow
+def test_fresh_processes_with_any_number_of_threads_give_the_same_bits():
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", FRESH, str(threads)],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=Path(__file__).parent.parent,
+        ).stdout
+        for threads in (1, 1, os.cpu_count(), os.cpu_count())
+    }
+    assert len(outputs) == 1
+    assert int(outputs.pop().split()[0]) > 100
+
+
+# ---- sweeps -------------------------------------------------------------------------------------
+
+
+def test_a_sweep_over_a_parameter_is_a_loop_of_runs(noisy_network):
+    record = {"E": recorders.Spikes("E"), "v": recorders.Probe("E", every=0.5)}
+    values = [0.1, 2.0]
+    runs = cx.sweep(noisy_network, {MG: values}, 40.0, dt=DT, record=record, key=3)
+    for run, mg in zip(runs, values, strict=True):
+        network = cx.with_parameters(noisy_network, {MG: mg})
+        single = cx.simulate(network, 40.0, dt=DT, record=record, key=3)
+        # Batched arithmetic may round differently, which is all that may separate them.
+        a, b = run["v"].values, single["v"].values
+        apart = np.flatnonzero(np.abs(a - b).max(1) > 1e-6)
+        until = apart[0] if apart.size else len(a)
+        assert until > 0.5 * len(a)
+        np.testing.assert_allclose(a[: until // 2], b[: until // 2], rtol=0, atol=1e-9)
+        stop = single["v"].t[until - 1]
+        for x, y in zip(run["E"].between(0.0, stop), single["E"].between(0.0, stop), strict=True):
+            np.testing.assert_array_equal(x, y)
+        assert single["E"].times.size > 20
+    assert runs[0]["E"].times.size != runs[1]["E"].times.size
+
+
+def test_a_sweep_over_keys_is_a_loop_of_runs_and_so_is_vmap(few_cells):
+    keys = jax.random.split(jax.random.key(8), 3)
+    runs = cx.sweep(few_cells, {}, 100.0, dt=0.1, record=FEW, key=keys)
+    alone = [cx.simulate(few_cells, 100.0, dt=0.1, record=FEW, key=key) for key in keys]
+    counted = {"count": FEW["count"]}
+    batched = jax.vmap(
+        lambda key: cx.simulate(few_cells, 100.0, dt=0.1, record=counted, key=key)["count"].values
+    )(keys)
+    for run, single, count in zip(runs, alone, batched, strict=True):
+        np.testing.assert_array_equal(run["spikes"].ids, single["spikes"].ids)
+        np.testing.assert_array_equal(run["spikes"].times, single["spikes"].times)
+        np.testing.assert_array_equal(count, single["count"].values)
+        np.testing.assert_allclose(run["v"].values, single["v"].values, atol=1e-9)
+        assert single["spikes"].times.size > 20
+    assert not np.array_equal(alone[0]["count"].values, alone[1]["count"].values)
+
+
+def test_a_member_of_a_sweep_can_be_continued_alone(few_cells):
+    runs = cx.sweep(few_cells, {MEAN: [100.0, 300.0]}, 20.0, dt=0.1, record=FEW, key=3)
+    network = cx.with_parameters(few_cells, {MEAN: 300.0})
+    more = cx.simulate(network, 20.0, dt=0.1, record=FEW, state=runs[1].state)
+    long = cx.simulate(network, 40.0, dt=0.1, record=FEW, key=3)
+    np.testing.assert_allclose(more["v"].values, long["v"].values[20:], atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    "values, key, message",
+    [
+        ({MG: [0.1, 1.0], "environment/temperature": [36.0]}, 0, "arrays of one length"),
+        ({MG: 1.0}, 0, "arrays of one length"),
+        ({}, 0, "arrays of one length"),
+        ({MG: [1.0, -1.0]}, 0, "at least 0"),
+        ({"environment/ions/mg/outsid": [1.0]}, 0, MG),
+    ],
+)
+def test_a_sweep_over_nothing_or_over_illegal_values_is_refused(
+    noisy_network, values, key, message
+):
+    with pytest.raises((ValueError, KeyError), match=message):
+        cx.sweep(noisy_network, values, 10.0, dt=DT, key=key)
+
+
+# ---- one compilation ----------------------------------------------------------------------------
+
+
+def test_durations_parameters_keys_and_states_share_one_program(few_cells, caplog):
+    def run(mean, duration, key, state=None):
+        network = cx.with_parameters(few_cells, {MEAN: mean})
+        return cx.simulate(network, duration, dt=0.1, record=FEW, key=key, state=state)
+
+    def sweep(several, duration):
+        return cx.sweep(few_cells, {MEAN: several}, duration, dt=0.1, record=FEW)
+
+    def compilations():
+        return [r.message for r in caplog.records if "ompiling" in r.message]
+
+    run(200.0, 5.0, 0, state=run(200.0, 5.0, 0).state)
+    sweep([200.0, 300.0], 5.0)
+    caplog.clear()
+    with jax.log_compiles():
+        state = run(150.0, 15.0, 1).state
+        run(np.float32(230.0), 30.0, jax.random.key(7, impl="philox4x32"), state=state)
+        sweep([100.0, -50.0], 20.0)
+        assert not compilations()
+        cx.simulate(few_cells, 5.0, dt=0.1, record={"v": recorders.Probe("E", every=0.5)})
+    assert compilations()  # a new one would have been seen
+
+
+# ---- interruption and failure -------------------------------------------------------------------
+
+
+class Interrupting(recorders.Recorder):
+    """Records nothing and presses Ctrl-C once a time has been recorded."""
+
+    at: float = eqx.field(static=True)
+    every: float | None = eqx.field(static=True, default=1.0)
+
+    def init(self, network, state):
+        pass
+
+    def update(self, acc, network, state, spikes):
+        pass
+
+    def read(self, acc, network, state, steps):
+        return state.step
+
+    def piece(self, saved, first, steps, dt):
+        if first * dt <= self.at < (first + steps * len(saved)) * dt:
+            os.kill(os.getpid(), signal.SIGINT)
+        return np.asarray(saved)
+
+
+def test_ctrl_c_returns_what_is_recorded_and_a_state_to_continue_from(
+    few_cells, short_pieces, same_bits
+):
+    record = FEW | {"ctrl-c": Interrupting(20.0)}
+    whole = cx.simulate(few_cells, 60.0, dt=0.1, record=FEW)
+    before = signal.getsignal(signal.SIGINT)
+    run = cx.simulate(few_cells, 60.0, dt=0.1, record=record)
+    assert signal.getsignal(signal.SIGINT) is before
+    assert not run.complete and 20.0 < run.stop < 40.0
+    assert len(run["ctrl-c"]) == round(run.stop)
+    rest = cx.simulate(few_cells, 60.0 - run.stop, dt=0.1, record=FEW, state=run.state)
+    assert rest.complete and rest.stop == 60.0
+    for name in FEW:
+        same_bits(glued([run[name], rest[name]]), whole[name])
+    same_bits(rest.state, whole.state)
+
+
+def test_a_second_ctrl_c_ends_the_run_at_once(few_cells, short_pieces):
+    record = {"once": Interrupting(20.0), "twice": Interrupting(20.5)}
+    with pytest.raises(KeyboardInterrupt):
+        cx.simulate(few_cells, 60.0, dt=0.1, record=record)
+
+
+class Poison(Stimulus):
+    """A current that is not a number in one step of one cell, where the amplitude is positive."""
+
+    target: str = eqx.field(static=True)
+    step_number: int = eqx.field(static=True)
+    amplitude: Scalar = quantity("pA", 1.0)
+
+    def init(self, n, key):
+        pass
+
+    def step(self, state, step, key, n, dt):
+        now = (step == self.step_number) & (jnp.arange(n) == n - 1) & (self.amplitude > 0)
+        return state, Current(jnp.where(now, jnp.nan, 0.0))
+
+
+@pytest.fixture(scope="module")
+def poisoned():
+    populations = {name: cells.leaky_integrate_and_fire(4) for name in ("healthy", "sick")}
+    return cx.Network(cx.acsf(), populations, stimuli={"poison": Poison("sick", 234)})
+
+
+def test_a_voltage_that_is_not_finite_names_population_and_time(poisoned, short_pieces):
+    with pytest.raises(FloatingPointError) as error:
+        cx.simulate(poisoned, 50.0, dt=0.1)
+    message = str(error.value)
+    assert "'sick'" in message and "'healthy'" not in message
+    assert "between 22 and 24 ms" in message  # steps 220 to 239; the poison is in step 234
+    assert "smaller dt" in message
+
+
+def test_a_sweep_names_the_run_that_is_not_finite(poisoned):
+    with pytest.raises(FloatingPointError, match=r"'sick'.*run 1 .*amplitude.: 1"):
+        cx.sweep(poisoned, {"stimuli/poison/amplitude": [-1.0, 1.0, 0.0]}, 50.0, dt=0.1)
+
+
+def test_a_resumed_run_names_the_time_since_the_beginning(poisoned, short_pieces):
+    state = cx.simulate(poisoned, 10.0, dt=0.1).state
+    with pytest.raises(FloatingPointError, match="between 22 and 24 ms"):
+        cx.simulate(poisoned, 50.0, dt=0.1, state=state)
+
+
+def refusals(network):
+    """What is refused, as keyword arguments of `simulate` and words of the answer."""
+    other = cx.Network(cx.acsf(), {"healthy": cells.leaky_integrate_and_fire(5)})
+    ran = cx.simulate(network, 1.0, dt=0.1).state
+    probe, count = recorders.Probe("sick", every=0.4), recorders.SpikeCount("sick", every=1.0)
+    spikes = recorders.Spikes("nobody")
+    return [
+        (dict(duration=10.0, dt=0.3), ["10 ms", "whole number", "0.3 ms"]),
+        (dict(duration=-1.0), ["duration", "positive", "-1"]),
+        (dict(duration=float("nan")), ["duration", "nan"]),
+        (dict(dt=0.0), ["dt", "positive", "0"]),
+        (dict(dt=5.0), ["dt", "'healthy'", "20 ms", "tenth"]),
+        (dict(state=ran, dt=0.05), ["state", "dt = 0.1", "dt = 0.05"]),
+        (dict(state=cx.simulate(other, 1.0, dt=0.1).state), ["state", "this network"]),
+        (dict(state="start"), ["state", "run.state", "'start'"]),
+        (dict(record=dict(a=probe, b=count)), ["divide", "1 ms", "0.4 ms", "'a'", "'b'"]),
+        (dict(record=dict(a=recorders.SpikeCount("sick", every=0.25))), ["'a'", "0.25", "0.1"]),
+        (dict(record=dict(a=recorders.SpikeCount("sick", every=7.0))), ["7 ms", "10", "duration"]),
+        (dict(record=dict(a=spikes)), ["Spikes", "'nobody'", "'healthy'", "'sick'"]),
+        (dict(record=dict(a="E")), ["record['a']", "Recorder", "'E'"]),
+        (dict(key=0.5), ["key", "whole number", "0.5"]),
+        (dict(key=jax.random.split(jax.random.key(0))), ["one key", "2", "sweep"]),
+    ]
+
+
+@pytest.mark.parametrize("i", range(15))
+def test_what_cannot_be_run_is_refused_with_the_reason(poisoned, i, without_type_checks):
+    arguments, words = refusals(poisoned)[i]
+    with pytest.raises((ValueError, TypeError)) as error:
+        without_type_checks(cx.simulate)(poisoned, **(dict(duration=10.0, dt=0.1) | arguments))
+    for word in words:
+        assert word in str(error.value)
+
+
+# ---- inside jit, vmap and grad ------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def pair():
+    """A cell that fires, and a silent one with AMPA and NMDA receptors that hears it."""
+    receptors = {"ampa": synapses.AMPA(), "nmda": synapses.NMDA(gain=0.4)}
+    contact = wiring.from_arrays([0], [0], 1.5, 1.0, 1, 1)
+    return cx.Network(
+        cx.acsf(),
+        {
+            "pre": cells.leaky_integrate_and_fire(1),
+            "post": cells.regular_spiking(1, receptors),
+        },
+        {"contact": cx.Projection("pre", "post", "glutamate", contact)},
+        {
+            "kick": stimuli.step_current("pre", 1000.0, 2.0, 8.0),
+            "current": stimuli.step_current("post", 300.0, 1.0, 20.0),
+        },
+    )
+
+
+SEEN = {
+    "pre": recorders.SpikeCount("pre", every=5.0),
+    "v": recorders.Probe("post", every=1.0),
+}
+
+
+def last_voltage(network, values):
+    run = cx.simulate(cx.with_parameters(network, values), 20.0, dt=DT, record=SEEN)
+    return run["v"].values[-1, 0]
+
+
+def test_a_run_inside_jit_is_the_run_outside(pair):
+    outside = cx.simulate(pair, 20.0, dt=DT, record=SEEN)
+
+    @jax.jit
+    def inside(mg):
+        run = cx.simulate(cx.with_parameters(pair, {MG: mg}), 20.0, dt=DT, record=SEEN)
+        return run.recordings
+
+    got = inside(1.0)
+    assert outside["pre"].values.sum() == 1
+    np.testing.assert_array_equal(got["pre"].values, outside["pre"].values)
+    np.testing.assert_allclose(got["v"].values, outside["v"].values, atol=1e-9)
+    np.testing.assert_allclose(got["v"].t, outside["v"].t)
+
+
+def test_a_run_inside_jit_continues_at_the_time_of_its_state(pair):
+    start = cx.simulate(pair, 10.0, dt=DT, record=SEEN).state
+    outside = cx.simulate(pair, 10.0, dt=DT, record=SEEN, state=start)
+
+    @jax.jit
+    def inside(state):
+        return cx.simulate(pair, 10.0, dt=DT, record=SEEN, state=state).recordings
+
+    np.testing.assert_allclose(inside(start)["v"].t, outside["v"].t)
+    np.testing.assert_allclose(inside(start)["v"].values, outside["v"].values, atol=1e-9)
+
+
+def test_vmap_over_parameters_is_a_loop(pair):
+    values = jnp.asarray([0.0, 0.5, 2.0])
+    batched = jax.vmap(lambda mg: last_voltage(pair, {MG: mg}))(values)
+    np.testing.assert_allclose(
+        batched, [last_voltage(pair, {MG: float(mg)}) for mg in values], rtol=1e-9
+    )
+
+
+def test_spikes_inside_jit_are_refused_with_the_alternatives(pair):
+    def ids(mg):
+        network = cx.with_parameters(pair, {MG: mg})
+        return cx.simulate(network, 1.0, dt=DT, record={"pre": recorders.Spikes("pre")})["pre"]
+
+    with pytest.raises(TypeError, match="SpikeCount.*sweep"):
+        jax.jit(ids)(1.0)
+
+
+def test_what_cannot_be_run_is_refused_inside_jit_too(pair):
+    def run(mg, **arguments):
+        network = cx.with_parameters(pair, {MG: mg})
+        return cx.simulate(network, **(dict(duration=10.0, dt=DT) | arguments))["x"].values
+
+    for arguments, words in (
+        (dict(record={"x": recorders.Probe("post", every=3.0)}), "duration.*3 ms"),
+        (dict(record={"x": recorders.Probe("nobody")}), "'nobody'"),
+        (dict(duration=0.07), "whole number"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            jax.jit(lambda mg, arguments=arguments: run(mg, **arguments))(1.0)
+
+
+# What moves the voltage of the cell that is driven and hears one spike.
+MOVERS = {
+    "stimuli/current/first": 300.0,
+    "stimuli/current/last": 300.0,
+    "populations/post/receptors/nmda/gain": 0.4,
+    MG: 1.0,
+    "projections/contact/strength": 1.0,
+    "projections/contact/connectivity/weights": 1.5,
+    "populations/post/channels/leak/g": 28.0,
+    "populations/post/channels/na/v_t": -55.0,
+}
+
+
+def test_reverse_and_forward_derivatives_equal_differences(pair):
+    def f(x):
+        return last_voltage(pair, dict(zip(MOVERS, x, strict=True)))
+
+    x = np.asarray(list(MOVERS.values()))
+    reverse, forward = jax.grad(f)(jnp.asarray(x)), jax.jacfwd(f)(jnp.asarray(x))
+    np.testing.assert_allclose(reverse, forward, rtol=1e-10)
+    for i, name in enumerate(MOVERS):
+        h = 1e-3 * abs(x[i])
+        step = h * np.eye(len(x))[i]
+        at = {k: float(f(x + k * step)) for k in (-2, -1, 1, 2)}
+        # Richardson: the error of order h^2 cancels.
+        difference = (8 * (at[1] - at[-1]) - (at[2] - at[-2])) / (12 * h)
+        assert abs(difference * x[i]) > 1e-3, name  # there is something to differentiate
+        np.testing.assert_allclose(reverse[i], difference, rtol=1e-6, err_msg=name)
+
+
+def test_the_spike_count_of_a_driven_cell_has_a_positive_derivative(pair):
+    def count(current):
+        kick = dict.fromkeys(("stimuli/kick/first", "stimuli/kick/last"), current)
+        run = cx.simulate(cx.with_parameters(pair, kick), 20.0, dt=DT, record=SEEN)
+        return run["pre"].values.sum()
+
+    value, slope = jax.value_and_grad(count)(1000.0)
+    assert value == 1 and 0 < slope < np.inf
+
+
+# ---- memory -------------------------------------------------------------------------------------
+
+
+def test_memory_grows_only_with_what_is_recorded(monkeypatch):
+    n, dt = 4000, 0.1
+    network = cx.Network(
+        cx.acsf(),
+        {"cells": cells.leaky_integrate_and_fire(n)},
+        stimuli={"drive": stimuli.step_current("cells", np.linspace(195.0, 205.0, n))},
+    )
+    monkeypatch.setattr(simulation, "CELL_STEPS", 1e6)
+    record = {
+        "n": recorders.PopulationCount("cells", every=10.0),
+        "spikes": recorders.Spikes("cells"),
+    }
+
+    def peak_after(duration):
+        run = cx.simulate(network, duration, dt=dt, record=record)
+        assert run["n"].values.nbytes + run["n"].t.nbytes == duration / 10.0 * (4 + 8)
+        assert run["spikes"].times.size == run["n"].values.sum() > 0
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+    before = peak_after(200.0)
+    raster = n * 5000.0 / dt  # 200 MB, had every cell and step been kept
+    assert peak_after(5000.0) - before < raster / 10

@@ -1,0 +1,275 @@
+"""Stimuli: random streams by key, step and cell; exact distributions; arrivals in their step."""
+
+import inspect
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+from scipy import stats
+
+from cortexmg import stimuli
+from cortexmg.stimuli import (
+    OrnsteinUhlenbeckConductance,
+    OrnsteinUhlenbeckCurrent,
+    Poisson,
+    Ramp,
+    SpikeInput,
+    Stimulus,
+    step_current,
+)
+
+FEW = SpikeInput("e", "ampa", np.array([0.1, 0.3]), np.array([2, 7], np.int32), 1.5)
+EXAMPLES = {
+    Poisson: Poisson("e", "ampa", 15_000.0, 0.5),
+    OrnsteinUhlenbeckCurrent: OrnsteinUhlenbeckCurrent("e", 50.0, 100.0, 5.0),
+    OrnsteinUhlenbeckConductance: OrnsteinUhlenbeckConductance("e", 10.0, 2.0, 3.0),
+    Ramp: Ramp("e", -10.0, 90.0, 0.1, 0.4),
+    SpikeInput: FEW,
+}
+RANDOM = [Poisson, OrnsteinUhlenbeckCurrent, OrnsteinUhlenbeckConductance]
+DT, STEPS = 0.1, 6
+every_stimulus = pytest.mark.parametrize("kind", EXAMPLES, ids=lambda c: c.__name__)
+random_stimuli = pytest.mark.parametrize("kind", RANDOM, ids=lambda c: c.__name__)
+
+
+def test_every_stimulus_is_tested_here():
+    found = {
+        c
+        for c in vars(stimuli).values()
+        if inspect.isclass(c) and issubclass(c, Stimulus) and not inspect.isabstract(c)
+    }
+    assert found == set(EXAMPLES)
+
+
+def series(stimulus, n, steps=STEPS, seed=0, dt=DT, first=0):
+    """What a stimulus adds, by step and cell: pA, or nS."""
+    key = jax.random.key(seed)
+
+    def step(state, k):
+        state, effect = stimulus.step(state, k, key, n, dt)
+        return state, jnp.broadcast_to(effect[1] if hasattr(effect, "weight") else effect[0], (n,))
+
+    at = first + jnp.arange(steps, dtype=jnp.int32)
+    run = jax.jit(lambda: jax.lax.scan(step, stimulus.init(n, key), at)[1])
+    return np.asarray(run(), float)
+
+
+@every_stimulus
+def test_the_same_key_gives_the_same_stimulus(kind):
+    np.testing.assert_array_equal(series(EXAMPLES[kind], 10), series(EXAMPLES[kind], 10))
+
+
+@every_stimulus
+def test_the_first_cells_do_not_depend_on_how_many_there_are(kind, precision):
+    few, many = series(EXAMPLES[kind], 10), series(EXAMPLES[kind], 103)
+    np.testing.assert_array_equal(few, many[:, :10])
+
+
+@random_stimuli
+def test_keys_steps_and_cells_are_independent(kind):
+    n, steps = 200, 200
+    # Far apart in time, so that what is left of the correlation of 5 ms is exp(-20).
+    a, b = (
+        series(EXAMPLES[kind], n, steps, seed, dt=0.1 if kind is Poisson else 100.0)
+        for seed in (0, 1)
+    )
+    noise = 1.0 / np.sqrt(n * (steps - 1))
+    pairs = {"keys": (a, b), "steps": (a[1:], a[:-1]), "cells": (a[:, 1:], a[:, :-1]), "both": (a[1:, 1:], a[:-1, :-1])}  # fmt: skip
+    for what, (x, y) in pairs.items():
+        assert abs(np.corrcoef(x.ravel(), y.ravel())[0, 1]) < 4.5 * noise, what
+    # No pair of cells is alike either: the largest of 20,000 correlations of 200 steps.
+    cells = np.corrcoef(a.T)[np.triu_indices(n, 1)]
+    assert np.abs(cells).max() < 5.5 / np.sqrt(steps)
+    np.testing.assert_allclose(cells.std(), 1 / np.sqrt(steps), rtol=0.1)
+
+
+@random_stimuli
+def test_a_run_cut_in_two_draws_the_numbers_of_one(kind):
+    stimulus, key = EXAMPLES[kind], jax.random.key(0)
+    whole = series(stimulus, 10)
+    state = stimulus.init(10, key)
+    for k in range(STEPS):
+        state, effect = stimulus.step(state, jnp.int32(k), key, 10, DT)
+        value = effect[1] if hasattr(effect, "weight") else effect[0]
+        np.testing.assert_allclose(value, whole[k], rtol=1e-12)
+
+
+# ---- Poisson -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dt", [0.025, 0.05, 0.1])
+@pytest.mark.parametrize("rate", [200.0, 20_000.0])
+def test_counts_per_step_follow_the_poisson_distribution(rate, dt):
+    counts = series(Poisson("e", "ampa", rate, 1.0), 2000, 400, seed=3, dt=dt).ravel()
+    mean = rate * dt * 1e-3
+    assert counts.min() == 0 and np.all(counts == np.round(counts))
+    # Classes with fewer than five expected join the last one.
+    top = next(k for k in range(30) if stats.poisson.sf(k, mean) * counts.size < 5)
+    observed = np.bincount(np.minimum(counts, top).astype(int), minlength=top + 1)
+    expected = np.append(stats.poisson.pmf(range(top), mean), stats.poisson.sf(top - 1, mean))
+    assert stats.chisquare(observed, expected * counts.size).pvalue > 1e-4
+
+
+@pytest.mark.parametrize("dt", [0.025, 0.05, 0.1])
+def test_arrivals_in_a_window_have_the_mean_and_variance_of_any_step(dt):
+    """Per cell over 10 ms, 20 arrivals: the same process however time is cut."""
+    n = 20_000
+    window = series(Poisson("e", "ampa", 2000.0, 0.25), n, round(10 / dt), seed=5, dt=dt).sum(0)
+    counts = window / 0.25
+    np.testing.assert_allclose(counts.mean(), 20.0, rtol=0, atol=4.5 * np.sqrt(20 / n))
+    # The variance of a variance of Poisson counts: (mean + 2 mean^2) / n.
+    np.testing.assert_allclose(counts.var(), 20.0, rtol=0, atol=4.5 * np.sqrt((20 + 800) / n))
+
+
+def test_rates_and_weights_may_differ_between_cells():
+    rate, weight = np.array([0.0, 1e3, 1e4]), np.array([1.0, 2.0, 3.0])
+    mean = series(Poisson("e", "ampa", rate, weight), 3, 20_000).mean(0)
+    want = rate * DT * 1e-3 * weight
+    noise = weight * np.sqrt(rate * DT * 1e-3 / 20_000)
+    assert np.all(np.abs(mean - want) <= 4.5 * noise)
+
+
+def test_more_arrivals_per_step_than_are_counted_are_refused():
+    busy = Poisson("e", "ampa", 50_001.0, 1.0)
+    busy.check(10, 0.05)
+    with pytest.raises(ValueError, match="50001 Hz means 5.0 arrivals per step of 0.1 ms"):
+        busy.check(10, 0.1)
+    # At the largest mean that is allowed, what lies beyond 24 is 1e-10.
+    assert stats.poisson.sf(24, 5.0) < 1e-9
+
+
+# ---- Ornstein-Uhlenbeck ------------------------------------------------------------------------
+
+MANY = 100_000
+NOISE = 4.5 / np.sqrt(MANY)
+
+
+@pytest.mark.parametrize("dt", [0.05, 0.1, 1.0])
+def test_the_fluctuation_has_its_mean_spread_and_memory_whatever_the_step(dt):
+    steps = round(2.0 / dt)
+    x = series(OrnsteinUhlenbeckCurrent("e", 50.0, 100.0, 5.0), MANY, steps + 1, dt=dt)
+    for at in (x[0], x[-1]):  # from the first step on
+        np.testing.assert_allclose(at.mean(), 50.0, rtol=0, atol=100 * NOISE)
+        np.testing.assert_allclose(at.std(), 100.0, rtol=NOISE / np.sqrt(2))
+    correlation = np.corrcoef(x[0], x[-1])[0, 1]
+    want = np.exp(-2.0 / 5.0)
+    np.testing.assert_allclose(correlation, want, rtol=0, atol=NOISE * (1 - want**2))
+
+
+def test_the_fluctuation_is_gaussian():
+    x = series(OrnsteinUhlenbeckCurrent("e", 0.0, 1.0, 5.0), MANY, 3)[-1]
+    assert stats.kstest(x, "norm").pvalue > 1e-4
+
+
+def test_a_fluctuating_conductance_is_never_negative():
+    mean, sd = 1.0, 2.0
+    g = series(OrnsteinUhlenbeckConductance("e", mean, sd, 3.0), MANY, 3)
+    assert g.min() == 0.0
+    cut = stats.norm(mean, sd).expect(lambda x: np.maximum(x, 0.0), lb=-20, ub=20)
+    np.testing.assert_allclose(g[-1].mean(), cut, rtol=0, atol=sd * NOISE)
+    effect = OrnsteinUhlenbeckConductance("e", e=-12.0).step(
+        jnp.zeros(2), jnp.int32(0), jax.random.key(0), 2, DT
+    )[1]
+    assert effect.e == -12.0
+
+
+# ---- steps and ramps ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dt", [0.01, 0.05, 0.1, 0.3])
+@pytest.mark.parametrize("before", [0, 400_000], ids=["at_first", "late"])
+def test_a_step_lasts_exactly_from_start_to_stop(before, dt, precision):
+    k = before + np.arange(64)
+    for begin, end in before + np.array([(1, 60), (8, 53), (15, 46), (22, 23)]):
+        got = series(step_current("e", 7.0, begin * dt, end * dt), 1, 64, dt=dt, first=before)
+        np.testing.assert_array_equal(got[:, 0], np.where((k >= begin) & (k < end), 7.0, 0.0))
+
+
+def test_a_ramp_goes_from_first_to_last_by_the_middles_of_the_steps():
+    ramp = Ramp("e", np.array([0.0, -20.0]), np.array([100.0, 20.0]), 1.0, 3.0)
+    got = series(ramp, 2, 40)
+    middle = (np.arange(40) + 0.5) * DT
+    inside = (middle > 1.0) & (middle < 3.0)
+    want = [np.where(inside, 50 * (middle - 1), 0.0), np.where(inside, 20 * (middle - 2), 0.0)]
+    np.testing.assert_allclose(got.T, want, rtol=0, atol=1e-12)
+    # So its charge is exact: the mean of both ends for 2 ms.
+    np.testing.assert_allclose(got.sum(0) * DT, [100.0, 0.0], rtol=0, atol=1e-12)
+
+
+def test_a_ramp_that_ends_before_it_begins_is_refused():
+    with pytest.raises(ValueError, match=r"Ramp\.start must be before stop, got 3.0 and 3.0 ms"):
+        Ramp("e", 0.0, 1.0, 3.0, 3.0)
+
+
+# ---- given arrivals ----------------------------------------------------------------------------
+
+
+@given(dt=st.sampled_from([0.01, 0.025, 0.05, 0.1, 0.3, 1 / 3]), seed=st.integers(0, 9))
+@settings(max_examples=20)
+def test_every_arrival_lands_in_its_step_and_none_is_lost(dt, seed):
+    rng = np.random.default_rng(seed)
+    n, steps, k = 5, 64, 80
+    at = np.sort(np.append(rng.integers(0, steps, k - 2), [0, steps - 1]))
+    cells = rng.integers(0, n, k).astype(np.int32)
+    got = series(SpikeInput("e", "ampa", at * dt, cells, 0.5), n, steps, dt=dt)
+    want = np.zeros((steps, n))
+    np.add.at(want, (at, cells), 0.5)
+    np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize("dt", [0.01, 0.05, 0.1, 0.3])
+@pytest.mark.parametrize("first", [0, 3_000, 300_000])
+def test_times_that_round_badly_land_in_the_step_they_begin(dt, first, precision):
+    at = np.arange(first, first + 64)
+    stimulus = SpikeInput("e", "ampa", (at * dt).astype(precision), np.zeros(64, np.int32), 1.0)
+    np.testing.assert_array_equal(series(stimulus, 1, 64, dt=dt, first=first), 1.0)
+
+
+def test_times_inside_a_step_land_in_it():
+    times = np.array([0.0, 0.05, 0.0999, 0.1, 0.19, 0.2501])
+    got = series(SpikeInput("e", "ampa", times, np.zeros(6, np.int32), 1.0), 1, 4)
+    np.testing.assert_array_equal(got[:, 0], [3.0, 2.0, 1.0, 0.0])
+
+
+def test_no_arrivals_at_all_are_silence():
+    none = SpikeInput("e", "ampa", np.zeros(0), np.zeros(0, np.int32), 1.0)
+    none.check(4, DT)
+    np.testing.assert_array_equal(series(none, 4), 0.0)
+
+
+def test_times_that_do_not_ascend_are_refused():
+    with pytest.raises(ValueError, match="must ascend, got 2 before 1 ms at index 1: sort times"):
+        SpikeInput("e", "ampa", np.array([0.0, 2.0, 1.0]), np.zeros(3, np.int32), 1.0)
+
+
+@pytest.mark.parametrize("time", [-0.1, float("nan"), float("inf")])
+def test_times_before_the_run_or_not_finite_are_refused(time):
+    with pytest.raises(ValueError, match=r"SpikeInput\.times must be"):
+        SpikeInput("e", "ampa", np.array([time]), np.zeros(1, np.int32), 1.0)
+
+
+@pytest.mark.parametrize("cell", [-1, 10, 2**31 - 1])
+def test_cells_that_do_not_exist_are_refused(cell):
+    wrong = SpikeInput("e", "ampa", np.zeros(2), np.array([9, cell], np.int32), 1.0)
+    with pytest.raises(
+        ValueError, match=rf"cells\[1\] is {cell}, but population 'e' has cells 0 to 9"
+    ):
+        wrong.check(10, DT)
+
+
+def test_times_and_cells_of_different_lengths_are_refused():
+    with pytest.raises((ValueError, TypeError)):
+        SpikeInput("e", "ampa", np.zeros(2), np.zeros(3, np.int32), 1.0)
+
+
+def test_the_weight_of_arrivals_can_be_differentiated():
+    def landed(weight):
+        stimulus = SpikeInput("e", "ampa", np.array([0.1, 0.3]), np.array([2, 7], np.int32), weight)
+        return sum(
+            stimulus.step(None, jnp.int32(k), jax.random.key(0), 10, DT)[1].weight.sum()
+            for k in range(STEPS)
+        )
+
+    assert jax.jacfwd(landed)(1.5) == 2.0

@@ -1,0 +1,407 @@
+import zlib
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+from scipy import stats
+
+from cortexmg.distributions import ByDistance, LogNormal, Normal, Uniform
+from cortexmg.sheet import Sheet
+from cortexmg.wiring import (
+    Exponential,
+    Gaussian,
+    by_distance,
+    fixed_in_degree,
+    fixed_out_degree,
+    fixed_probability,
+    from_arrays,
+    one_to_one,
+)
+from cortexmg.wiring.uniform import _with_room
+
+SHEET = Sheet(1000.0, 800.0, periodic=True)
+CUT = stats.truncnorm(-1.0, np.inf, 1.0, 1.0)  # what is left of Normal(1, 1)
+
+
+def drawn(rule, n, key: Any = 0, **options):
+    """Contacts among `n` cells by each rule, about 6 per cell."""
+    if rule is by_distance:
+        return by_distance(SHEET, n, n, 6, Gaussian(150.0), 0.5, 1.5, key=key, **options)
+    if rule is fixed_probability:
+        return fixed_probability(n, n, 6 / n, 0.5, 1.5, key=key, **options)
+    return rule(n, n, 6, 0.5, 1.5, key=key, **options)
+
+
+def likely(observed, expected):
+    """Whether chi-square accepts the counts: neither too uneven nor too even to be random."""
+    observed = np.ravel(observed)
+    square = np.sum((observed - expected) ** 2 / expected)
+    return 1e-4 < stats.chi2.sf(square, observed.size - 1) < 1 - 1e-4
+
+
+degree_rules = pytest.mark.parametrize("rule", [fixed_in_degree, fixed_out_degree])
+rules = pytest.mark.parametrize(
+    "rule", [fixed_in_degree, fixed_out_degree, fixed_probability, by_distance]
+)
+
+
+@degree_rules
+@pytest.mark.parametrize("multiple", [True, False])
+@pytest.mark.parametrize("n_pre, n_post, k", [(70, 40, 9), (40, 70, 30), (1, 5, 1), (5, 1, 1)])
+def test_degrees_are_exact(rule, multiple, n_pre, n_post, k):
+    wiring = rule(n_pre, n_post, k, 0.5, 1.5, key=0, multiple=multiple)
+    degree, n = (
+        (wiring.in_degree(), n_post) if rule is fixed_in_degree else (wiring.out_degree(), n_pre)
+    )
+    np.testing.assert_array_equal(degree, np.full(n, k))
+    if not multiple:
+        assert wiring.dense().max() == 0.5
+
+
+@rules
+def test_no_self_contacts(rule):
+    contacts = drawn(rule, 20, self_contacts=False)
+    assert np.all(contacts.pre() != contacts.targets[: contacts.n_contacts])
+    assert np.trace(drawn(rule, 20, self_contacts=True).dense()) > 0
+
+
+@pytest.mark.parametrize("rule", [fixed_in_degree, fixed_out_degree, by_distance])
+def test_no_multiple_contacts(rule):
+    assert drawn(rule, 30, multiple=False).dense().max() == 0.5
+    assert drawn(rule, 30, multiple=True).dense().max() > 0.5
+
+
+@rules
+def test_rows_are_sorted_by_target(rule):
+    contacts = drawn(rule, 200)
+    targets = contacts.targets[: contacts.n_contacts]
+    np.testing.assert_array_equal(np.lexsort((targets, contacts.pre())), np.arange(targets.size))
+    assert not np.any(contacts.targets[contacts.n_contacts :])
+
+
+@degree_rules
+@pytest.mark.parametrize("self_contacts", [True, False])
+@pytest.mark.parametrize("multiple", [True, False])
+@pytest.mark.parametrize("k", [2, 5])  # by drawing again, and by ranking
+def test_every_pair_is_equally_likely(rule, self_contacts, multiple, k):
+    n, draws = 11, 400
+    options = {"self_contacts": self_contacts, "multiple": multiple}
+    matrices = [rule(n, n, k, 1.0, 1.5, key=i, **options).dense() for i in range(draws)]
+    count = np.sum(matrices, axis=0)
+    pairs = count[~np.eye(n, dtype=bool)] if not self_contacts else count.ravel()
+    assert pairs.sum() == draws * n * k
+    # Distinct partners vary less than independent ones: the variance lacks k - 1 of the rest.
+    others = n if self_contacts else n - 1
+    shrink = 1.0 if multiple else np.sqrt((1 - k / others) * others / (others - 1))
+    expected = pairs.mean()
+    constraints = n  # each cell's degree is fixed
+    square = np.sum((pairs - expected) ** 2 / expected) / shrink**2
+    assert 1e-4 < stats.chi2.sf(square, pairs.size - constraints) < 1 - 1e-4
+
+
+@degree_rules
+@pytest.mark.parametrize("k", [150, 700])  # by drawing again, and by ranking
+def test_degrees_in_several_blocks(rule, k):
+    """More contacts than are drawn and sorted at once."""
+    n_fixed, n = 5000 if k == 150 else 1000, 1000
+    ends = (n, n_fixed) if rule is fixed_in_degree else (n_fixed, n)
+    wiring = rule(*ends, k, 1.0, 1.5, key=2, multiple=False)
+    fixed, free = wiring.in_degree(), wiring.out_degree()
+    if rule is fixed_out_degree:
+        fixed, free = free, fixed
+    np.testing.assert_array_equal(fixed, np.full(n_fixed, k))
+    variance = n_fixed * k / n * (1 - k / n) * n / (n - 1)
+    square = np.sum((free - n_fixed * k / n) ** 2) / variance
+    assert 1e-4 < stats.chi2.sf(square, n - 1) < 1 - 1e-4
+    assert wiring.dense().max() == 1.0
+
+
+@degree_rules
+@pytest.mark.parametrize("k", [2, 4])
+def test_every_set_of_partners_is_equally_likely(rule, k):
+    n, draws = 9 if k == 2 else 7, 1500
+    wiring = (
+        fixed_in_degree(n, draws, k, 1.0, 1.5, key=5, multiple=False).dense()
+        if rule is fixed_in_degree
+        else fixed_out_degree(draws, n, k, 1.0, 1.5, key=5, multiple=False).dense().T
+    )
+    _, counts = np.unique(2 ** np.arange(n) @ wiring, return_counts=True)
+    sets = {2: 36, 4: 35}[k]
+    assert counts.size == sets and likely(counts, draws / sets)
+
+
+@pytest.mark.parametrize("p", [0.003, 0.2, 0.7])
+@pytest.mark.parametrize("self_contacts", [True, False])
+def test_probability_gives_independent_contacts(p, self_contacts):
+    n = 400
+    wiring = fixed_probability(n, n, p, 1.0, 1.5, key=3, self_contacts=self_contacts)
+    matrix = wiring.dense()
+    assert matrix.max() == 1.0
+    columns = n if self_contacts else n - 1
+    assert stats.binomtest(wiring.n_contacts, n * columns, p).pvalue > 1e-4
+    for degree in (wiring.in_degree(), wiring.out_degree()):
+        # Chi-square of the counts about the binomial mean is the dispersion test.
+        square = np.sum((degree - columns * p) ** 2) / (columns * p * (1 - p))
+        assert 1e-4 < stats.chi2.sf(square, n) < 1 - 1e-4
+    reciprocal = np.sum(matrix * matrix.T) - np.trace(matrix)
+    trials = n * (n - 1) // 2
+    assert stats.binomtest(int(reciprocal) // 2, trials, p * p).pvalue > 1e-4
+
+
+def test_probability_reaches_every_pair_equally():
+    count = sum(fixed_probability(7, 9, 0.3, 1.0, 1.5, key=i).dense() for i in range(1000))
+    square = np.sum((count - 300) ** 2) / (1000 * 0.3 * 0.7)
+    assert 1e-4 < stats.chi2.sf(square, 63) < 1 - 1e-4
+
+
+def test_probability_in_several_blocks():
+    """More contacts than are drawn at once, down to the last pair."""
+    full = fixed_probability(1100, 1000, 1.0, 1.0, 1.5, key=0)
+    assert full.n_contacts == 1_100_000 and full.dense().min() == 1.0
+    many = fixed_probability(1200, 1200, 0.6, 1.0, 1.5, key=0)
+    assert stats.binomtest(many.n_contacts, 1200**2, 0.6).pvalue > 1e-4
+    assert many.dense().max() == 1.0
+
+
+def test_probability_0_and_1():
+    assert fixed_probability(5, 7, 0.0, 1.0, 1.5, key=0).n_contacts == 0
+    assert np.all(fixed_probability(5, 7, 1.0, 1.0, 1.5, key=0).dense() == 1.0)
+    alone = fixed_probability(1, 1, 1.0, 1.0, 1.5, key=0, self_contacts=False)
+    assert alone.n_contacts == 0
+    np.testing.assert_array_equal(
+        fixed_probability(4, 4, 1.0, 1.0, 1.5, key=0, self_contacts=False).dense(), 1 - np.eye(4)
+    )
+
+
+def test_room_grows_when_there_are_more_contacts_than_expected():
+    targets = np.arange(20, dtype=np.int32)
+    longer = _with_room(targets, 25, 8)
+    assert longer.size >= 33
+    np.testing.assert_array_equal(longer, np.pad(targets, (0, longer.size - 20)))
+    assert _with_room(targets, 12, 8) is targets
+
+
+@pytest.mark.parametrize("kernel", [Gaussian(80.0), Exponential(45.0)])
+def test_distances_follow_the_kernel(kernel):
+    n = 90_000
+    wiring = by_distance(SHEET, n, n, 6, kernel, 1.0, 1.5, key=1, self_contacts=True)
+    np.testing.assert_array_equal(wiring.in_degree(), np.full(n, 6))
+    place = SHEET.positions(n)
+    pre, post = place[wiring.pre()], place[wiring.targets[: wiring.n_contacts]]
+    distance = SHEET.distance(pre, post)
+    bins = np.arange(0.0, 320.0, 20.0)
+    found = np.searchsorted(np.sort(distance), bins) / distance.size
+    if isinstance(kernel, Gaussian):
+        expected = stats.rayleigh.cdf(bins, scale=80.0)
+    else:
+        expected = stats.gamma.cdf(bins, 2, scale=45.0)
+    # The error of 540,000 draws is 0.001 at most; rounding to sites 3 um apart adds to it.
+    np.testing.assert_allclose(found, expected, atol=0.006)
+    assert likely(np.bincount(wiring.pre() % 100, minlength=100), wiring.n_contacts / 100)
+    offset = (pre - post + [500, 400]) % [1000, 800] - [500, 400]
+    np.testing.assert_allclose(offset.mean(axis=0), 0.0, atol=4 * offset.std() / 540_000**0.5)
+
+
+def test_open_edges_draw_again():
+    n, sheet = 2500, Sheet(500.0, 500.0)
+    wiring = by_distance(sheet, n, n, 40, Gaussian(60.0), 1.0, 1.5, key=1)
+    np.testing.assert_array_equal(wiring.in_degree(), np.full(n, 40))
+    place = sheet.positions(n)
+    pre, post = place[wiring.pre()], place[wiring.targets[: wiring.n_contacts]]
+    middle = np.all(np.abs(post - 250) < 80, axis=1)
+    corner = np.all(post < 25, axis=1)
+    np.testing.assert_allclose((pre - post)[middle].std(axis=0), 60.0, rtol=0.03)
+    # At the corner, each coordinate is normal and cut off at the edge.
+    x = post[corner, 0]
+    shift = [stats.truncnorm.mean(-x0 / 60, np.inf, scale=60) for x0 in np.unique(x)]
+    np.testing.assert_allclose((pre - post)[corner].mean(axis=0), np.mean(shift), rtol=0.15)
+
+
+def test_two_populations_share_a_sheet():
+    wiring = by_distance(
+        SHEET, 3000, 500, 10, Gaussian(50.0), 1.0, ByDistance(300.0, 0.5), key=0, self_contacts=True
+    )
+    n = wiring.n_contacts
+    pre = SHEET.positions(3000)[wiring.pre()]
+    post = SHEET.positions(500)[wiring.targets[:n]]
+    distance = SHEET.distance(pre, post)
+    assert 0 < distance.max() < 300
+    np.testing.assert_allclose(wiring.delays[:n], 0.5 + distance / 300.0, rtol=1e-6)
+    assert wiring.delay_min == 0.5 and wiring.delays.max() <= wiring.delay_max < 1.5
+
+
+def test_an_unreachable_partner_is_an_error():
+    for kernel, sheet in ((Gaussian(1.0), SHEET), (Gaussian(1e6), Sheet(1000.0, 800.0))):
+        with pytest.raises(ValueError, match="lack contacts after 1000 draws"):
+            by_distance(sheet, 9, 9, 2, kernel, 1.0, 1.5, key=0)
+
+
+@pytest.mark.parametrize(
+    "distribution, mean, sd",
+    [
+        (Uniform(0.5, 2.0), 1.25, 1.5 / 12**0.5),
+        (Normal(2.0, 0.4), 2.0, 0.4),
+        (Normal(1.0, 1.0), CUT.mean(), CUT.std()),
+        (LogNormal(0.7, 0.5), 0.7, 0.5),
+        (LogNormal(0.7, 0.0), 0.7, 0.0),
+    ],
+)
+def test_weights_and_delays_have_the_moments_asked_for(distribution, mean, sd):
+    wiring = fixed_in_degree(500, 500, 400, distribution, distribution, key=4)
+    n = wiring.n_contacts
+    for values in (wiring.weights[:n], wiring.delays[:n]):
+        assert values.dtype == np.float32 and values.min() > 0
+        np.testing.assert_allclose(values.mean(), mean, atol=5 * sd / n**0.5 + 1e-6)
+        np.testing.assert_allclose(values.std(), sd, rtol=0.03, atol=1e-6)
+    assert not np.any(wiring.weights[n:]) and wiring.weights.size == wiring.targets.size
+    assert wiring.delay_min <= wiring.delays.min() * (1 + 1e-6)
+    assert wiring.delay_max >= wiring.delays.max() * (1 - 1e-6)
+    if sd:
+        assert abs(np.corrcoef(wiring.weights[:n], wiring.delays[:n])[0, 1]) < 0.01
+
+
+@rules
+def test_a_key_determines_everything(rule):
+    a, b, other = drawn(rule, 100, key=7), drawn(rule, 100, key=7), drawn(rule, 100, key=8)
+    np.testing.assert_array_equal(a.starts, b.starts)
+    np.testing.assert_array_equal(a.targets, b.targets)
+    assert not np.array_equal(a.dense(), other.dense())
+    assert a.targets.shape == other.targets.shape
+    assert jax.tree.structure(a) == jax.tree.structure(other)
+
+
+def test_jax_keys():
+    a, b, c = (drawn(fixed_in_degree, 50, key=jax.random.key(i)) for i in (1, 1, 2))
+    np.testing.assert_array_equal(a.targets, b.targets)
+    assert not np.array_equal(a.targets, c.targets)
+
+
+def test_weights_do_not_move_the_wiring():
+    plain = fixed_in_degree(50, 50, 9, 0.5, 1.5, key=1)
+    varied = fixed_in_degree(50, 50, 9, LogNormal(0.5, 0.5), Uniform(1.0, 2.0), key=1)
+    np.testing.assert_array_equal(plain.targets, varied.targets)
+    assert (plain.weights, plain.delays) == (0.5, 1.5)
+    assert (varied.delay_min, varied.delay_max) == (1.0, 2.0)
+
+
+@pytest.mark.parametrize(
+    "rule, expected",
+    [
+        (fixed_in_degree, 321643597),
+        (fixed_out_degree, 3391267738),
+        (fixed_probability, 2837160699),
+        (by_distance, 3918710353),
+    ],
+)
+def test_wiring_stays_what_it_was(rule, expected):
+    """Published results depend on it: NumPy may change its streams, and so may a careless edit."""
+    wiring = drawn(rule, 300, key=2024)
+    assert zlib.crc32(wiring.targets.tobytes() + wiring.starts.tobytes()) == expected
+
+
+def test_given_wiring():
+    diagonal = one_to_one(3, [1.0, 2.0, 3.0], [3.0, 1.0, 2.0])
+    np.testing.assert_array_equal(diagonal.dense(), np.diag([1.0, 2.0, 3.0]))
+    np.testing.assert_array_equal(diagonal.delays[:3], [3.0, 1.0, 2.0])
+    assert (diagonal.delay_min, diagonal.delay_max) == (1.0, 3.0)
+    assert one_to_one(5, Uniform(1.0, 2.0), 1.0, key=3).weights[:5].min() >= 1.0
+    empty = from_arrays([], [], [], [], 3, 4)
+    assert empty.n_contacts == 0 and empty.dense().shape == (3, 4)
+    for rule in (fixed_in_degree, fixed_out_degree):
+        assert rule(3, 4, 0, LogNormal(1.0, 1.0), 1.0, key=0, multiple=False).n_contacts == 0
+
+
+def test_order_within_a_pair_is_kept():
+    wiring = from_arrays([1, 0, 1, 1], [2, 0, 0, 2], [1, 2, 3, 4], 1.0, 2, 3)
+    np.testing.assert_array_equal(wiring.starts, [0, 1, 4])
+    np.testing.assert_array_equal(wiring.targets[:4], [0, 0, 2, 2])
+    np.testing.assert_array_equal(wiring.weights[:4], [2, 3, 1, 4])
+
+
+def in_degree(n_pre=10, n_post=10, k=3, weight: Any = 0.5, delay: Any = 1.5, **options):
+    return fixed_in_degree(n_pre, n_post, k, weight, delay, **{"key": 0, **options})
+
+
+NEAR = Gaussian(300.0)
+
+
+def spatial(
+    n_pre=9,
+    n_post=9,
+    k=3,
+    weight: Any = 0.5,
+    delay: Any = 1.5,
+    kernel: Any = NEAR,
+    **options,
+):
+    return by_distance(SHEET, n_pre, n_post, k, kernel, weight, delay, key=0, **options)
+
+
+@pytest.mark.parametrize(
+    "make, error, message",
+    [
+        (lambda: in_degree(n_pre=0), ValueError, "n_pre must be .* at least 1, got 0"),
+        (lambda: in_degree(n_post=-4), ValueError, "n_post must be .* at least 1, got -4"),
+        (lambda: in_degree(k=-1), ValueError, "k must be a whole number of at least 0, got -1"),
+        (lambda: in_degree(k=11, multiple=False), ValueError, "k = 11 .* only 10 are available"),
+        (
+            lambda: in_degree(k=10, multiple=False, self_contacts=False),
+            ValueError,
+            "k = 10 .* only 9 are available",
+        ),
+        (lambda: in_degree(1, 1, 1, self_contacts=False), ValueError, "only 0 are available"),
+        (lambda: in_degree(9, 8, self_contacts=False), ValueError, "n_pre = 9 and n_post = 8"),
+        (lambda: in_degree(10**6, 10**6, 10**4), ValueError, "split the projection"),
+        (
+            lambda: fixed_out_degree(9, 9, 10, 1.0, 1.0, key=0, multiple=False),
+            ValueError,
+            "only 9 are available",
+        ),
+        (lambda: in_degree(weight=-1.0), ValueError, "weights must be at least 0 nS, got -1"),
+        (lambda: in_degree(weight=np.nan), ValueError, "weights must be finite"),
+        (lambda: in_degree(weight="big"), TypeError, "weight must be a number .* got 'big'"),
+        (lambda: in_degree(weight=True), TypeError, "weight must be a number .* got True"),
+        (lambda: in_degree(weight=[1.0] * 30), TypeError, "weight .* wiring.from_arrays"),
+        (lambda: in_degree(delay=0.0), ValueError, "delay must be longer than 0"),
+        (lambda: in_degree(delay=-1.0), ValueError, "got -1.0 and -1.0 ms"),
+        (lambda: in_degree(delay=np.nan), ValueError, "got nan and nan ms"),
+        (lambda: in_degree(delay=Uniform(0.0, 1.0)), ValueError, "delay must be longer than 0"),
+        (lambda: in_degree(delay=None), TypeError, "delay must be a number .* got None"),
+        (lambda: in_degree(delay=ByDistance(300.0, 1.0)), TypeError, "delay cannot be ByDistance"),
+        (lambda: spatial(weight=ByDistance(300.0, 1.0)), TypeError, "weight cannot be ByDist"),
+        (lambda: in_degree(key=-1), TypeError, "key must be .* got -1"),
+        (lambda: in_degree(key=1.5), TypeError, "key"),
+        (lambda: in_degree(key=jax.random.split(jax.random.key(0))), TypeError, "key must be"),
+        (lambda: fixed_probability(5, 5, 1.1, 1.0, 1.0, key=0), ValueError, "p must .* got 1.1"),
+        (lambda: fixed_probability(5, 5, -0.1, 1.0, 1.0, key=0), ValueError, "p must .* -0.1"),
+        (lambda: fixed_probability(5, 5, np.nan, 1.0, 1.0, key=0), ValueError, "p must .* nan"),
+        (lambda: fixed_probability(10**6, 10**6, 0.5, 1.0, 1.0, key=0), ValueError, "split"),
+        (lambda: spatial(9, 8), ValueError, "self_contacts=False needs"),
+        (lambda: spatial(k=9, multiple=False), ValueError, "only 8 are available"),
+        (lambda: spatial(kernel=50.0), TypeError, "kernel"),
+        (lambda: from_arrays([0], [0, 1], 1.0, 1.0, 3, 3), ValueError, "got 1 and 2 entries"),
+        (lambda: from_arrays([0, 3], [0, 1], 1.0, 1.0, 3, 3), ValueError, r"pre: contact 1 .* 3,"),
+        (lambda: from_arrays([0, 1], [-1, 1], 1.0, 1.0, 3, 3), ValueError, "post: contact 0 .* -1"),
+        (lambda: from_arrays([0.5], [1], 1.0, 1.0, 3, 3), TypeError, "whole numbers, got float64"),
+        (lambda: from_arrays([[0]], [[1]], 1.0, 1.0, 3, 3), TypeError, r"shape \(1, 1\)"),
+        (lambda: from_arrays([0], [1], [1.0, 2.0], 1.0, 3, 3), ValueError, "weight .* 1 contacts"),
+        (lambda: from_arrays([0], [1], 1.0, ["a"], 3, 3), TypeError, "delay must hold numbers"),
+        (lambda: from_arrays([0], [1], 1.0, [0.0], 3, 3), ValueError, "longer than 0"),
+        (lambda: from_arrays([0, 0], [1, 1], [1, -2], 1.0, 3, 3), ValueError, "got -2 at index 1"),
+        (lambda: one_to_one(0, 1.0, 1.0), ValueError, "at least 1, got 0"),
+        (lambda: Uniform(2.0, 1.0), ValueError, "low <= high, got low=2.0 and high=1.0"),
+        (lambda: Uniform(-1.0, 1.0), ValueError, "Uniform.low must be at least 0"),
+        (lambda: Normal(1.0, 1.1), ValueError, "Normal needs sd <= mean"),
+        (lambda: Normal(0.0, 0.0), ValueError, "Normal.mean must be above 0"),
+        (lambda: LogNormal(1.0, -0.1), ValueError, "LogNormal.sd must be at least 0"),
+        (lambda: LogNormal(np.inf, 1.0), ValueError, "LogNormal.mean must be finite"),
+        (lambda: ByDistance(0.0, 1.0), ValueError, "speed must be above 0 um/ms"),
+        (lambda: ByDistance(300.0, 0.0), ValueError, "offset must be above 0 ms"),
+        (lambda: Gaussian(0.0), ValueError, "Gaussian.scale must be above 0 um"),
+        (lambda: Exponential(-1.0), ValueError, "Exponential.scale must be above 0 um"),
+    ],
+)
+def test_illegal_arguments(make, error, message):
+    with pytest.raises(error, match=message):
+        make()
