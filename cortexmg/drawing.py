@@ -46,7 +46,7 @@ Series = Mapping[str, Values | Num[np.ndarray | Array, "n repeats"]]
 
 def draw_steps(above, grid, rasters, titles, window, cells) -> None:
     """Small rasters in reading order with one label for their common time axis."""
-    pieces = [pieces(trains, window) for trains in rasters]
+    pieces = [piece_in_window(trains, window) for trains in rasters]
     scale, unit = clock(max(t.duration for piece in pieces for t in piece.values()))
     for axes, piece, title in zip(grid, pieces, titles, strict=False):
         draw_spikes(axes, piece, cells, scale)
@@ -60,7 +60,7 @@ def draw_steps(above, grid, rasters, titles, window, cells) -> None:
     above.supxlabel(f"Time ({unit})", fontsize=STYLE["font.size"])
 
 
-def pieces(trains: Mapping[str, SpikeTrains], window) -> dict[str, SpikeTrains]:
+def piece_in_window(trains: Mapping[str, SpikeTrains], window) -> dict[str, SpikeTrains]:
     """The trains in the window, if one is given, with time counted from the start of the piece."""
     check_populations("ladder", trains)
     pieces = {name: t.between(*window) if window else t for name, t in trains.items()}

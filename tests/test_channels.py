@@ -104,7 +104,7 @@ def test_calcium_and_potassium_carry_the_reversal_of_their_ion():
 def test_a_step_that_is_too_long_for_a_channel_is_refused(channel):
     population = Population(1, 1e5, {"leak": Leak(1.0), "this": channel})  # tau of 100 s
     if np.isinf(channel.largest_dt):
-        return population.check("cells", 1.0)
+        pytest.skip("is exact at any step")
     population.check("cells", channel.largest_dt)
     with pytest.raises(ValueError, match=f"'this' is accurate up to {channel.largest_dt:g} ms"):
         population.check("cells", 1.01 * channel.largest_dt)

@@ -29,25 +29,39 @@ def exact_linoid_slope(x):
     return (mpmath.expm1(x) - x * mpmath.exp(x)) / mpmath.expm1(x) ** 2
 
 
-def exp(x):
-    return mpmath.exp(x)
+def sodium(v):
+    (alpha_m, beta_m), (alpha_h, beta_h) = Sodium().rates(v)
+    return {"alpha_m": alpha_m, "beta_m": beta_m, "alpha_h": alpha_h, "beta_h": beta_h}
+
+
+def potassium(v):
+    return dict(zip(("alpha_n", "beta_n"), Potassium().rates(v), strict=True))
+
+
+def calcium_l(v):
+    (alpha_q, beta_q), (alpha_r, beta_r) = CalciumL().rates(v)
+    return {"alpha_q": alpha_q, "beta_q": beta_q, "alpha_r": alpha_r, "beta_r": beta_r}
 
 
 # Every rate as published (u = v + 55): Traub and Miles, Reuveni et al. Voltage in mV, 1/ms.
 RATES = {
-    "alpha_m": (lambda v: Sodium().rates(v)[0][0], lambda v: 1.28 * exact_linoid((-42 - v) / 4)),
-    "beta_m": (lambda v: Sodium().rates(v)[0][1], lambda v: 1.4 * exact_linoid((v + 15) / 5)),
-    "alpha_h": (lambda v: Sodium().rates(v)[1][0], lambda v: mpmath.mpf("0.128") * exp((-38 - v) / 18)),
-    "beta_h": (lambda v: Sodium().rates(v)[1][1], lambda v: 4 / (1 + exp((-15 - v) / 5))),
-    "alpha_n": (lambda v: Potassium().rates(v)[0], lambda v: mpmath.mpf("0.16") * exact_linoid((-40 - v) / 5)),
-    "beta_n": (lambda v: Potassium().rates(v)[1], lambda v: exp((-45 - v) / 40) / 2),
-    "alpha_q": (lambda v: CalciumL().rates(v)[0][0], lambda v: mpmath.mpf("0.209") * exact_linoid((-27 - v) / mpmath.mpf("3.8"))),
-    "beta_q": (lambda v: CalciumL().rates(v)[0][1], lambda v: mpmath.mpf("0.94") * exp((-75 - v) / 17)),
-    "alpha_r": (lambda v: CalciumL().rates(v)[1][0], lambda v: mpmath.mpf("0.000457") * exp((-13 - v) / 50)),
-    "beta_r": (lambda v: CalciumL().rates(v)[1][1], lambda v: mpmath.mpf("0.0065") / (1 + exp((-15 - v) / 28))),
-}  # fmt: skip
+    "alpha_m": (sodium, lambda v: 1.28 * exact_linoid((-42 - v) / 4)),
+    "beta_m": (sodium, lambda v: 1.4 * exact_linoid((v + 15) / 5)),
+    "alpha_h": (sodium, lambda v: 0.128 * mp.exp((-38 - v) / 18)),
+    "beta_h": (sodium, lambda v: 4 / (1 + mp.exp((-15 - v) / 5))),
+    "alpha_n": (potassium, lambda v: 0.16 * exact_linoid((-40 - v) / 5)),
+    "beta_n": (potassium, lambda v: 0.5 * mp.exp((-45 - v) / 40)),
+    "alpha_q": (calcium_l, lambda v: 0.209 * exact_linoid((-27 - v) / mp.mpf("3.8"))),
+    "beta_q": (calcium_l, lambda v: 0.94 * mp.exp((-75 - v) / 17)),
+    "alpha_r": (calcium_l, lambda v: 0.000457 * mp.exp((-13 - v) / 50)),
+    "beta_r": (calcium_l, lambda v: 0.0065 / (1 + mp.exp((-15 - v) / 28))),
+}
 RISING = {"alpha_m", "beta_h", "alpha_n", "alpha_q", "beta_r"}
 SINGULAR_MV = {"alpha_m": -42.0, "beta_m": -15.0, "alpha_n": -40.0, "alpha_q": -27.0}
+
+
+def rate_named(name):
+    return lambda v: RATES[name][0](v)[name]
 
 
 def around(point, dtype):
@@ -96,7 +110,7 @@ def test_x_over_exp_minus_one_takes_a_given_exponential(precision):
 def test_rates_are_accurate_around_every_singular_voltage(precision, name):
     # The voltages are exact in this precision, and u = v - v_t is rounded once: at the singular
     # voltages by at most half a unit of 40 mV, 2e-6 mV, of which 1e-7 is left relative to a rate.
-    rate, formula = RATES[name]
+    rate, formula = rate_named(name), RATES[name][1]
     for singular in set(SINGULAR_MV.values()) if name not in SINGULAR_MV else {SINGULAR_MV[name]}:
         v = around(singular, precision)[:: 1 if name in SINGULAR_MV else 20]
         assert worst(jax.jit(rate)(v), exactly(formula, v)) <= VALUE[precision]
@@ -107,7 +121,7 @@ def test_rates_are_accurate_around_every_singular_voltage(precision, name):
 @pytest.mark.parametrize("name", RATES)
 def test_rates_are_finite_and_monotone_at_any_voltage(precision, name):
     v = np.linspace(-1000.0, 1000.0, 8001).astype(precision)
-    rate, derivative = jax.jit(RATES[name][0])(v), slope(RATES[name][0], v)
+    rate, derivative = jax.jit(rate_named(name))(v), slope(rate_named(name), v)
     assert np.all(np.isfinite(rate)) and np.all(np.isfinite(derivative))
     assert np.all(np.asarray(rate) >= 0)
     rate = np.asarray(rate, float)[:: 1 if name in RISING else -1]

@@ -4,6 +4,7 @@ import dataclasses
 import importlib
 import inspect
 import pkgutil
+import re
 
 import jax
 import jax.numpy as jnp
@@ -23,33 +24,37 @@ class Thing(Part):
     n: int = count(1)
 
 
-ILLEGAL = {
-    "not_a_number": (dict(g=float("nan")), ValueError, r"Thing\.g must be finite \(in nS\), got nan"),
-    "infinite": (dict(e=float("inf")), ValueError, r"Thing\.e must be finite \(in mV\), got inf"),
-    "minus_infinite": (dict(free=-np.inf), ValueError, r"Thing\.free must be finite .* got -inf"),
-    "not_above": (dict(g=0.0), ValueError, r"Thing\.g must be above 0 nS, got 0"),
-    "wrong_sign": (dict(gain=-0.5), ValueError, r"Thing\.gain must be at least 0 1, got -0.5"),
-    "too_low": (dict(e=-201.0), ValueError, r"Thing\.e must be at least -200 and at most 200 mV, got -201"),
-    "too_high": (dict(e=201), ValueError, r"at most 200 mV, got 201: check its sign and unit"),
-    "text": (dict(g="1 nS"), TypeError, r"Thing\.g must be a number in nS, got '1 nS'"),
-    "nothing": (dict(g=None), TypeError, r"Thing\.g must be a number in nS, got None"),
-    "truth": (dict(g=True), TypeError, r"Thing\.g must be a number in nS, got True"),
-    "complex": (dict(g=1j), TypeError, r"Thing\.g must be a number in nS, got 1j"),
-    "truths": (dict(g=np.array([True])), TypeError, r"Thing\.g must be a number"),
-    "one_bad_of_many": (dict(g=np.array([1.0, 2.0, -3.0])), ValueError, r"got -3 at index 2 \(1 such values\)"),
-    "two_bad_of_many": (dict(g=jnp.array([-1.0, 2.0, -3.0])), ValueError, r"got -1 at index 0 \(2 such values\)"),
-    "bad_in_a_table": (dict(g=np.array([[1.0, np.nan]])), ValueError, r"got nan at index 0, 1"),
-    "half_a_cell": (dict(n=1.0), ValueError, r"Thing\.n must be a whole number of at least 1, got 1.0"),
-    "no_cells": (dict(n=0), ValueError, r"Thing\.n .* at least 1, got 0"),
-    "true_cells": (dict(n=True), ValueError, r"Thing\.n .* got True"),
-    "text_cells": (dict(n="3"), ValueError, r"Thing\.n .* got '3'"),
-}  # fmt: skip
+REFUSED = {
+    "not_a_number": ("g", float("nan"), r"must be finite \(in nS\), got nan"),
+    "infinite": ("e", float("inf"), r"must be finite \(in mV\), got inf"),
+    "minus_infinite": ("free", -np.inf, r"must be finite \(in pA\), got -inf"),
+    "not_above": ("g", 0.0, "must be above 0 nS, got 0"),
+    "wrong_sign": ("gain", -0.5, "must be at least 0 1, got -0.5"),
+    "too_low": ("e", -201.0, "must be at least -200 and at most 200 mV, got -201"),
+    "too_high": ("e", 201, "at most 200 mV, got 201: check its sign and unit"),
+    "one_bad_of_many": ("g", np.array([1.0, 2.0, -3.0]), r"got -3 at index 2 \(1 such values\)"),
+    "two_bad_of_many": ("g", jnp.array([-1.0, 2.0, -3.0]), r"got -1 at index 0 \(2 such values\)"),
+    "bad_in_a_table": ("g", np.array([[1.0, np.nan]]), "got nan at index 0, 1"),
+    "half_a_cell": ("n", 1.5, "must be a whole number of at least 1, got 1.5"),
+    "a_float_of_cells": ("n", 2.0, "must be a whole number of at least 1, got 2.0"),
+    "no_cells": ("n", 0, "must be a whole number of at least 1, got 0"),
+    "true_cells": ("n", True, "must be a whole number of at least 1, got True"),
+    "text_cells": ("n", "3", "must be a whole number of at least 1, got '3'"),
+}
+NO_NUMBERS = ["1 nS", None, True, 1j, np.array([True]), np.array(["1"]), [1.0, 2.0]]
 
 
-@pytest.mark.parametrize("given, error, message", ILLEGAL.values(), ids=ILLEGAL)
-def test_illegal_numbers_are_refused_with_name_value_and_expectation(given, error, message):
-    with pytest.raises(error, match=message):
-        Thing(**given)
+@pytest.mark.parametrize("field, value, message", REFUSED.values(), ids=REFUSED)
+def test_illegal_numbers_are_refused_with_name_value_and_expectation(field, value, message):
+    with pytest.raises(ValueError, match=rf"Thing\.{field} .*{message}"):
+        Thing(**{field: value})
+
+
+@pytest.mark.parametrize("value", NO_NUMBERS, ids=repr)
+def test_what_is_no_number_is_refused_with_its_name_and_unit(value):
+    message = f"Thing.g must be a number in nS, got {value!r}"
+    with pytest.raises(TypeError, match=re.escape(message)):
+        Thing(g=value)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +111,8 @@ QUANTITIES = [
     if "unit" in field.metadata
 ]
 UNITS = {
-    "1", "1/mM/ms", "1/mV", "1/ms", "Hz", "degC", "mM", "mM ms", "mV", "ms", "nS", "pA", "pF", "um", "um2",
+    "1", "1/mM/ms", "1/mV", "1/ms", "Hz", "degC", "mM", "mM ms", "mV", "ms", "nS", "pA", "pF",
+    "um", "um2",
 }  # fmt: skip
 
 

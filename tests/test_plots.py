@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from cortexmg import plots
+from cortexmg import drawing, plots
 from cortexmg.spike_trains import checked_trains
 
 
@@ -62,7 +62,7 @@ def test_text_has_the_size_of_print(figures, name):
 
 
 def test_series_differ_without_colour():
-    looks = plots.SERIES
+    looks = drawing.SERIES
     for key in ("linestyle", "marker"):
         assert len({look[key] for look in looks}) == len(looks)
     grey = [np.dot(mpl.colors.to_rgb(look["color"]), [0.3, 0.59, 0.11]) for look in looks]

@@ -2,11 +2,13 @@
 
 import importlib
 
+import jax
 import numpy as np
 import pytest
 
 import cortexmg as cx
 from cortexmg import cells, recorders, stimuli, synapses
+from cortexmg.parameters import path_name
 
 simulation = importlib.import_module("cortexmg.simulate")  # the module, not the function
 DT = 0.05
@@ -125,15 +127,14 @@ def test_a_probe_shows_the_end_of_each_interval(probed):
     np.testing.assert_array_equal(probed["v of three"].values, probed["v 1"].values[:, [32, 0, 7]])
 
 
-def test_a_probe_shows_every_state_variable(noisy_network):
-    state = noisy_network.init(cx.simulate(noisy_network, 1.0).state.key, DT)
-    names = recorders.probe._variables(state.populations["E"])
-    assert {"v", "channels/m", "channels/na/h", "receptors/gaba_b/r"} <= set(names)
-    record = {name: recorders.Probe("E", name, every=1.0) for name in names}
-    run = cx.simulate(noisy_network, 1.0, dt=DT, record=record)
-    final = recorders.probe._variables(run.state.populations["E"])
-    for name in names:
-        np.testing.assert_array_equal(run[name].values[-1], final[name])
+def test_a_probe_shows_every_state_variable(few_cells):
+    final = cx.simulate(few_cells, 1.0, dt=0.1).state.populations["E"]
+    leaves = {path_name(path): x for path, x in jax.tree_util.tree_leaves_with_path(final)}
+    assert {"v", "rule", "receptors/nmda/binding/decay"} <= set(leaves)
+    record = {name: recorders.Probe("E", name, every=1.0) for name in leaves}
+    run = cx.simulate(few_cells, 1.0, dt=0.1, record=record)
+    for name, x in leaves.items():
+        np.testing.assert_array_equal(run[name].values, [x])
 
 
 def conductance(probed, receptor):

@@ -76,7 +76,12 @@ def test_keys_steps_and_cells_are_independent(kind):
         for seed in (0, 1)
     )
     noise = 1.0 / np.sqrt(n * (steps - 1))
-    pairs = {"keys": (a, b), "steps": (a[1:], a[:-1]), "cells": (a[:, 1:], a[:, :-1]), "both": (a[1:, 1:], a[:-1, :-1])}  # fmt: skip
+    pairs = {
+        "keys": (a, b),
+        "steps": (a[1:], a[:-1]),
+        "cells": (a[:, 1:], a[:, :-1]),
+        "both": (a[1:, 1:], a[:-1, :-1]),
+    }
     for what, (x, y) in pairs.items():
         assert abs(np.corrcoef(x.ravel(), y.ravel())[0, 1]) < 4.5 * noise, what
     # No pair of cells is alike either: the largest of 20,000 correlations of 200 steps.
