@@ -115,7 +115,8 @@ def load(folder: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, An
     try:
         account = json.loads((folder / "account.json").read_bytes())
         _require("account.json", account.pop(SEAL) == _digest(account))
-        with np.load(folder / "data.npz") as data:
+        # Opened here, because np.load leaves a damaged archive open.
+        with open(folder / "data.npz", "rb") as file, np.load(file) as data:
             arrays = {name: data[name] for name in account["sha256"]}
         for name, digest in account["sha256"].items():
             _require(name, _sha256(arrays[name]) == digest)

@@ -3,12 +3,11 @@
 import inspect
 import math
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from cortexmg import acsf, magnesium
 from cortexmg.magnesium import SlowUnblock, Woodhull, jahr_stevens
@@ -103,6 +102,7 @@ def test_the_block_has_its_published_gradients():
 
 @every_block
 @given(v=st.floats(-150.0, 100.0), mg=st.floats(1e-6, 10.0))
+@settings(max_examples=30)
 def test_the_free_fraction_grows_with_voltage_and_falls_with_magnesium(block, v, mg):
     at = float(unblocked(v, mg, block))
     assert 0.0 < at <= 1.0
@@ -193,9 +193,6 @@ def test_removing_magnesium_multiplies_the_conductance_at_rest_by_16_8():
     np.testing.assert_allclose(ratio, 16.8, rtol=0, atol=0.05)
 
 
-def test_blocks_can_be_exchanged_inside_a_receptor():
-    fields = {f.name for f in SlowUnblock(PUBLISHED["kampa"]()).__dataclass_fields__.values()}
-    assert "equilibrium" in fields
+def test_slow_unblock_settles_at_the_block_that_it_is_given():
     slow = SlowUnblock(PUBLISHED["kampa"]())
-    assert eqx.tree_equal(slow.equilibrium, PUBLISHED["kampa"]())
     np.testing.assert_allclose(unblocked(-65.0, 1.0, slow), 0.05443, rtol=0, atol=5.1e-6)

@@ -53,8 +53,7 @@ def test_a_rare_error_in_one_of_many_repetitions_is_detected(monkeypatch):
         def call(x):
             calls.append(x)
             results = compiled(x)
-            wrong = {name: r + (len(calls) == 4) for name, r in results.items()}
-            return wrong
+            return {name: r + (len(calls) == 4) for name, r in results.items()}
 
         return call
 

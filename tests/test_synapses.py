@@ -104,13 +104,13 @@ def test_every_derivative_is_finite(synapse, precision):
         return jnp.sum(synapse.pathway(state, v, env).g + synapse.bound(state))
 
     v = np.array([-1000.0, -65.0, 0.0, 1000.0])
+    gradient = jax.jit(jax.grad(total, (0, 1, 2, 3)))
     for env in (NO_MG, ENV, acsf(mg=10.0)):
         for weight in (0.0, 1.0):
             args = jax.tree.map(
                 lambda x: jnp.asarray(x, precision), (synapse, v, env, np.full(4, weight))
             )
-            gradients = jax.jit(jax.grad(total, (0, 1, 2, 3)))(*args)
-            assert all(np.all(np.isfinite(x)) for x in jax.tree.leaves(gradients))
+            assert all(np.all(np.isfinite(x)) for x in jax.tree.leaves(gradient(*args)))
 
 
 # ---- kinetics ----------------------------------------------------------------------------------

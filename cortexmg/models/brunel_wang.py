@@ -48,7 +48,7 @@ def _cells(rng: np.random.Generator, n: int, pF: float, nS: float, refractory: f
         "ampa": Exponential(2.0, 0.0, transmitter="glutamate"),
         # Their gate is a fraction, not normalised to its peak.
         "nmda": NMDA(kinetics, gain=kinetics.peak(), transmitter=NMDA_PORT),
-        "gaba_a": Exponential(5.0, -70.0, transmitter="gaba"),
+        "gaba_a": Exponential(10.0, -70.0, transmitter="gaba"),
     }
     return leaky_integrate_and_fire(
         n,

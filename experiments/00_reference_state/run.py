@@ -20,9 +20,7 @@ SETTLE, DURATION = 500.0, 2000.0  # ms
 def measure(n: int, key: int, duration: float, **options) -> list[dict]:
     """The statistics of one network at each magnesium concentration."""
     network = models.cortex(n, key, **options)
-    runs = ladder.run_ladder(
-        network, MAGNESIUM, duration=duration, settle=SETTLE, key=100 + key
-    )
+    runs = ladder.run_ladder(network, MAGNESIUM, duration=duration, settle=SETTLE, key=100 + key)
     rows = [ladder.summary(run, network, SETTLE) for run in runs]
     return [
         {"n": n, "key": key, "mg": mg, **options, **row}
@@ -36,13 +34,17 @@ def main() -> None:
     quick = parser.parse_args().quick
     sizes = {500: 1} if quick else {1000: 5, 4000: 5, 20_000: 2}
     duration = 500.0 if quick else DURATION
-    rows = [row for n, keys in sizes.items() for k in range(keys) for row in measure(n, k, duration)]
+    rows = [
+        row for n, keys in sizes.items() for k in range(keys) for row in measure(n, k, duration)
+    ]
     rows += measure(min(sizes) if quick else 4000, 0, duration, nmda=0.0)
     shown = ["rate E", "rate I", "CV E", "CV I", "corr E", "corr I", "chi E", "chi I"]
     print("      n key   mg nmda " + " ".join(f"{c:>8s}" for c in shown))
     for row in rows:
         numbers = " ".join(f"{row[c]:8.3f}" for c in shown)
-        print(f"{row['n']:7d} {row['key']:3d} {row['mg']:4.1f} {row.get('nmda', 1.0):4.1f} {numbers}")
+        print(
+            f"{row['n']:7d} {row['key']:3d} {row['mg']:4.1f} {row.get('nmda', 1.0):4.1f} {numbers}"
+        )
     if not quick:
         out = HERE / "results"
         out.mkdir(exist_ok=True)
