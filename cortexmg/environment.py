@@ -14,6 +14,10 @@ class Ion(Part):
     inside: PerCell = quantity("mM", low=0.0)
     valence: int = eqx.field(static=True)
 
+    def __check_init__(self):
+        if self.valence == 0:
+            raise ValueError("Ion.valence must not be 0: an ion carries charge, such as 2 or -1.")
+
 
 class Environment(Part):
     """What bathes the cells. Every mechanism that depends on an ion reads it here."""

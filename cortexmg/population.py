@@ -19,6 +19,7 @@ class PopulationState(NamedTuple):
     """What changes in a population."""
 
     v: PerCell  # mV
+    before: PerCell  # mV, one step ago, or v where the cell has just been reset
     channels: dict[str, Any]
     receptors: dict[str, Any]
     pools: dict[str, Any]
@@ -49,7 +50,7 @@ class Population(Part):
         pools: dict[str, Pool] | None = None,
         v0: PerCell = -70.0,
     ):
-        self.n = n
+        self.n = int(n) if isinstance(n, np.integer) else n
         self.capacitance = capacitance
         self.channels = channels
         self.receptors = receptors or {}
@@ -77,6 +78,7 @@ class Population(Part):
         env = self._local(env, pools)
         return PopulationState(
             v=v,
+            before=v,
             channels={name: c.init(v, env) for name, c in self.channels.items()},
             receptors={name: r.init(v, env) for name, r in self.receptors.items()},
             pools=pools,
@@ -104,16 +106,20 @@ class Population(Part):
         channels = {
             name: c.step(state.channels[name], v, env, dt) for name, c in self.channels.items()
         }
-        through = {name: c.pathway(channels[name], v, env) for name, c in self.channels.items()}
-        pools = self._fill(state.pools, through, v, dt)
+        # What follows the voltage at once, such as the magnesium block, is held for the step: at
+        # its value in the middle of it, extrapolated from the last step, for second order.
+        mid = v + 0.5 * (v - state.before)
+        through = {name: c.pathway(channels[name], mid, env) for name, c in self.channels.items()}
+        pools = self._fill(state.pools, through, mid, dt)
         currents = [x for x in inputs if not isinstance(x, Arrivals)] + list(through.values())
-        currents += [r.pathway(receptors[name], v, env) for name, r in self.receptors.items()]
+        currents += [r.pathway(receptors[name], mid, env) for name, r in self.receptors.items()]
         after = advance(v, currents, self.capacitance, dt)
         rule, after, spikes = self.rule.step(state.rule, v, after, dt)
         channels = {
             name: c.spiked(channels[name], spikes.fired) for name, c in self.channels.items()
         }
-        return PopulationState(after, channels, receptors, pools, rule), spikes
+        before = jnp.where(spikes.fired & (after < v), after, v)
+        return PopulationState(after, before, channels, receptors, pools, rule), spikes
 
     def local(self, state: PopulationState, env: Environment) -> Environment:
         """The environment as these cells see it."""

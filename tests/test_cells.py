@@ -180,12 +180,7 @@ def errors_before_the_spike():
     [
         "rs",
         "ib_shell",
-        pytest.param(
-            "lts",
-            marks=pytest.mark.xfail(
-                strict=True, reason="instantaneous activation is that of the beginning of a step"
-            ),
-        ),
+        "lts",
     ],
 )
 def test_the_error_of_the_voltage_is_of_second_order_in_the_step(errors_before_the_spike, name):

@@ -333,11 +333,7 @@ def test_release_can_be_differentiated(release, precision):
     assert all(np.all(np.isfinite(x)) for x in jax.tree.leaves(gradients))
 
 
-def test_the_derivative_by_a_spike_is_what_a_spike_releases(release, request):
-    if isinstance(release, TsodyksMarkram):
-        request.applymarker(
-            pytest.mark.xfail(strict=True, reason="a silent cell releases amount squared")
-        )
+def test_the_derivative_by_a_spike_is_what_a_spike_releases(release):
     state = release.init(2)
     amounts, one = jnp.array([0.0, 1.0]), jnp.ones(2)
     full = release.step(state, one, ENV, 0.1)[1]

@@ -41,6 +41,6 @@ class TsodyksMarkram(Release):
         del env
         u = relax(state.u, 0.0, self.tau_f, dt)
         x = relax(state.x, 1.0, self.tau_d, dt)
+        released = amount * (u + self.u0 * (1.0 - u)) * x
         u = u + amount * self.u0 * (1.0 - u)
-        released = amount * u * x
         return Resources(u, x - released), released / self.u0
