@@ -3,6 +3,7 @@
 import inspect
 
 import jax
+import jaxtyping
 import numpy as np
 import pytest
 from hypothesis import settings
@@ -140,5 +141,7 @@ def _is_key(x):
 
 @pytest.fixture
 def without_type_checks():
-    """The plain function, as users call it: without the type checks that only tests install."""
-    return inspect.unwrap
+    """Functions as users have them: without the type checks that only tests install."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)

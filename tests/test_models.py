@@ -150,7 +150,7 @@ def test_magnesium_acts_through_nmda_alone(nmda, same):
 
 
 def coefficient_of_variation(trains):
-    """Mean over cells with 3 spikes or more, divided by the number of intervals as in cobahh.npz."""
+    """Mean over cells with 3 spikes or more; variances over all intervals, as in cobahh.npz."""
     times, offsets = trains.by_cell()
     by_cell = [np.diff(times[a:b]) for a, b in zip(offsets, offsets[1:], strict=False)]
     return np.mean([np.std(x) / np.mean(x) for x in by_cell if x.size >= 2])

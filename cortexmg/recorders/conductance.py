@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from cortexmg.network import Network, State
-from cortexmg.recorders.recorder import Emitted, Recorder, population_of
+from cortexmg.recorders.recorder import Recorder, population_of
 
 
 class ReceptorConductance(NamedTuple):
@@ -27,12 +27,6 @@ class Conductance(Recorder):
     population: str = eqx.field(static=True)
     receptor: str = eqx.field(static=True)
     every: float | None = eqx.field(static=True, default=1.0)
-
-    def init(self, network: Network, state: State) -> None:
-        del network, state
-
-    def update(self, acc: None, network: Network, state: State, spikes: Emitted) -> None:
-        del acc, network, state, spikes
 
     def read(self, acc: None, network: Network, state: State, steps: int) -> ReceptorConductance:
         del acc, steps
@@ -61,12 +55,6 @@ class FieldPotential(Recorder):
 
     population: str = eqx.field(static=True)
     every: float | None = eqx.field(static=True, default=1.0)
-
-    def init(self, network: Network, state: State) -> None:
-        del network, state
-
-    def update(self, acc: None, network: Network, state: State, spikes: Emitted) -> None:
-        del acc, network, state, spikes
 
     def read(self, acc: None, network: Network, state: State, steps: int) -> Any:
         del acc, steps

@@ -11,7 +11,7 @@ import numpy as np
 
 from cortexmg.network import Network, State
 from cortexmg.parameters import path_name
-from cortexmg.recorders.recorder import Emitted, Recorder, population_of
+from cortexmg.recorders.recorder import Recorder, population_of
 
 
 class Probe(Recorder):
@@ -37,12 +37,6 @@ class Probe(Recorder):
         self.variable = variable
         self.cells = None if cells is None else tuple(index(c) for c in cells)
         self.every = every
-
-    def init(self, network: Network, state: State) -> None:
-        del network, state
-
-    def update(self, acc: None, network: Network, state: State, spikes: Emitted) -> None:
-        del acc, network, state, spikes
 
     def read(self, acc: None, network: Network, state: State, steps: int) -> Any:
         del acc, network, steps

@@ -32,13 +32,14 @@ class Recorder(Part):
     if TYPE_CHECKING:  # fields of the final classes
         every: ClassVar[float | None]
 
-    @abc.abstractmethod
     def init(self, network: Network, state: State) -> Any:
-        """The accumulator at the beginning of an interval."""
+        """The accumulator at the beginning of an interval: None unless a recorder has one."""
+        del network, state
 
-    @abc.abstractmethod
     def update(self, acc: Any, network: Network, state: State, spikes: Emitted) -> Any:
         """The accumulator after one more step, in which the populations sent `spikes`."""
+        del network, state, spikes
+        return acc
 
     @abc.abstractmethod
     def read(self, acc: Any, network: Network, state: State, steps: int) -> Any:

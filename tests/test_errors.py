@@ -1,0 +1,482 @@
+"""Bad input is refused when the object is made, in one sentence that says what to do."""
+
+import jax
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings, strategies as st
+
+import cortexmg as cx
+from cortexmg import cells, channels, magnesium, recorders, releases, stimuli, synapses, wiring
+from cortexmg.distributions import ByDistance, LogNormal, Normal, Uniform
+from cortexmg.sheet import Sheet
+from cortexmg.synapses import TwoExponentialKinetics
+
+REFUSED = (ValueError, TypeError, KeyError)
+NAN = float("nan")
+
+
+def lif(n=3, receptors=None, **options):
+    return cells.leaky_integrate_and_fire(n, receptors or {"ampa": synapses.AMPA()}, **options)
+
+
+def network(projections=None, stimuli=None, **populations):
+    return cx.Network(cx.acsf(), populations or {"E": lif()}, projections, stimuli)
+
+
+def contacts(n_pre=3, n_post=3, delay=0.5, **options):
+    return wiring.fixed_in_degree(n_pre, n_post, 2, 1.0, delay, key=0, **options)
+
+
+def projection(pre="E", post="E", transmitter="glutamate", connectivity=None, **options):
+    return cx.Projection(pre, post, transmitter, connectivity or contacts(), **options)
+
+
+def run(net, dt=0.1):
+    return cx.simulate(net, 1.0, dt=dt)
+
+
+def arrivals(times=(1.0, 2.0), which=(0, 1)):
+    return stimuli.SpikeInput("E", "ampa", np.asarray(times), np.asarray(which), 1.0)
+
+
+def passive(**changes):
+    numbers = dict(n=3, capacitance=100.0, channels={"leak": channels.Leak()}) | changes
+    return cx.Population(**numbers)
+
+
+# What is done, and words that the answer must contain: field, value, expectation, remedy.
+ILLEGAL = {
+    # wrong names
+    "pre is unknown": (
+        lambda: network({"p": projection(pre="X")}),
+        ["Projection 'p'", "pre", "'X'", "'E'"],
+    ),
+    "post is unknown": (
+        lambda: network({"p": projection(post="X")}),
+        ["Projection 'p'", "post", "'X'", "'E'"],
+    ),
+    "transmitter is unheard": (
+        lambda: network({"p": projection(transmitter="gaba")}),
+        ["Projection 'p'", "'gaba'", "'glutamate'", "add a receptor"],
+    ),
+    "target is unknown": (
+        lambda: network(stimuli={"s": stimuli.step_current("X", 1.0)}),
+        ["Stimulus 's'", "target", "'X'", "'E'"],
+    ),
+    "receptor is unknown": (
+        lambda: network(stimuli={"s": stimuli.Poisson("E", "gaba", 1.0, 1.0)}),
+        ["Stimulus 's'", "'gaba'", "'ampa'"],
+    ),
+    "kind of cell is unknown": (lambda: cells.destexhe("XS"), ["'XS'", "'RS'", "'LTS'"]),
+    # sizes
+    "no cells": (lambda: lif(0), ["Population.n", "at least 1", "0"]),
+    "negative size": (lambda: lif(-2), ["Population.n", "at least 1", "-2"]),
+    "half a cell": (lambda: lif(2.5), ["Population.n", "whole number", "2.5"]),
+    "no population": (lambda: cx.Network(cx.acsf(), {}), ["Network", "at least one population"]),
+    "projection of another size": (
+        lambda: network({"p": projection(connectivity=contacts(n_pre=4))}),
+        ["Projection 'p'", "n_pre = 4", "'E'", "3 cells"],
+    ),
+    "projection onto another size": (
+        lambda: network({"p": projection(connectivity=contacts(n_post=4))}),
+        ["Projection 'p'", "n_post = 4", "'E'", "3 cells"],
+    ),
+    # physical quantities
+    "negative concentration": (lambda: cx.acsf(mg=-1.0), ["Ion.outside", "at least 0 mM", "-1"]),
+    "absurd temperature": (
+        lambda: cx.Environment({}, 310.0),
+        ["Environment.temperature", "at most 50 degC", "310"],
+    ),
+    "negative capacitance": (
+        lambda: passive(capacitance=-1.0),
+        ["Population.capacitance", "above 0 pF", "-1", "sign and unit"],
+    ),
+    "negative conductance": (
+        lambda: channels.Sodium(-5.0),
+        ["Sodium.g_max", "at least 0 nS", "-5"],
+    ),
+    "no leak conductance": (lambda: channels.Leak(0.0), ["Leak.g", "above 0 nS", "0"]),
+    "no leak at all": (lambda: passive(channels={}), ["Population.channels", "Leak"]),
+    "time constant of zero": (
+        lambda: synapses.Exponential(0.0),
+        ["Exponential.tau", "above 0 ms", "0"],
+    ),
+    "negative time constant": (
+        lambda: TwoExponentialKinetics(-1.0, 3.0),
+        ["TwoExponentialKinetics.tau_rise", "above 0 ms", "-1"],
+    ),
+    "rise above decay": (
+        lambda: TwoExponentialKinetics(5.0, 3.0),
+        ["tau_rise", "below tau_decay", "5", "3", "swap"],
+    ),
+    "rise equal to decay": (
+        lambda: TwoExponentialKinetics(3.0, 3.0),
+        ["tau_rise", "below tau_decay", "Exponential"],
+    ),
+    "voltage in volts": (lambda: passive(v0=-7e4), ["Population.v0", "-70000", "mV"]),
+    "half-block of zero": (lambda: magnesium.Woodhull(0.0), ["Woodhull.mg_half", "above 0 mM"]),
+    "negative strength": (
+        lambda: projection(strength=-1.0),
+        ["Projection.strength", "at least 0", "-1"],
+    ),
+    "negative weight": (
+        lambda: wiring.one_to_one(3, -1.0, 0.5),
+        ["weight", "at least 0 nS", "-1"],
+    ),
+    "negative rate": (
+        lambda: stimuli.Poisson("E", "ampa", -1.0, 1.0),
+        ["Poisson.rate", "at least 0 Hz", "-1"],
+    ),
+    "negative deviation": (
+        lambda: stimuli.OrnsteinUhlenbeckCurrent("E", 0.0, -1.0),
+        ["OrnsteinUhlenbeckCurrent.sd", "at least 0 pA", "-1"],
+    ),
+    "reset above threshold": (
+        lambda: cx.Reset(threshold=-50.0, reset=-40.0),
+        ["Reset.reset", "below", "-40", "-50"],
+    ),
+    "utilisation above one": (
+        lambda: releases.TsodyksMarkram(1.5),
+        ["TsodyksMarkram.u0", "at most 1", "1.5"],
+    ),
+    # probabilities and degrees
+    "probability above one": (
+        lambda: wiring.fixed_probability(3, 3, 1.5, 1.0, 0.5, key=0),
+        ["p must be a probability", "0 and 1", "1.5"],
+    ),
+    "negative probability": (
+        lambda: wiring.fixed_probability(3, 3, -0.1, 1.0, 0.5, key=0),
+        ["p must be a probability", "-0.1"],
+    ),
+    "more sources than there are": (
+        lambda: wiring.fixed_in_degree(3, 3, 4, 1.0, 0.5, key=0, multiple=False),
+        ["k = 4", "only 3", "lower k", "multiple=True"],
+    ),
+    "more contacts than int32 numbers": (
+        lambda: wiring.fixed_in_degree(10**6, 10**6, 5000, 1.0, 0.5, key=0),
+        ["5000000000", "2^31", "split"],
+    ),
+    # delays and times
+    "delay of zero": (lambda: contacts(delay=0.0), ["delay", "0", "longer than 0"]),
+    "negative delay": (lambda: contacts(delay=-1.0), ["delay", "-1"]),
+    "delay below one step": (
+        lambda: run(network({"p": projection(connectivity=contacts(delay=0.05))})),
+        ["Projection 'p'", "0.05 ms", "one step of 0.1 ms", "smaller dt or a longer delay"],
+    ),
+    "dt that does not divide": (
+        lambda: run(network(), 0.3),
+        ["1 ms", "whole number of 0.3 ms", "duration"],
+    ),
+    "dt too large for a channel": (
+        lambda: run(network(E=cells.regular_spiking(3)), 0.5),
+        ["dt of 0.5 ms", "'E'", "'na'", "0.1 ms"],
+    ),
+    "dt too large for the membrane": (
+        lambda: run(network(E=lif(leak=2000.0)), 0.1),
+        ["dt of 0.1 ms", "'E'", "time constant", "0.1 ms", "tenth"],
+    ),
+    "rate too high for dt": (
+        lambda: run(network(stimuli={"s": stimuli.Poisson("E", "ampa", 1e5, 1.0)})),
+        ["Poisson.rate", "100000 Hz", "10.0 arrivals", "at most 5", "smaller dt"],
+    ),
+    "ramp that ends before it starts": (
+        lambda: stimuli.step_current("E", 1.0, 5.0, 2.0),
+        ["Ramp.start", "before stop", "5", "2"],
+    ),
+    # arrays
+    "capacitance of the wrong length": (
+        lambda: passive(capacitance=np.ones(4)),
+        ["capacitance", "one for each of 3 cells", "(4,)"],
+    ),
+    "channel of the wrong length": (
+        lambda: passive(channels={"leak": channels.Leak(np.ones(4))}),
+        ["channels/leak/g", "one for each of 3 cells", "(4,)"],
+    ),
+    "receptor of the wrong length": (
+        lambda: lif(3, {"ampa": synapses.Exponential(np.ones(2))}),
+        ["receptors/ampa/tau", "one for each of 3 cells", "(2,)"],
+    ),
+    "threshold of the wrong length": (
+        lambda: lif(3, threshold=np.full(2, -50.0)),
+        ["rule/threshold", "one for each of 3 cells", "(2,)"],
+    ),
+    "stimulus of the wrong length": (
+        lambda: network(stimuli={"s": stimuli.step_current("E", np.ones(4))}),
+        ["Stimulus 's'", "first", "one for each of 3 cells", "(4,)"],
+    ),
+    "release of the wrong length": (
+        lambda: network({"p": projection(release=releases.TsodyksMarkram(np.full(4, 0.5)))}),
+        ["'p'", "u0", "one for each of 3 cells", "(4,)"],
+    ),
+    "concentration of the wrong length": (
+        lambda: cx.Network(cx.acsf(mg=np.ones(4)), {"E": lif()}),
+        ["'E'", "ions/mg/outside", "one for each of 3 cells", "(4,)"],
+    ),
+    "weights of the wrong length": (
+        lambda: wiring.from_arrays([0, 1], [0, 1], np.ones(3), 0.5, 3, 3),
+        ["weight", "one per contact", "(3,)", "2"],
+    ),
+    "ends of different length": (
+        lambda: wiring.from_arrays([0, 1], [0], 1.0, 0.5, 3, 3),
+        ["pre and post", "2 and 1"],
+    ),
+    "a cell that does not exist": (
+        lambda: wiring.from_arrays([0, 3], [0, 1], 1.0, 0.5, 3, 3),
+        ["pre", "contact 1", "cell 3", "0 to 2"],
+    ),
+    "a negative cell": (
+        lambda: wiring.from_arrays([0, 1], [0, -1], 1.0, 0.5, 3, 3),
+        ["post", "contact 1", "cell -1", "0 to 2"],
+    ),
+    "half a contact": (
+        lambda: wiring.from_arrays([0.5], [0], 1.0, 0.5, 3, 3),
+        ["pre", "whole numbers", "float64"],
+    ),
+    "a list instead of an array": (
+        lambda: passive(capacitance=[1.0, 2.0, 3.0]),
+        ["Population.capacitance", "number in pF", "array"],
+    ),
+    # not numbers
+    "capacitance is not a number": (
+        lambda: passive(capacitance=NAN),
+        ["Population.capacitance", "finite", "nan"],
+    ),
+    "one of many is not a number": (
+        lambda: passive(capacitance=np.asarray([1.0, NAN, NAN])),
+        ["Population.capacitance", "finite", "nan at index 1", "2 such values"],
+    ),
+    "infinite current": (
+        lambda: stimuli.step_current("E", float("inf")),
+        ["Ramp.first", "finite", "inf"],
+    ),
+    "weight is not a number": (
+        lambda: wiring.one_to_one(3, NAN, 0.5),
+        ["weight", "finite", "nan"],
+    ),
+    "delay is not a number": (lambda: wiring.one_to_one(3, 1.0, NAN), ["delay", "nan"]),
+    "a time is not a number": (lambda: arrivals((1.0, NAN)), ["SpikeInput.times", "nan"]),
+    "a word": (lambda: passive(capacitance="big"), ["Population.capacitance", "number", "'big'"]),
+    # spike trains
+    "out of order": (
+        lambda: arrivals((2.0, 1.0)),
+        ["SpikeInput.times", "ascend", "2 before 1", "index 0", "sort"],
+    ),
+    "times without cells": (
+        lambda: arrivals((1.0, 2.0), (0,)),
+        ["SpikeInput.times and cells", "one length", "(2,)", "(1,)"],
+    ),
+    "spike of a cell that does not exist": (
+        lambda: run(network(stimuli={"s": arrivals(which=(0, 3))})),
+        ["SpikeInput.cells[1]", "3", "'E'", "0 to 2"],
+    ),
+    "negative time": (lambda: arrivals((-1.0, 2.0)), ["SpikeInput.times", "at least 0 ms", "-1"]),
+    # distributions and the sheet
+    "normal that is mostly cut off": (lambda: Normal(1.0, 2.0), ["sd <= mean", "1.0", "2.0"]),
+    "uniform upside down": (lambda: Uniform(2.0, 1.0), ["low <= high", "2.0", "1.0"]),
+    "log-normal of mean zero": (lambda: LogNormal(0.0, 1.0), ["LogNormal.mean", "above 0"]),
+    "conduction at speed zero": (lambda: ByDistance(0.0, 0.5), ["ByDistance.speed", "above 0"]),
+    "sheet without width": (lambda: Sheet(0.0, 1.0), ["Sheet.width", "above 0 um"]),
+    # wrong kinds
+    "channel among receptors": (
+        lambda: lif(3, {"leak": channels.Leak()}),
+        ["Population.receptors['leak']", "Synapse", "Leak"],
+    ),
+    "channels without names": (
+        lambda: passive(channels=[channels.Leak()]),
+        ["Population.channels", "dict", "Channel"],
+    ),
+    "rule that is none": (lambda: passive(rule=-50.0), ["Population.rule", "SpikeRule", "-50"]),
+    "population that is none": (
+        lambda: cx.Network(cx.acsf(), {"E": 100}),
+        ["Network.populations['E']", "Population", "100"],
+    ),
+    "stimulus that is none": (
+        lambda: network(stimuli={"s": 5.0}),
+        ["Network.stimuli['s']", "Stimulus", "5.0"],
+    ),
+    "connectivity that is none": (
+        lambda: projection(connectivity=np.ones((3, 3))),
+        ["Projection.connectivity", "Connectivity"],
+    ),
+    "environment that is none": (
+        lambda: cx.Network({"mg": 1.0}, {"E": lif()}),
+        ["Network", "Environment", "acsf()"],
+    ),
+    "key that is none": (
+        lambda: wiring.fixed_in_degree(3, 3, 2, 1.0, 0.5, key="seed"),
+        ["key", "whole number", "'seed'"],
+    ),
+}
+
+
+@pytest.fixture(autouse=True)
+def as_users_have_it(without_type_checks):
+    """Without the type checks that only tests install, which would answer first."""
+
+
+def in_one_sentence(error):
+    """Whether an answer was written for the user: short, one line, and from this package."""
+    message = error.args[0] if error.args else ""
+    return isinstance(message, str) and 20 < len(message) < 500 and "\n" not in message
+
+
+@pytest.mark.parametrize("make, words", ILLEGAL.values(), ids=ILLEGAL.keys())
+def test_what_is_illegal_is_refused_with_field_value_and_expectation(make, words):
+    with pytest.raises(REFUSED) as error:
+        make()
+    assert in_one_sentence(error.value), error.value
+    for word in words:
+        assert word in error.value.args[0]
+
+
+# ---- random networks ----------------------------------------------------------------------------
+
+KINDS = {
+    "LIF": cells.leaky_integrate_and_fire,
+    "AdEx": cells.adaptive_exponential,
+    "RS": cells.regular_spiking,
+    "LTS": cells.low_threshold_spiking,
+}
+RECEPTORS = {
+    "ampa": synapses.AMPA(),
+    "nmda": synapses.NMDA(),
+    "slow block": synapses.NMDA(block=magnesium.SlowUnblock()),
+    "gaba_a": synapses.GABAA(),
+    "gaba_b": synapses.GABAB(),
+    "plain": synapses.Exponential(4.0),
+}
+WEIGHTS = st.sampled_from([0.0, 0.7, Normal(1.0, 0.5), LogNormal(1.0, 2.0)])
+DELAYS = st.sampled_from([0.1, 3.0, Uniform(0.1, 2.0)])
+RELEASES = st.sampled_from(
+    [releases.Certain(), releases.TsodyksMarkram(), releases.Saturating(30.0)]
+)
+
+
+@st.composite
+def connectivities(draw, n):
+    """Wiring among `n` cells by any rule, from no contacts to several per pair."""
+    weight, delay, key = draw(WEIGHTS), draw(DELAYS), draw(st.integers(0, 5))
+    rule = draw(st.sampled_from(["in", "out", "probability", "one", "none", "distance"]))
+    if rule == "probability":
+        p = draw(st.sampled_from([0.0, 0.5, 1.0]))
+        return wiring.fixed_probability(n, n, p, weight, delay, key=key)
+    if rule == "distance":
+        sheet, kernel = Sheet(100.0, 100.0, True), wiring.Gaussian(40.0)
+        return wiring.by_distance(
+            sheet, n, n, 3, kernel, weight, delay, key=key, self_contacts=True
+        )
+    if rule == "one":
+        return wiring.one_to_one(n, weight, delay, key=key)
+    if rule == "none":
+        return wiring.from_arrays([], [], weight, delay, n, n)
+    degree = {"in": wiring.fixed_in_degree, "out": wiring.fixed_out_degree}[rule]
+    return degree(n, n, draw(st.sampled_from([0, 3])), weight, delay, key=key)
+
+
+@st.composite
+def networks(draw):
+    """Small legal networks; few sizes, so that there are many combinations but few shapes."""
+    n, kind = draw(st.sampled_from([1, 5])), draw(st.sampled_from(sorted(KINDS)))
+    names = draw(st.lists(st.sampled_from(sorted(RECEPTORS)), min_size=1, max_size=3, unique=True))
+    receptors = {name: RECEPTORS[name] for name in names}
+    heard = sorted({r.transmitter for r in receptors.values()})
+    projections = {
+        transmitter: cx.Projection(
+            "cells", "cells", transmitter, draw(connectivities(n)), draw(RELEASES)
+        )
+        for transmitter in heard
+    }
+    acting = draw(
+        st.lists(st.sampled_from("poisson ou conductance step train".split()), max_size=2)
+    )
+    kinds = {
+        "poisson": stimuli.Poisson("cells", names[0], 500.0, 1.0),
+        "ou": stimuli.OrnsteinUhlenbeckCurrent("cells", 100.0, 300.0),
+        "conductance": stimuli.OrnsteinUhlenbeckConductance("cells"),
+        "step": stimuli.step_current("cells", draw(st.sampled_from([-300.0, 600.0, 5000.0])), 2.0),
+        "train": stimuli.SpikeInput("cells", names[0], np.arange(4.0), np.zeros(4, int), 2.0),
+    }
+    environment = cx.acsf(mg=draw(st.sampled_from([0.0, 1.0, 20.0])))
+    population = KINDS[kind](n, receptors)
+    return cx.Network(
+        environment, {"cells": population}, projections, {name: kinds[name] for name in acting}
+    )
+
+
+few_examples = settings(
+    max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
+)
+
+
+@given(network=networks())
+@few_examples
+def test_random_legal_networks_are_finite_deterministic_and_resumable(network, same_bits):
+    record = {"spikes": recorders.Spikes("cells"), "v": recorders.Probe("cells", every=0.5)}
+
+    def simulate(duration, **options):
+        return cx.simulate(network, duration, dt=0.05, record=record, key=2, **options)
+
+    once, again = simulate(15.0), simulate(15.0)
+    assert np.all(np.isfinite(once["v"].values))
+    assert all(np.all(np.isfinite(x)) for x in floats(once.state))
+    same_bits(once.state, again.state)
+    same_bits(once.recordings, again.recordings)
+    first = simulate(4.0)
+    same_bits(simulate(11.0, state=first.state).state, once.state)
+
+
+def floats(state):
+    leaves = jax.tree.leaves(state._replace(key=None))
+    return [x for x in leaves if np.issubdtype(x.dtype, np.floating)]
+
+
+BAD_NUMBERS = st.sampled_from(
+    [
+        NAN,
+        float("inf"),
+        -float("inf"),
+        -1.0,
+        -1e300,
+        "x",
+        None,
+        [1.0],
+        np.ones(7),
+        np.ones((3, 3)),
+        b"",
+    ]
+)
+PARTS = {
+    "leak": lambda x: network(E=passive(channels={"leak": channels.Leak(x)})),
+    "sodium": lambda x: network(
+        E=passive(channels={"l": channels.Leak(), "na": channels.Sodium(x)})
+    ),
+    "capacitance": lambda x: network(E=passive(capacitance=x)),
+    "tau": lambda x: network(E=lif(3, {"ampa": synapses.Exponential(x)})),
+    "kinetics": lambda x: network(E=lif(3, {"a": synapses.AMPA(TwoExponentialKinetics(x, 3.0))})),
+    "gain": lambda x: network(E=lif(3, {"nmda": synapses.NMDA(gain=x)})),
+    "magnesium": lambda x: cx.Network(cx.acsf(mg=x), {"E": lif()}),
+    "strength": lambda x: network({"p": projection(strength=x)}),
+    "u0": lambda x: network({"p": projection(release=releases.TsodyksMarkram(x))}),
+    "rate": lambda x: network(stimuli={"s": stimuli.Poisson("E", "ampa", x, 1.0)}),
+    "sd": lambda x: network(stimuli={"s": stimuli.OrnsteinUhlenbeckCurrent("E", 0.0, x)}),
+    "weight": lambda x: network({"p": projection(connectivity=wiring.one_to_one(3, x, 0.5))}),
+    "delay": lambda x: network({"p": projection(connectivity=wiring.one_to_one(3, 1.0, x))}),
+    "refractory": lambda x: network(E=lif(refractory=x)),
+    "n": lambda x: network(E=lif(x)),
+    "k": lambda x: wiring.fixed_in_degree(3, 3, x, 1.0, 0.5, key=0),
+    "p": lambda x: wiring.fixed_probability(3, 3, x, 1.0, 0.5, key=0),
+    "dt": lambda x: run(network(), x),
+    "duration": lambda x: cx.simulate(network(), x, dt=0.1),
+    "key": lambda x: cx.simulate(network(), 1.0, dt=0.1, key=x),
+    "parameter": lambda x: cx.with_parameters(network(), {"environment/ions/mg/outside": x}),
+}
+
+
+@given(part=st.sampled_from(sorted(PARTS)), value=BAD_NUMBERS)
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_random_illegal_networks_always_get_the_documented_error(part, value):
+    with pytest.raises(REFUSED) as error:
+        PARTS[part](value)
+    assert in_one_sentence(error.value), repr(error.value)
+    frames = error.traceback
+    assert "cortexmg" in str(frames[-1].path), "raised outside of this package"
