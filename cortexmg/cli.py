@@ -158,7 +158,7 @@ def main() -> None:
     """Entry point: known errors become one line and exit code 1, wrong usage 2, Ctrl-C 130."""
     try:
         app()
-    except (ValueError, KeyError, TypeError, FloatingPointError, OSError) as error:
+    except (ValueError, KeyError, TypeError, ArithmeticError, RuntimeError, OSError) as error:
         print(f"error: {error.args[0] if error.args else error}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:

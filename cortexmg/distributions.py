@@ -24,6 +24,7 @@ class Uniform(Distribution):
     high: float = quantity(UNIT, low=0.0)
 
     def __check_init__(self):
+        Part.__check_init__(self)  # first of all these are numbers
         if self.low > self.high:
             raise ValueError(f"Uniform needs low <= high, got low={self.low} and high={self.high}.")
 
@@ -47,6 +48,7 @@ class Normal(Distribution):
     sd: float = quantity(UNIT, low=0.0)
 
     def __check_init__(self):
+        Part.__check_init__(self)  # first of all these are numbers
         if self.sd > self.mean:
             raise ValueError(
                 f"Normal needs sd <= mean, got mean={self.mean} and sd={self.sd}: the part cut off "

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, Int, Key
 
 from cortexmg.environment import Environment
 from cortexmg.events import Rows, deliver
-from cortexmg.part import Part, PerCell, check_lengths, check_members
+from cortexmg.part import Part, PerCell, check_lengths, check_members, shown
 from cortexmg.population import Population, PopulationState
 from cortexmg.projection import Projection
 from cortexmg.spiking import Spikes
@@ -51,7 +51,7 @@ class Network(Part):
         if not isinstance(self.environment, Environment) or not self.populations:
             raise TypeError(
                 f"Network needs an Environment (acsf() is one) and at least one population, got "
-                f"{self.environment!r} and populations {sorted(self.populations)}."
+                f"{shown(self.environment)} and populations {sorted(self.populations)}."
             )
         for name, p in self.populations.items():
             check_lengths(f"Environment of population {name!r}", self.environment, p.n)

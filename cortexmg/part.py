@@ -66,7 +66,7 @@ def check_quantity(owner: str, field: Field, value: Any) -> None:
     array = np.asarray(None if isinstance(value, list | tuple) else value)
     if array.dtype.kind not in "fiu" and array.dtype.name != "bfloat16":
         raise TypeError(
-            f"{name} must be a number in {unit}, got {value!r}: give a float or an array."
+            f"{name} must be a number in {unit}, got {shown(value)}: give a float or an array."
         )
     infinite = np.asarray(~np.isfinite(array))
     if np.any(infinite):
@@ -108,10 +108,12 @@ def check_lengths(owner: str, part: Any, n: int) -> None:
 def check_members(owner: str, members: Any, kind: type) -> None:
     """Raise if `members` is not a dict from names to parts of this kind."""
     if not isinstance(members, Mapping):
-        raise TypeError(f"{owner} must be a dict from names to {kind.__name__}, got {members!r}.")
+        raise TypeError(
+            f"{owner} must be a dict from names to {kind.__name__}, got {shown(members)}."
+        )
     for name, member in members.items():
         if not isinstance(name, str) or not isinstance(member, kind):
-            raise TypeError(f"{owner}[{name!r}] must be a {kind.__name__}, got {member!r}.")
+            raise TypeError(f"{owner}[{name!r}] must be a {kind.__name__}, got {shown(member)}.")
 
 
 def check_count(owner: str, field: Field, value: Any) -> None:
@@ -119,8 +121,14 @@ def check_count(owner: str, field: Field, value: Any) -> None:
     low = field.metadata["count"]
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < low:
         raise ValueError(
-            f"{owner}.{field.name} must be a whole number of at least {low}, got {value!r}."
+            f"{owner}.{field.name} must be a whole number of at least {low}, got {shown(value)}."
         )
+
+
+def shown(value: Any) -> str:
+    """A value in a message: on one line, cut where it is long."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _range(low: float, above: float, high: float) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 from cortexmg.channels import Channel, Leak
 from cortexmg.environment import Environment
 from cortexmg.membrane import Current, Pathway, advance
-from cortexmg.part import Part, PerCell, check_lengths, check_members, count, quantity
+from cortexmg.part import Part, PerCell, check_lengths, check_members, count, quantity, shown
 from cortexmg.pools import Pool
 from cortexmg.spiking import Crossing, SpikeRule, Spikes
 from cortexmg.stimuli import Arrivals
@@ -63,7 +63,7 @@ class Population(Part):
         check_members("Population.receptors", self.receptors, Synapse)
         check_members("Population.pools", self.pools, Pool)
         if not isinstance(self.rule, SpikeRule):
-            raise TypeError(f"Population.rule must be a SpikeRule, got {self.rule!r}.")
+            raise TypeError(f"Population.rule must be a SpikeRule, got {shown(self.rule)}.")
         if not any(isinstance(c, Leak) for c in self.channels.values()):
             raise ValueError(
                 f"Population.channels must hold a Leak, got {sorted(self.channels)}: without one "

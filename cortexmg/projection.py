@@ -3,7 +3,7 @@
 import equinox as eqx
 
 from cortexmg.connectivity import Connectivity
-from cortexmg.part import Part, Scalar, quantity
+from cortexmg.part import Part, Scalar, quantity, shown
 from cortexmg.releases import Certain, Release
 
 
@@ -27,4 +27,4 @@ class Projection(Part):
         for name, kind in kinds.items():
             value = getattr(self, name)
             if not isinstance(value, kind):
-                raise TypeError(f"Projection.{name} must be a {kind.__name__}, got {value!r}.")
+                raise TypeError(f"Projection.{name} must be a {kind.__name__}, got {shown(value)}.")

@@ -25,7 +25,7 @@ from cortexmg.frames import (
 )
 from cortexmg.network import Network, State
 from cortexmg.parameters import path_name, with_parameters
-from cortexmg.part import Scalar, check_members
+from cortexmg.part import Scalar, check_members, shown
 from cortexmg.progress import Progress
 from cortexmg.recorders import Recorder
 from cortexmg.selfcheck import check_arithmetic
@@ -269,7 +269,7 @@ def _key(key: Any) -> Array:
         # Counter-based like JAX's default, the same on every device, and twice as fast.
         return jax.random.key(key, impl="philox4x32")
     if not isinstance(key, jax.Array) or not jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
-        raise TypeError(f"key must be a whole number or a jax.random.key, got {key!r}.")
+        raise TypeError(f"key must be a whole number or a jax.random.key, got {shown(key)}.")
     return key
 
 
@@ -292,7 +292,7 @@ def _arrays(network: Network) -> Network:
 def _resumed(network: Network, state: Any, dt: float) -> State:
     """A copy of the state, which a run gives away; raises unless it is one of `network` at `dt`."""
     if not isinstance(state, State):
-        raise TypeError(f"state must be the state of a run (run.state), got {state!r}.")
+        raise TypeError(f"state must be the state of a run (run.state), got {shown(state)}.")
     if not _traced(state.dt) and abs(float(state.dt) - dt) > 1e-6 * dt:
         raise ValueError(
             f"state was made with dt = {float(state.dt):g} ms, got dt = {dt:g} ms: what is on its "

@@ -59,6 +59,7 @@ class Reset(SpikeRule):
     width: PerCell = quantity("mV", 5.0, above=0.0)  # of the surrogate derivative
 
     def __check_init__(self):
+        Part.__check_init__(self)  # first of all these are numbers
         if any(isinstance(x, Tracer) for x in (self.reset, self.threshold)):
             return
         if np.any(np.asarray(self.reset) >= np.asarray(self.threshold)):

@@ -7,7 +7,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float, Int, Key
 
-from cortexmg.part import Scalar, quantity
+from cortexmg.part import Part, Scalar, quantity
 from cortexmg.stimuli.stimulus import Arrivals, Stimulus
 
 
@@ -24,6 +24,7 @@ class SpikeInput(Stimulus):
     weight: Scalar = quantity("nS", low=0.0)
 
     def __check_init__(self):
+        Part.__check_init__(self)  # first of all these are numbers
         if isinstance(self.times, Tracer):
             return
         times, cells = np.asarray(self.times), np.asarray(self.cells)

@@ -26,6 +26,7 @@ class TwoExponentialKinetics(Part):
     tau_decay: PerCell = quantity("ms", above=0.0)
 
     def __check_init__(self):
+        Part.__check_init__(self)  # first of all these are numbers
         rise, decay = np.asarray(self.tau_rise), np.asarray(self.tau_decay)
         if np.any(rise >= decay):
             raise ValueError(

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from cortexmg.connectivity import capacity_for
+from cortexmg.part import shown
 
 Key = int | jax.Array
 
@@ -33,8 +34,8 @@ def streams(key: Key) -> Streams:
         entropy = int(key)
     else:
         raise TypeError(
-            f"key must be a whole number of at least 0 or a JAX key, got {key!r}: give an int, or "
-            f"jax.random.key(...)."
+            f"key must be a whole number of at least 0 or a JAX key, got {shown(key)}: give an "
+            f"int, or jax.random.key(...)."
         )
     parts = np.random.SeedSequence(entropy).spawn(3)
     return Streams(*(np.random.Generator(np.random.Philox(part)) for part in parts))
@@ -112,4 +113,4 @@ def check_total(n_contacts: int) -> None:
 def check_whole(name: str, value: int, low: int) -> None:
     """Raise unless `value` is a whole number of at least `low`."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < low:
-        raise ValueError(f"{name} must be a whole number of at least {low}, got {value!r}.")
+        raise ValueError(f"{name} must be a whole number of at least {low}, got {shown(value)}.")
