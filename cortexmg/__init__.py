@@ -1,10 +1,14 @@
 """cortexmg: conductance-based cortical networks with magnesium and calcium as parameters."""
 
 from cortexmg import (
+    cells as cells,
     channels as channels,
+    distributions as distributions,
     magnesium as magnesium,
+    models as models,
     pools as pools,
     recorders as recorders,
+    releases as releases,
     stimuli as stimuli,
     synapses as synapses,
     wiring as wiring,

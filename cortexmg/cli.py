@@ -4,16 +4,22 @@ import inspect
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import jax
 import typer
 
 from cortexmg import ladder, models, plots, results
+from cortexmg.hostloop import Run
 from cortexmg.network import Network
 from cortexmg.parameters import parameters, with_parameters
 from cortexmg.selfcheck import check_arithmetic
 from cortexmg.simulate import simulate
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SHORTEST = 100.0  # ms
 
 app = typer.Typer(
     add_completion=False,
@@ -59,11 +65,12 @@ def sweep(
     """Simulate a model at several values of a parameter, by default along a magnesium ladder."""
     if quick:
         n, duration, settle, values = n or 500, 300.0, 200.0, "0.05,0.5,1,2"
-    ladder_values = _numbers(values)
+    _check_before(duration, out)
+    steps = _numbers(values)
     network = _network(model, n, key, changes)
     runs = ladder.run_ladder(
         network,
-        ladder_values,
+        steps,
         parameter=parameter,
         duration=duration,
         settle=settle,
@@ -71,30 +78,16 @@ def sweep(
         key=noise,
         progress=True,
     )
-    if not all(run.complete for run in runs):
-        stop = runs[0].stop
-        print(
-            f"interrupted at {stop:g} ms; what follows is of the time until then", file=sys.stderr
-        )
-        if stop - settle < 100.0:
-            raise typer.Exit(130)
+    _end_if_too_short(runs[0], settle)
     rows = [ladder.summary(run, network, settle) for run in runs]
-    print(
-        ladder.table(
-            ladder_values, rows, parameter.split("/")[-2] if "/" in parameter else parameter
-        )
-    )
-    drawn = ladder.figure(runs, ladder_values, rows, network, parameter, settle)
+    print(ladder.table(steps, rows, parameter.removesuffix("/outside").split("/")[-1]))
+    drawn = ladder.figure(runs, steps, rows, network, parameter, settle)
     account = results.account(
-        network, command="sweep", model=model, parameter=parameter, values=ladder_values,
+        network, command="sweep", model=model, parameter=parameter, values=steps,
         duration=duration, settle=settle, dt=dt, key=key, noise=noise, changes=changes or [],
         seconds=runs[0].seconds, complete=runs[0].complete,
     )  # fmt: skip
-    data = ladder.arrays(runs, ladder_values, rows)
-    folder = results.save(out, data, account, {"figure.png": lambda path: plots.save(drawn, path)})
-    print(f"\n{runs[0].seconds:.0f} s; figure, data and account are in {folder}")
-    if not runs[0].complete:
-        raise typer.Exit(130)
+    _save(out, ladder.arrays(runs, steps, rows), account, drawn)
 
 
 @app.command()
@@ -102,33 +95,27 @@ def run(
     model: Model,
     n: Cells = None,
     duration: Duration = 1000.0,
-    dt: Annotated[
-        float | None, typer.Option(help="Integration step (ms); the model's own.")
-    ] = None,
+    dt: Step = 0.05,
     key: WiringKey = 0,
     noise: NoiseKey = 1,
     changes: Set = None,
     out: Out = Path("results/run"),
 ) -> None:
     """Simulate a model once and show rates and raster."""
+    _check_before(duration, out)
     network = _network(model, n, key, changes)
-    dt = dt or (0.05 if model == "cortex" else 0.1)
-    done = simulate(
-        network, duration, dt=dt, record=ladder.recorders_for(network), key=noise, progress=True
-    )
-    rows = [ladder.summary(done, network, 0.0)]
-    for name, value in rows[0].items():
+    record = ladder.recorders_for(network)
+    done = simulate(network, duration, dt, record=record, key=noise, progress=True)
+    _end_if_too_short(done, 0.0)
+    row = ladder.summary(done, network, 0.0)
+    for name, value in row.items():
         print(f"{name:20s} {value:10.3f}")
     drawn = plots.raster({name: done[name] for name in network.populations})
     account = results.account(
         network, command="run", model=model, duration=done.stop, dt=dt, key=key, noise=noise,
         changes=changes or [], seconds=done.seconds, complete=done.complete,
     )  # fmt: skip
-    data = ladder.arrays([done], [0.0], rows)
-    folder = results.save(out, data, account, {"figure.png": lambda path: plots.save(drawn, path)})
-    print(f"\n{done.seconds:.1f} s; figure, data and account are in {folder}")
-    if not done.complete:
-        raise typer.Exit(130)
+    _save(out, ladder.arrays([done], [0.0], [row]), account, drawn)
 
 
 @app.command()
@@ -159,10 +146,39 @@ def main() -> None:
     try:
         app()
     except (ValueError, KeyError, TypeError, ArithmeticError, RuntimeError, OSError) as error:
-        print(f"error: {error.args[0] if error.args else error}", file=sys.stderr)
+        # A KeyError prints its text in quotes, an OSError has a number first.
+        text = error.args[0] if isinstance(error, KeyError) else error
+        print(f"error: {text}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _check_before(duration: float, out: Path) -> None:
+    """Raise before anything runs if the statistics or the results would have no place."""
+    if not duration >= SHORTEST:
+        raise ValueError(
+            f"--duration must be at least {SHORTEST:g} ms, two bins of the correlation, got "
+            f"{duration:g} ms."
+        )
+    results.check_folder(out)
+
+
+def _end_if_too_short(run: Run, settle: float) -> None:
+    if run.complete:
+        return
+    print(f"interrupted at {run.stop:g} ms; results are of the time until then", file=sys.stderr)
+    if run.stop - settle < SHORTEST:
+        raise typer.Exit(130)
+
+
+def _save(out: Path, data: dict, account: dict, drawn: "Figure") -> None:
+    """Save everything, say where, and exit with 130 if the run was interrupted."""
+    folder = results.save(out, data, account, {"figure.png": lambda path: plots.save(drawn, path)})
+    seconds = account["settings"]["seconds"]
+    print(f"\n{seconds:.1f} s; figure, data and account are in {folder}")
+    if not account["settings"]["complete"]:
+        raise typer.Exit(130)
 
 
 def _numbers(text: str) -> list[float]:

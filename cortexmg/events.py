@@ -155,9 +155,18 @@ def _contract(onto, a, b, active, near, step, starts, targets, delays, *, out, n
     return _each_row(active, starts, row, visit, onto.reshape(-1)).reshape(onto.shape)
 
 
+def _shape(onto, a, b, *_, **__):
+    if max(x.size for x in (onto, a, b)) >= 2**31:
+        raise ValueError(
+            f"Arrays of {onto.shape}, {a.shape} and {b.shape} are too large for delivery, which "
+            f"counts to 2^31: sweep over fewer members, or use smaller populations."
+        )
+    return ShapedArray(onto.shape, onto.dtype)
+
+
 contract_p = Primitive("contract")
 contract_p.def_impl(partial(jax.jit, static_argnames=("out", "n_post", "row"))(_contract))
-contract_p.def_abstract_eval(lambda onto, *_, **__: ShapedArray(onto.shape, onto.dtype))
+contract_p.def_abstract_eval(_shape)
 mlir.register_lowering(contract_p, mlir.lower_fun(_contract, multiple_results=False))
 
 

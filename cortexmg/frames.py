@@ -5,9 +5,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from cortexmg.network import Network, State
 from cortexmg.parameters import with_parameters
+from cortexmg.part import shown
 from cortexmg.recorders import Recorder
 
 Record = dict[str, Recorder]
@@ -33,15 +35,22 @@ def plan_of(record: Record, dt: float) -> Plan:
     return plan or ((1, ()),)
 
 
+def check_time(what: str, value: Any) -> None:
+    """Raise unless `value` is a positive and finite number (ms)."""
+    number = isinstance(value, int | float | np.integer | np.floating)
+    if not number or isinstance(value, bool):
+        raise TypeError(f"{what} must be a number in ms, got {shown(value)}.")
+    if not 0 < value < float("inf"):
+        raise ValueError(f"{what} must be positive and finite (ms), got {shown(value)}.")
+
+
 def whole_steps(time: float, dt: float, what: str) -> int:
     """How many steps of `dt` make `time` (ms).
 
     Raises: if that is not a whole number, or not positive.
     """
-    if not 0 < dt < float("inf"):
-        raise ValueError(f"dt must be positive and finite (ms), got {dt!r}.")
-    if not 0 < time < float("inf"):
-        raise ValueError(f"{what} must be positive and finite (ms), got {time!r}.")
+    for name, value in (("dt", dt), (what, time)):
+        check_time(name, value)
     steps = round(time / dt)
     if steps < 1 or abs(steps * dt - time) > 1e-6 * time + 1e-9:
         raise ValueError(

@@ -6,14 +6,16 @@ from typing import Any
 import numpy as np
 
 from cortexmg import plots, statistics
+from cortexmg.hostloop import Run
 from cortexmg.network import Network
 from cortexmg.parameters import parameters
 from cortexmg.recorders import Conductance, Probe, Recorder, Spikes
-from cortexmg.simulate import Run, sweep
+from cortexmg.simulate import sweep
 from cortexmg.synapses import NMDA
 
 MAGNESIUM = "environment/ions/mg/outside"
 WATCHED = 400  # cells of each population whose voltage goes into the synchrony index
+SAVED = 20  # of these, whose voltage is saved
 
 
 def recorders_for(network: Network) -> dict[str, Recorder]:
@@ -140,4 +142,4 @@ def _leaves(recording: Any) -> dict[str, np.ndarray]:
         return {"ids": recording.ids, "times": recording.times}
     if hasattr(recording.values, "_asdict"):
         return {"t": recording.t, **recording.values._asdict()}
-    return {"t": recording.t, "values": np.asarray(recording.values)}
+    return {"t": recording.t, "values": np.asarray(recording.values)[:, :SAVED]}

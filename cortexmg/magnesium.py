@@ -89,7 +89,7 @@ def jahr_stevens() -> Woodhull:
 
 
 def vargas_caballero() -> Woodhull:
-    """Rat neocortex at 35 degrees.
+    """Rat neocortex at 35 degrees; they measured a reversal of -3 mV, a number of the receptor.
 
     Vargas-Caballero and Robinson (2003, doi:10.1152/jn.01038.2002).
     """

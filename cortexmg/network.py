@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 from jaxtyping import Array, Float, Int, Key
 
 from cortexmg.environment import Environment
@@ -101,12 +102,15 @@ class Network(Part):
             releases[name], amount = p.release.step(
                 state.releases[name], spikes[p.pre].amount, self.environment, dt
             )
-            rings = _send(p, rings, spikes[p.pre]._replace(amount=amount), state.step, dt)
+            # A spike carries the time of the end of its step, from which its delay counts.
+            rings = _send(p, rings, spikes[p.pre]._replace(amount=amount), state.step + 1, dt)
         after = State(state.step + 1, populations, rings, releases, stimuli, state.key, state.dt)
         return after, spikes
 
     def check(self, dt: float) -> None:
-        """Raise if this network cannot be run in steps of `dt` ms."""
+        """Raise if this network cannot be run in steps of `dt` ms; not if it is traced."""
+        if any(isinstance(x, Tracer) for x in jax.tree.leaves(self)):
+            return  # values that are not known yet cannot be looked at
         for name, p in self.populations.items():
             p.check(name, dt)
         for s in self.stimuli.values():
@@ -123,9 +127,15 @@ class Network(Part):
         slots: dict[tuple[str, str], int] = {}
         for p in self.projections.values():
             ring = (p.post, p.transmitter)
-            # Two slots at least: emptying the only one would mean to copy the ring.
-            longest = max(2, round(p.connectivity.delay_max / dt))
+            # One more than the longest delay: the slot of the step at hand has just been emptied.
+            longest = max(1, round(p.connectivity.delay_max / dt)) + 1
             slots[ring] = max(slots.get(ring, 1), longest)
+            if slots[ring] * self.populations[p.post].n >= 2**31:
+                raise ValueError(
+                    f"Population {p.post!r} would need {slots[ring]} slots of "
+                    f"{self.populations[p.post].n} cells for its delays, 2^31 entries or more: use "
+                    f"shorter delays, a larger dt or smaller populations."
+                )
         return slots
 
     def _receive(self, state: State) -> tuple[dict[str, dict[str, PerCell]], Rings]:
@@ -148,12 +158,14 @@ class Network(Part):
 
 def _send(p: Projection, rings: Rings, spikes: Spikes, step: Array, dt: float) -> Rings:
     """The rings with the spikes of one projection written into the future."""
-    c = p.connectivity
-    delays = jnp.atleast_1d(jnp.maximum(jnp.round(c.delays / dt), 1.0).astype(jnp.int32))
+    c, ring = p.connectivity, rings[p.post][p.transmitter]
+    slots = ring.shape[0] // c.n_post
+    # To the nearest step. The upper bound matters where single precision rounds a half up.
+    delays = jnp.atleast_1d(jnp.clip(jnp.round(c.delays / dt), 1, slots - 1).astype(jnp.int32))
     # A strength on every stored weight would cost a pass over all contacts in every step.
     same = jnp.ndim(c.weights) == 0
     ring = deliver(
-        rings[p.post][p.transmitter],
+        ring,
         spikes.amount if same else spikes.amount * p.strength,
         c.weights * p.strength if same else c.weights,
         Rows(c.starts, c.targets, delays),

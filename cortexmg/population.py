@@ -113,12 +113,12 @@ class Population(Part):
         pools = self._fill(state.pools, through, mid, dt)
         currents = [x for x in inputs if not isinstance(x, Arrivals)] + list(through.values())
         currents += [r.pathway(receptors[name], mid, env) for name, r in self.receptors.items()]
-        after = advance(v, currents, self.capacitance, dt)
-        rule, after, spikes = self.rule.step(state.rule, v, after, dt)
+        advanced = advance(v, currents, self.capacitance, dt)
+        rule, after, spikes = self.rule.step(state.rule, v, advanced, dt)
         channels = {
             name: c.spiked(channels[name], spikes.fired) for name, c in self.channels.items()
         }
-        before = jnp.where(spikes.fired & (after < v), after, v)
+        before = jnp.where(spikes.fired & (after != advanced), after, v)
         return PopulationState(after, before, channels, receptors, pools, rule), spikes
 
     def local(self, state: PopulationState, env: Environment) -> Environment:
@@ -133,6 +133,7 @@ class Population(Part):
                     f"dt of {dt:g} ms is too large for population {name!r}: its channel "
                     f"{mechanism!r} is accurate up to {c.largest_dt:g} ms."
                 )
+        self.rule.check(name, dt)
         leak = sum(np.asarray(c.g) for c in self.channels.values() if isinstance(c, Leak))
         tau = float(np.min(np.asarray(self.capacitance) / leak))
         if dt > tau / 10:

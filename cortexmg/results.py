@@ -69,6 +69,12 @@ def commit() -> str | None:
         return None
 
 
+def check_folder(folder: Path) -> None:
+    """Raise FileExistsError if `folder` holds something that is not a result."""
+    if folder.exists() and not (folder / "account.json").exists() and any(folder.iterdir()):
+        raise FileExistsError(f"{folder} exists and is not a result: name another folder.")
+
+
 def save(
     folder: str | os.PathLike,
     arrays: Mapping[str, np.ndarray],
@@ -83,8 +89,7 @@ def save(
     Raises: FileExistsError if `folder` holds something that is not a result.
     """
     folder = Path(folder)
-    if folder.exists() and not (folder / "account.json").exists() and any(folder.iterdir()):
-        raise FileExistsError(f"{folder} exists and is not a result: name another folder.")
+    check_folder(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:

@@ -1,7 +1,6 @@
 """Spike rules: when a cell counts as having fired, and what that does to its voltage."""
 
 import abc
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -31,6 +30,10 @@ class SpikeRule(Part):
     @abc.abstractmethod
     def step(self, state: Any, before: PerCell, after: PerCell, dt: float) -> tuple:
         """State, voltage and `Spikes` when a step has moved the voltage `before` to `after`."""
+
+    def check(self, population: str, dt: float) -> None:
+        """Raise if the rule cannot be followed in steps of `dt` ms."""
+        del population, dt
 
 
 class Crossing(SpikeRule):
@@ -81,6 +84,15 @@ class Reset(SpikeRule):
         steps = jnp.round(self.refractory / dt).astype(jnp.int32)
         return jnp.where(spikes.fired, steps, jnp.maximum(state - 1, 0)), after, spikes
 
+    def check(self, population: str, dt: float) -> None:
+        times = np.atleast_1d(np.asarray(self.refractory, float))
+        wrong = times[np.abs(np.round(times / dt) * dt - times) > 1e-6 * times + 1e-9]
+        if wrong.size:
+            raise ValueError(
+                f"Population {population!r}: Reset.refractory of {wrong[0]:g} ms is not a whole "
+                f"number of steps of {dt:g} ms: change one of them."
+            )
+
 
 def cross(before: PerCell, after: PerCell, threshold: PerCell, width: PerCell) -> Spikes:
     """Spikes of the cells that have come from below `threshold` to it or above it."""
@@ -97,7 +109,7 @@ def _slope(x: PerCell, width: PerCell) -> PerCell:
     return 3.0 * u * (1.0 - u) / width
 
 
-@partial(jax.custom_jvp, nondiff_argnums=())
+@jax.custom_jvp
 def _amount(before, after, threshold, width):
     """1 for a crossing. Its derivative is that of a release that grows smoothly over the upstroke.
 

@@ -1,7 +1,6 @@
 """Networks: exact arrival of spikes; independence of order; what imports may and may not do."""
 
 import ast
-import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -11,11 +10,10 @@ import numpy as np
 import pytest
 
 import cortexmg as cx
-from cortexmg import cells, recorders, stimuli, synapses, wiring
+from cortexmg import cells, hostloop, recorders, stimuli, synapses, wiring
 from cortexmg.distributions import LogNormal
 from cortexmg.releases import TsodyksMarkram
 
-simulation = importlib.import_module("cortexmg.simulate")  # the module, not the function
 PACKAGE = Path(cx.__file__).parent
 DT = 0.1
 
@@ -32,7 +30,8 @@ def arrivals(delays_steps, kicks, duration, weights=None):
     """Steps in which one cell fires, and what arrives at its targets: [steps, targets].
 
     The cell is kicked by a short, strong current at `kicks` (ms). Target k hears it after
-    `delays_steps[k]` steps.
+    `delays_steps[k]` steps, counted from the end of the step in which the cell fires: that is the
+    time that the spike carries.
     """
     k = len(delays_steps)
     receptor = synapses.Exponential(5.0)
@@ -67,7 +66,7 @@ def test_a_spike_arrives_after_exactly_its_delay_and_the_ring_wraps():
     np.testing.assert_array_equal(fired, np.round(np.asarray(kicks) / DT))
     want = np.zeros_like(landed)
     for step in fired:
-        want[step + delays, np.arange(40)] += 1.0
+        want[step + 1 + delays, np.arange(40)] += 1.0
     np.testing.assert_allclose(landed, want, atol=1e-9)
 
 
@@ -76,14 +75,14 @@ def test_the_shortest_rings_lose_and_repeat_nothing(slots):
     kicks = [1.0, 1.1, 1.2, 2.0]
     fired, landed = arrivals([slots] * 2, kicks, 4.0, weights=[0.5, 2.0])
     want = np.zeros_like(landed)
-    want[fired + slots] = [0.5, 2.0]
+    want[fired + 1 + slots] = [0.5, 2.0]
     np.testing.assert_allclose(landed, want, atol=1e-9)
 
 
 def test_a_delay_between_two_steps_is_rounded():
     network_delays = [1.4, 1.6, 1.0, 2.9]
     fired, landed = arrivals(network_delays, [1.0], 3.0)
-    steps = [np.flatnonzero(landed[:, k]) - fired for k in range(4)]
+    steps = [np.flatnonzero(landed[:, k]) - (fired + 1) for k in range(4)]
     np.testing.assert_array_equal(np.ravel(steps), [1, 2, 1, 3])
 
 
@@ -101,16 +100,16 @@ def test_all_cells_firing_at_once_lose_nothing(n):
         {"kick": stimuli.step_current("pre", 1e5, 1.0, 1.3)},  # in three successive steps
     )
     record = {
-        "n": recorders.PopulationCount("pre", every=None),
+        "rate": recorders.PopulationRate("pre", every=None),
         "g": recorders.Probe("post", "receptors/ampa", every=None),
     }
     run = cx.simulate(network, 2.0, dt=DT, record=record)
-    np.testing.assert_array_equal(np.flatnonzero(run["n"].values), [10, 11, 12])
-    assert np.all(run["n"].values[10:13] == n)
+    np.testing.assert_array_equal(np.flatnonzero(run["rate"].values), [10, 11, 12])
+    np.testing.assert_allclose(run["rate"].values[10:13], 1e3 / DT)  # every cell, in every step
     once = contacts.dense().sum(0) * np.exp(-DT / 2 / 5.0)
-    np.testing.assert_allclose(run["g"].values[15], once, rtol=1e-12)
+    np.testing.assert_allclose(run["g"].values[16], once, rtol=1e-12)
     decay = np.exp(-DT / 5.0)
-    np.testing.assert_allclose(run["g"].values[17], once * (1 + decay + decay**2), rtol=1e-12)
+    np.testing.assert_allclose(run["g"].values[18], once * (1 + decay + decay**2), rtol=1e-12)
 
 
 def test_projections_onto_one_transmitter_add_up_and_strength_multiplies():
@@ -130,8 +129,8 @@ def test_projections_onto_one_transmitter_add_up_and_strength_multiplies():
     record = {name: recorders.Probe("post", f"receptors/{name}", every=None) for name in ("a", "b")}
     run = cx.simulate(network, 2.0, dt=DT, record=record)
     for name, tau in (("a", 5.0), ("b", 9.0)):
-        np.testing.assert_allclose(run[name].values[15], 3.5 * np.exp(-DT / 2 / tau), rtol=1e-12)
-        assert not run[name].values[14].any()
+        np.testing.assert_allclose(run[name].values[16], 3.5 * np.exp(-DT / 2 / tau), rtol=1e-12)
+        assert not run[name].values[15].any()
 
 
 # ---- order and size -----------------------------------------------------------------------------
@@ -170,7 +169,7 @@ def test_the_order_of_names_does_not_matter(few_cells, same_bits):
     # Compiled programs sort names; outside them the order is that of the dicts.
     ends = []
     for x in (network, other):
-        x = simulation._arrays(x)
+        x = hostloop.arrays(x)
         state = x.init(jax.random.key(0), DT)
         for _ in range(3):
             state = first(x.step(state, DT))

@@ -1,16 +1,13 @@
 """Recorders: a contract over every kind, and what each must show on a network."""
 
-import importlib
-
 import jax
 import numpy as np
 import pytest
 
 import cortexmg as cx
-from cortexmg import cells, recorders, stimuli, synapses
+from cortexmg import cells, hostloop, recorders, stimuli, synapses
 from cortexmg.parameters import path_name
 
-simulation = importlib.import_module("cortexmg.simulate")  # the module, not the function
 DT = 0.05
 
 
@@ -37,7 +34,7 @@ def probed(noisy_network):
         "nmda": recorders.Conductance("E", "nmda", every=1.0),
         "field": recorders.FieldPotential("E", every=1.0),
         "count": recorders.SpikeCount("E", every=5.0),
-        "all": recorders.PopulationCount("E", every=10.0),
+        "all": recorders.PopulationRate("E", every=10.0),
     }
     run = cx.simulate(noisy_network, 60.0, dt=DT, record=record, key=1)
     assert run["spikes E"].times.size > 100
@@ -56,7 +53,7 @@ def arrays(recording):
 
 def test_every_recorder_gives_the_same_for_any_cutting(recorder, few_cells, monkeypatch):
     one = cx.simulate(few_cells, 60.0, dt=0.1, record={"x": recorder})["x"]
-    monkeypatch.setattr(simulation, "CELL_STEPS", 1)
+    monkeypatch.setattr(hostloop, "CELL_STEPS", 1)
     many = cx.simulate(few_cells, 60.0, dt=0.1, record={"x": recorder})["x"]
     for a, b in zip(arrays(one), arrays(many), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -86,13 +83,14 @@ def test_spikes_are_where_the_voltage_crosses_the_threshold(probed):
     np.testing.assert_allclose(probed["spikes E"].times, (step + 2) * DT, atol=1e-9)
 
 
-def test_counts_are_the_spikes_of_each_interval(probed):
+def test_counts_and_rates_are_those_of_the_spikes_of_each_interval(probed):
     spikes = probed["spikes E"]
     interval = np.ceil(spikes.times / 5.0 - 1e-9).astype(int) - 1
     want = np.zeros((12, 33))
     np.add.at(want, (interval, spikes.ids), 1)
     np.testing.assert_array_equal(probed["count"].values, want)
-    np.testing.assert_array_equal(probed["all"].values, want.reshape(6, -1).sum(1))
+    rate = want.reshape(6, -1).sum(1) / (33 * 0.010)  # Hz, in 10 ms
+    np.testing.assert_allclose(probed["all"].values, rate, rtol=1e-12)
     np.testing.assert_allclose(probed["count"].t, 5.0 * np.arange(1, 13))
     np.testing.assert_allclose(probed["all"].t, 10.0 * np.arange(1, 7))
 
@@ -169,19 +167,22 @@ def test_the_field_potential_is_the_mean_absolute_synaptic_current(probed):
 @pytest.mark.parametrize(
     "wrong, words",
     [
-        (recorders.Probe("E", cells=[0, 33]), ["Probe.cells", "33", "0 to 32"]),
-        (recorders.Probe("E", cells=[-1]), ["Probe.cells", "-1", "0 to 32"]),
-        (recorders.Probe("E", "volt"), ["Probe.variable", "'volt'", "'v'", "channels/na/m"]),
-        (recorders.Probe("E", "channels"), ["Probe.variable", "channels/na/m"]),
-        (recorders.Conductance("E", "nmd"), ["'nmd'", "'ampa'", "'nmda'", "'gaba_a'"]),
-        (recorders.SpikeCount("E", every=0.0), ["'x'", "positive", "0"]),
-        (recorders.SpikeCount("E", every=-5.0), ["'x'", "positive", "-5"]),
-        (recorders.SpikeCount("E", every=0.12), ["'x'", "0.12 ms", "0.05 ms", "multiple"]),
+        (lambda: recorders.Probe("E", cells=[0, 33]), ["Probe.cells", "33", "0 to 32"]),
+        (lambda: recorders.Probe("E", cells=[-1]), ["Probe.cells", "-1", "0 to 32"]),
+        (
+            lambda: recorders.Probe("E", "volt"),
+            ["Probe.variable", "'volt'", "'v'", "channels/na/m"],
+        ),
+        (lambda: recorders.Probe("E", "channels"), ["Probe.variable", "channels/na/m"]),
+        (lambda: recorders.Conductance("E", "nmd"), ["'nmd'", "'ampa'", "'nmda'", "'gaba_a'"]),
+        (lambda: recorders.SpikeCount("E", every=0.0), ["SpikeCount", "every", "positive", "0"]),
+        (lambda: recorders.SpikeCount("E", every=-5.0), ["SpikeCount", "every", "positive", "-5"]),
+        (lambda: recorders.SpikeCount("E", every=0.12), ["'x'", "0.12 ms", "0.05 ms", "multiple"]),
     ],
 )
 def test_what_cannot_be_recorded_is_refused_with_the_alternatives(noisy_network, wrong, words):
     with pytest.raises(ValueError) as error:
-        cx.simulate(noisy_network, 10.0, dt=DT, record={"x": wrong})
+        cx.simulate(noisy_network, 10.0, dt=DT, record={"x": wrong()})
     for word in words:
         assert word in str(error.value)
 

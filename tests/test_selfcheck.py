@@ -37,6 +37,12 @@ WRONG = {
 }
 
 
+def test_a_wrong_jaxlib_beside_a_right_jax_is_refused_too(monkeypatch):
+    monkeypatch.setattr(selfcheck, "version", lambda package: "0.11.2")
+    with pytest.raises(RuntimeError, match="jaxlib 0.11.2"):
+        selfcheck.check_arithmetic()
+
+
 @pytest.mark.parametrize("name, wrong", WRONG.values(), ids=WRONG)
 def test_a_wrong_operation_is_detected(monkeypatch, name, wrong):
     monkeypatch.setattr(jnp, name, wrong(getattr(jnp, name)))
@@ -50,9 +56,9 @@ def test_a_rare_error_in_one_of_many_repetitions_is_detected(monkeypatch):
     def sometimes_wrong(f):
         compiled = jitted(f)
 
-        def call(x):
+        def call(*x):
             calls.append(x)
-            results = compiled(x)
+            results = compiled(*x)
             return {name: r + (len(calls) == 4) for name, r in results.items()}
 
         return call

@@ -8,7 +8,7 @@ from cortexmg.recorders.conductance import (
 from cortexmg.recorders.probe import Probe as Probe
 from cortexmg.recorders.recorder import Recorder as Recorder, Trace as Trace
 from cortexmg.recorders.spikes import (
-    PopulationCount as PopulationCount,
+    PopulationRate as PopulationRate,
     SpikeCount as SpikeCount,
     Spikes as Spikes,
 )

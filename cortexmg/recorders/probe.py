@@ -45,6 +45,8 @@ class Probe(Recorder):
 
     def check(self, network: Network) -> None:
         n = population_of(self, network, self.population).n
+        if self.cells is not None and not self.cells:
+            raise ValueError("Probe.cells is empty: name at least one cell, or None for all.")
         wrong = [c for c in self.cells or () if not 0 <= c < n]
         if wrong:
             raise ValueError(

@@ -26,11 +26,21 @@ class Recorder(Part):
     """Reduces the steps of an interval to one saved value, while the network runs.
 
     `every` is the interval in ms, None for every step. A recorder that only looks at the end of
-    the interval has no accumulator.
+    the interval has no accumulator. In a state the voltage is that of its time; gates and
+    receptors, which live between the voltages, are those of half a step earlier. A run can be
+    interrupted, and shows progress, between intervals.
     """
 
     if TYPE_CHECKING:  # fields of the final classes
         every: ClassVar[float | None]
+
+    def __check_init__(self):
+        every = self.every
+        if every is not None and (isinstance(every, bool) or not 0.0 < every < float("inf")):
+            raise ValueError(
+                f"{type(self).__name__}.every must be a positive time in ms, or None for every "
+                f"step, got {every!r}."
+            )
 
     def init(self, network: Network, state: State) -> Any:
         """The accumulator at the beginning of an interval: None unless a recorder has one."""

@@ -96,8 +96,8 @@ class SpikeCount(Recorder):
         population_of(self, network, self.population)
 
 
-class PopulationCount(Recorder):
-    """Spikes of all cells of a population in each interval; values [frames], whole numbers."""
+class PopulationRate(Recorder):
+    """Mean rate of a population in each interval; values [frames] (Hz per cell)."""
 
     population: str = eqx.field(static=True)
     every: float | None = eqx.field(static=True, default=5.0)
@@ -114,9 +114,11 @@ class PopulationCount(Recorder):
         bits = jax.lax.population_count(pack(spikes[self.population].fired))
         return acc + bits.astype(jnp.int32).sum(dtype=jnp.int32)
 
-    def read(self, acc: Int[Array, ""], network: Network, state: State, steps: int) -> Array:
-        del network, state, steps
-        return acc
+    def read(
+        self, acc: Int[Array, ""], network: Network, state: State, steps: int
+    ) -> Float[Array, ""]:
+        n = network.populations[self.population].n
+        return 1e3 * acc / (n * steps * state.dt)
 
     def check(self, network: Network) -> None:
         population_of(self, network, self.population)

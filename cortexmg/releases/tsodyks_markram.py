@@ -24,8 +24,8 @@ class TsodyksMarkram(Release):
     Tsodyks, Pawelzik and Markram (1998, doi:10.1162/089976698300017502). At a spike u grows by
     u0 (1 - u), u x is released, and x falls by it; between spikes u decays with `tau_f` and x
     recovers with `tau_d`. What is released is counted in units of u0, so that the first spike
-    after a rest delivers the weight of the contact. The defaults depress: thick tufted layer 5
-    cells onto each other.
+    after a rest delivers the weight of the contact. The defaults depress, as between thick
+    tufted layer 5 cells: Markram et al. (2015, doi:10.1016/j.cell.2015.09.029).
     """
 
     u0: PerCell = quantity("1", 0.5, above=0.0, high=1.0)

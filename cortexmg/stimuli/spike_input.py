@@ -33,6 +33,8 @@ class SpikeInput(Stimulus):
                 f"SpikeInput.times and cells must be lists of one length, got shapes "
                 f"{times.shape} and {cells.shape}."
             )
+        if cells.size and cells.dtype.kind not in "iu":
+            raise TypeError(f"SpikeInput.cells must be whole numbers, got {cells.dtype}.")
         late = np.flatnonzero(np.diff(times) < 0)
         if late.size:
             k = int(late[0])

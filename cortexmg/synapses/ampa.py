@@ -9,7 +9,7 @@ from cortexmg.synapses.two_exponential import TwoExponentialKinetics, TwoExponen
 class AMPA(TwoExponentialSynapse):
     """Fast cation conductance; one arrival of weight w peaks at w * gain nS.
 
-    The time constants are generic for cortex. `TwoExponentialKinetics(0.2, 1.7)` are those of
+    The time constants are an assumption, generic for cortex; 0.2 and 1.7 ms are those of
     Chindemi et al. (2022, doi:10.1038/s41467-022-30214-w).
     """
 

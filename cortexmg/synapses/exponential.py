@@ -18,7 +18,7 @@ class Exponential(Synapse):
 
     tau: PerCell = quantity("ms", 5.0, above=0.0)
     e: PerCell = quantity("mV", 0.0)
-    g0: PerCell = quantity("nS", 0.0, low=0.0)  # at the beginning
+    g0: PerCell = quantity("nS", 0.0, low=0.0)  # half a step before the beginning
     gain: PerCell = quantity("1", 1.0, low=0.0)
     transmitter: str = eqx.field(static=True, default="glutamate")
 

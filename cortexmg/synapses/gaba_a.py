@@ -9,8 +9,8 @@ from cortexmg.synapses.two_exponential import TwoExponentialKinetics, TwoExponen
 class GABAA(TwoExponentialSynapse):
     """Chloride conductance; one arrival of weight w peaks at w * gain nS.
 
-    Time constants and reversal are those usual in network models of cortex (physiological
-    reversal: -75 to -70 mV).
+    Time constants and reversal are an assumption, usual in network models of cortex
+    (physiological reversal: -75 to -70 mV).
     """
 
     kinetics: TwoExponentialKinetics = TwoExponentialKinetics(0.2, 8.0)

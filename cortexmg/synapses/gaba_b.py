@@ -32,7 +32,7 @@ class GABAB(Synapse):
     e: PerCell = quantity("mV", -95.0)
     pulse: PerCell = quantity("mM ms", 0.15, above=0.0)
     k1: PerCell = quantity("1/mM/ms", 0.52, low=0.0)
-    k2: PerCell = quantity("1/ms", 0.0013, low=0.0)
+    k2: PerCell = quantity("1/ms", 0.0013, above=0.0)
     k3: PerCell = quantity("1/ms", 0.098, low=0.0)
     k4: PerCell = quantity("1/ms", 0.033, above=0.0)
     k_d: PerCell = quantity("1", 100.0, above=0.0)

@@ -24,7 +24,10 @@ class NMDA(Synapse):
 
     One arrival of weight w peaks at w * gain nS when no magnesium is present, so `gain` is the
     NMDA to AMPA ratio of a contact. The block is that of Jahr and Stevens unless another one of
-    `cortexmg.magnesium` is given. State per cell: linear kinetics, no saturation.
+    `cortexmg.magnesium` is given. State per cell: linear kinetics, no saturation. The time
+    constants are an assumption, between those of Hill and Tononi (2005,
+    doi:10.1152/jn.00915.2004; 4 and 40 ms) and of Brunel and Wang (2001,
+    doi:10.1023/A:1011204814320; 2 and 100 ms).
     """
 
     kinetics: TwoExponentialKinetics = TwoExponentialKinetics(2.0, 80.0)

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from cortexmg.environment import Environment
 from cortexmg.membrane import Pathway
@@ -27,6 +28,8 @@ class TwoExponentialKinetics(Part):
 
     def __check_init__(self):
         Part.__check_init__(self)  # first of all these are numbers
+        if isinstance(self.tau_rise, Tracer) or isinstance(self.tau_decay, Tracer):
+            return
         rise, decay = np.asarray(self.tau_rise), np.asarray(self.tau_decay)
         if np.any(rise >= decay):
             raise ValueError(

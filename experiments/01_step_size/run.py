@@ -23,10 +23,9 @@ STEPS = [0.1, 0.05, 0.025, 0.0125]  # ms
 
 def rate(network: cx.Network, population: str, duration: float, dt: float) -> float:
     """Mean rate (Hz) after the first 500 ms."""
-    count = {"n": recorders.PopulationCount(population, every=100.0)}
+    count = {"n": recorders.PopulationRate(population, every=100.0)}
     run = cx.simulate(network, 500.0 + duration, dt=dt, record=count, key=1)
-    n = network.populations[population].n
-    return 1e3 * float(np.sum(run["n"].values[5:])) / n / duration
+    return float(np.mean(run["n"].values[5:]))
 
 
 def driven_cells(dt: float, scheme: str) -> cx.Network:
