@@ -32,7 +32,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
     quick = parser.parse_args().quick
-    sizes = {500: 1} if quick else {1000: 5, 4000: 5, 20_000: 2}
+    sizes = {500: 1} if quick else {1000: 5, 4000: 5, 20_000: 3}
     duration = 500.0 if quick else DURATION
     rows = [
         row for n, keys in sizes.items() for k in range(keys) for row in measure(n, k, duration)
