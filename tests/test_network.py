@@ -233,6 +233,7 @@ LAYERS = [
     {"cells", "network"},
     {"recorders", "models", "drawing"},
     {"frames", "results", "plots"},
+    {"hostloop"},
     {"simulate"},
     {"ladder"},
     {"cli"},
