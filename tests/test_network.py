@@ -342,4 +342,4 @@ def test_importing_takes_less_than_half_a_second_beyond_jax():
         "import time, jax; began = time.process_time(); import cortexmg; "
         "print(time.process_time() - began)"
     )
-    assert min(float(in_a_fresh_process(program)) for _ in range(3)) < 0.5
+    assert min(float(in_a_fresh_process(program)) for _ in range(5)) < 0.5
