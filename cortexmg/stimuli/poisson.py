@@ -56,11 +56,11 @@ def _poisson(bits: Array, mean: Array) -> Array:
             probabilities = [jnp.exp(-mean)]
             for k in range(1, most + 1):
                 probabilities.append(probabilities[-1] * mean / k)
-            at_least, counts = 0.0, jnp.zeros(bits.shape, jnp.float32)
+            at_least, counts = 0.0, jnp.zeros(bits.shape, jnp.int32)
             for probability in reversed(probabilities[1:]):
                 at_least = at_least + probability
                 counts = counts + (bits < (at_least * 2.0**32).astype(jnp.uint32))
-            return counts
+            return counts.astype(jnp.float32)
 
         return invert
 
