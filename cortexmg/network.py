@@ -167,8 +167,8 @@ def _send(p: Projection, rings: Rings, spikes: Spikes, step: Array, dt: float) -
     ring = deliver(
         ring,
         spikes.amount if same else spikes.amount * p.strength,
-        c.weights * p.strength if same else c.weights,
-        Rows(c.starts, c.targets, delays),
+        jnp.asarray(c.weights * p.strength if same else c.weights, ring.dtype),
+        Rows(jnp.asarray(c.starts), jnp.asarray(c.targets), delays),
         fired=spikes.fired,
         near=spikes.near,
         step=step,
