@@ -2,7 +2,7 @@
 
 import brian2 as b2
 import numpy as np
-from common import (
+from cases import (
     CALCIUM_IN,
     CALCIUM_OUT,
     CELLS,

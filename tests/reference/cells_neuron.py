@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from common import CALCIUM_IN, CALCIUM_OUT, CALCIUM_REVERSAL_MV, CELLS, HERE, upward_crossings
+from cases import CALCIUM_IN, CALCIUM_OUT, CALCIUM_REVERSAL_MV, CELLS, HERE, upward_crossings
 
 os.environ["NEURON_MODULE_OPTIONS"] = "-nogui"
 from neuron import h  # noqa: E402  the options are read on import

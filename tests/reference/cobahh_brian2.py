@@ -2,7 +2,7 @@
 
 import brian2 as b2
 import numpy as np
-from common import coefficients_of_variation
+from cases import coefficients_of_variation
 
 N, N_EXCITATORY, DROP_MS, STOP_MS = 4000, 3200, 500.0, 1500.0
 

@@ -7,8 +7,8 @@ import cells_neuron
 import network_brian2
 import network_neuron
 import numpy as np
+from cases import save
 from cobahh_brian2 import cobahh_references
-from common import save
 from synapses_brian2 import synapse_references
 
 

@@ -2,8 +2,8 @@
 
 import brian2 as b2
 import numpy as np
+from cases import FS, RS, membrane_area
 from cells_brian2 import SODIUM_POTASSIUM, set_parameters, steady_gates
-from common import FS, RS, membrane_area
 from synapses_brian2 import unit_peak
 
 N_EXCITATORY, N, TARGETS = 80, 100, 20
