@@ -139,7 +139,7 @@ def compiled(platform: str, key_axis: int | None, swept: bool):
     """The jitted `run_frames`, for a network or for the members of a sweep over it.
 
     XLA uses half the width of the vector registers of a CPU unless told otherwise; with all of it
-    Hodgkin-Huxley cells take half the time.
+    the update of Hodgkin-Huxley cells is 1.34 times as fast (5.9 instead of 8.0 ns).
     """
 
     def run(network, overrides, state, record, frames, *, plan, dt, most):
