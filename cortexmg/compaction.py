@@ -1,20 +1,13 @@
-"""Finding the active cells: their ids from flags, without a pass over cells per event."""
+"""Spikes as bits: packing flags into words, and the ids of the cells whose bit is set."""
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int, UInt32
 
 
-def _nth_set_bit(word, r):
-    """Position of the r-th (from 0) set bit of each uint32 word."""
-    position = jnp.zeros_like(r)
-    for width in (16, 8, 4, 2, 1):
-        low = (word >> position.astype(jnp.uint32)) & jnp.uint32((1 << width) - 1)
-        count = jax.lax.population_count(low).astype(jnp.int32)
-        above = r >= count
-        r = jnp.where(above, r - count, r)
-        position = jnp.where(above, position + width, position)
-    return position
+def words_for(n: int) -> int:
+    """How many words hold the flags of `n` cells."""
+    return -(-n // 32)
 
 
 def pack(flags: Bool[Array, " n"]) -> UInt32[Array, " words"]:
@@ -23,7 +16,7 @@ def pack(flags: Bool[Array, " n"]) -> UInt32[Array, " words"]:
     In this order packing is 32 shifts and additions of contiguous vectors, whatever n is.
     """
     n = flags.shape[0]
-    words = -(-n // 32)
+    words = words_for(n)
     total = jnp.zeros(words, jnp.uint32)
     for bit, first in enumerate(range(0, n, words)):
         part = flags[first : first + words].astype(jnp.uint32) << jnp.uint32(bit)
@@ -31,24 +24,41 @@ def pack(flags: Bool[Array, " n"]) -> UInt32[Array, " words"]:
     return total
 
 
-def active_cells(flags: Bool[Array, " n"]) -> tuple[Int[Array, " ids"], Int[Array, ""]]:
-    """Ids of the set flags in the order of `pack`, then anything; and how many there are."""
-    # Active cells found per iteration; in a large network more of them, for each iteration touches
-    # the whole list.
-    size = 64 if flags.shape[0] < 2**15 else 256
-    words = pack(flags)
-    count = jax.lax.population_count(words).astype(jnp.int32)
-    upto = jnp.cumsum(count)
-    total = upto[-1]
+def unpack(words: UInt32[Array, " words"], n: int) -> Bool[Array, " n"]:
+    """The flags of `n` cells that `pack` has made these words of."""
+    bits = (words[None, :] >> jnp.arange(32, dtype=jnp.uint32)[:, None]) & jnp.uint32(1)
+    return bits.reshape(-1)[:n] != 0
 
-    def chunk(carry):
-        i, ids = carry
-        slot = i * size + jnp.arange(size, dtype=jnp.int32)
-        k = jnp.searchsorted(upto, slot, side="right", method="scan_unrolled").astype(jnp.int32)
-        k = jnp.minimum(k, words.shape[0] - 1)
-        found = _nth_set_bit(words[k], slot - (upto[k] - count[k])) * words.shape[0] + k
-        return i + 1, jax.lax.dynamic_update_slice(ids, found, (i * size,))
 
-    # Slots beyond the last active cell hold ids that may lie past the end; they are not used.
-    ids = jnp.zeros(flags.shape[0] + size, jnp.int32)
-    return jax.lax.while_loop(lambda c: c[0] * size < total, chunk, (jnp.int32(0), ids))[1], total
+AT_ONCE = 256  # active cells found at a time, give or take a word
+
+
+def next_active(
+    words: UInt32[Array, "members words"], k: Int[Array, ""], n: int
+) -> tuple[Int[Array, ""], Int[Array, " ids"], Int[Array, ""]]:
+    """The cells whose bits are set from word `k` on: the next word, their ids, and how many.
+
+    An id is member * n + cell. The search ends after `AT_ONCE` cells or all words. XLA:CPU
+    compiles loops as small as these into a single kernel; finding the k-th active cell by rank
+    took three times as long.
+    """
+    per_member, flat = words.shape[1], words.reshape(-1)
+
+    def bit(carry):
+        word, cell, found, ids = carry
+        lowest = 31 - jax.lax.clz(word & (~word + 1)).astype(jnp.int32)
+        ids = jax.lax.dynamic_update_slice(ids, (cell + lowest * per_member)[None], (found,))
+        return word & (word - 1), cell, found + 1, ids
+
+    def search(carry):
+        k, found, ids = carry
+        cell = k // per_member * n + k % per_member if words.shape[0] > 1 else k
+        _, _, found, ids = jax.lax.while_loop(lambda c: c[0] != 0, bit, (flat[k], cell, found, ids))
+        return k + 1, found, ids
+
+    def more(carry):
+        return (carry[0] < flat.shape[0]) & (carry[1] < AT_ONCE)
+
+    start = (k, jnp.int32(0), jnp.zeros(AT_ONCE + 32, jnp.int32))
+    k, found, ids = jax.lax.while_loop(more, search, start)
+    return k, ids, found

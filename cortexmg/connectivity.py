@@ -1,5 +1,6 @@
 """Stored wiring: the outgoing contacts of every presynaptic cell, row after row."""
 
+from dataclasses import replace
 from typing import Any
 
 import equinox as eqx
@@ -23,16 +24,18 @@ class Connectivity(Part):
 
     The contacts of cell i are `starts[i]` to `starts[i + 1]`, in ascending order of target; a
     pair can have several. Arrays are longer than the number of contacts: at least by `row`, so
-    that a loop can always read `row` contacts at once, and rounded up (`capacity_for`), so that
+    that a loop can always read `row` contacts at once, and rounded up, so that
     networks which differ by seed only have equal shapes and are compiled once. The tail has
     target 0 and, where weights are stored, weight 0; a scalar weight must not be applied to it.
+    The first row belongs to presynaptic cell sending[0], and there are sending[1] rows; other
+    cells make no contacts.
 
-    `row` is how many contacts delivery handles per iteration (`row_for`). All delays lie between
+    `row` is how many contacts delivery handles per iteration. All delays lie between
     `delay_min` and `delay_max`, which are static because they size the buffers.
     Fewer than 2^31 contacts. Make one with the functions in `cortexmg.wiring`.
     """
 
-    starts: Any  # int32[n_pre + 1]
+    starts: Any  # int32[rows + 1]
     targets: Any  # int32[capacity]
     weights: Any = quantity("nS", low=0.0)  # scalar, or float32[capacity]
     delays: Any = quantity("ms", above=0.0, fixed=True)  # scalar, or float32[capacity]
@@ -41,6 +44,12 @@ class Connectivity(Part):
     row: int = count()
     delay_min: float = _bound()  # ms
     delay_max: float = _bound()  # ms
+    sending: tuple[int, int] | None = eqx.field(static=True, default=None)  # None: all of n_pre
+    fan_in: Any = None  # int32, the most contacts onto one cell: counted here, not given
+
+    def __post_init__(self):
+        if self.fan_in is None and not _traced(self.targets):
+            self.fan_in = np.int32(_most_contacts(self))
 
     def __check_init__(self):
         if _concrete("starts", self.starts, np.int32):
@@ -59,13 +68,21 @@ class Connectivity(Part):
         """How many contacts there are (not inside jit)."""
         return int(self.starts[-1])
 
+    @property
+    def senders(self) -> slice:
+        """The presynaptic cells that have a row."""
+        first, rows = self.sending or (0, self.n_pre)
+        return slice(first, first + rows)
+
     def pre(self) -> np.ndarray:
         """The presynaptic cell of each contact, int32[n_contacts]."""
         return np.repeat(np.arange(self.n_pre, dtype=np.int32), self.out_degree())
 
     def out_degree(self) -> np.ndarray:
         """How many contacts each presynaptic cell makes."""
-        return np.diff(np.asarray(self.starts))
+        degree = np.zeros(self.n_pre, np.int32)
+        degree[self.senders] = np.diff(np.asarray(self.starts))
+        return degree
 
     def in_degree(self) -> np.ndarray:
         """How many contacts each postsynaptic cell receives."""
@@ -94,18 +111,9 @@ class Connectivity(Part):
                 f"{self.n_pre} cells from number {first} on do not fit into a population of "
                 f"{n_pre}."
             )
-        starts = np.pad(np.asarray(self.starts), (first, after), mode="edge")
-        return Connectivity(
-            starts,
-            self.targets,
-            self.weights,
-            self.delays,
-            n_pre,
-            self.n_post,
-            self.row,
-            self.delay_min,
-            self.delay_max,
-        )
+        here = self.senders
+        sending = (first + here.start, here.stop - here.start)
+        return replace(self, n_pre=n_pre, sending=sending)
 
     def __repr__(self) -> str:
         known = isinstance(self.starts, np.ndarray | jax.Array) and not _traced(self.starts)
@@ -115,40 +123,6 @@ class Connectivity(Part):
             f"Connectivity({self.n_pre:,} -> {self.n_post:,} cells, {contacts} contacts, "
             f"weights {weights}, delays {delays})"
         )
-
-
-def row_for(lengths: np.ndarray) -> int:
-    """How many contacts delivery should handle per iteration, given the lengths of the rows.
-
-    Rows of nearly constant length take one iteration, broad distributions several. The time of
-    an iteration, 130 ns and 2 ns per contact, was measured on a CPU core; only the ratio counts.
-    """
-    lengths, rows = np.unique(lengths[lengths > 0], return_counts=True)
-    if not lengths.size:
-        return 8
-    # Steps of a sixteenth: of 1,088 entries a row of about 1,000 wastes few, of 1,536 a third.
-    candidates = [8] + [16 * k for k in range(1, 16)]
-    candidates += [k * 2**p for p in range(4, 27) for k in range(16, 32)]
-    enough = int(np.searchsorted(candidates, lengths[-1])) + 1
-    time = [int(np.sum(-(-lengths // c) * rows)) * (130.0 + 2.0 * c) for c in candidates[:enough]]
-    return candidates[int(np.argmin(time))]
-
-
-def capacity_for(n_contacts: int, row: int) -> int:
-    """Length of the arrays for so many contacts: with a tail of `row`, rounded up.
-
-    Keeping the six leading bits wastes at most 1/32 and lets networks of nearly equal size share
-    one compiled program.
-    """
-    if n_contacts + row < MOST_CONTACTS:
-        step = 1 << max(0, (n_contacts + row).bit_length() - 6)
-        capacity = -(-(n_contacts + row) // step) * step
-        if capacity < MOST_CONTACTS:
-            return capacity
-    raise ValueError(
-        f"{n_contacts} contacts (and room for {row} more) are too many for one connectivity, whose "
-        f"limit is 2^31: split the projection into several with fewer contacts."
-    )
 
 
 def _traced(value) -> bool:
@@ -175,6 +149,16 @@ def _concrete(name: str, value, dtype) -> bool:
     return True
 
 
+def _most_contacts(wiring: Connectivity) -> int:
+    """The largest in-degree; of wiring that `__check_init__` refuses anything."""
+    total = np.zeros(wiring.n_post + 1, np.int64)
+    targets = np.asarray(wiring.targets)[: int(np.max(wiring.starts, initial=0))]
+    for begin in range(0, targets.size, 1 << 22):  # counting makes a wider copy
+        part = np.clip(targets[begin : begin + (1 << 22)], 0, wiring.n_post)
+        total += np.bincount(part, minlength=total.size)
+    return int(total.max())
+
+
 def _check_length(name: str, value, shape: tuple) -> None:
     if np.shape(value) != shape:
         raise ValueError(
@@ -185,7 +169,7 @@ def _check_length(name: str, value, shape: tuple) -> None:
 
 def _check_starts(wiring: Connectivity) -> None:
     starts = np.asarray(wiring.starts)
-    _check_starts_length(starts, wiring.n_pre)
+    _check_starts_length(starts, wiring)
     if starts[0] != 0:
         raise ValueError(f"Connectivity.starts must begin with 0, got {starts[0]}.")
     falls = np.flatnonzero(np.diff(starts) < 0)
@@ -203,10 +187,16 @@ def _check_starts(wiring: Connectivity) -> None:
         )
 
 
-def _check_starts_length(starts: np.ndarray, n_pre: int) -> None:
-    if starts.shape != (n_pre + 1,):
+def _check_starts_length(starts: np.ndarray, wiring: Connectivity) -> None:
+    first, last = wiring.senders.start, wiring.senders.stop
+    if not 0 <= first < last <= wiring.n_pre:
         raise ValueError(
-            f"Connectivity.starts must have n_pre + 1 = {n_pre + 1} entries, got {starts.size}."
+            f"Connectivity.sending must name cells of {wiring.n_pre}, got {wiring.sending}."
+        )
+    if starts.shape != (last - first + 1,):
+        raise ValueError(
+            f"Connectivity.starts must have one entry more than there are presynaptic cells with "
+            f"a row, {last - first + 1} entries, got {starts.size}."
         )
 
 

@@ -11,42 +11,35 @@ follows the active cells, on every platform, forwards, backwards and under vmap.
 """
 
 from functools import partial
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.core import ShapedArray
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int, UInt32
 
-from cortexmg.compaction import active_cells
-
-
-class Rows(NamedTuple):
-    """Contacts sorted by presynaptic cell, padded with at least one `row` of inert ones."""
-
-    starts: Int[Array, " rows"]
-    targets: Int[Array, " contacts"]
-    delays: Int[Array, " contacts"] | Int[Array, " 1"]  # steps
+from cortexmg.contraction import Layout, Rows, contract
 
 
 def deliver(
-    inbox: Float[Array, " ring"],
+    inbox: Float[Array, " ring"] | Int[Array, " ring"],
     amounts: Float[Array, " pre"],
     weights: Float[Array, " contacts"] | Float[Array, ""],
     rows: Rows,
     *,
-    fired: Bool[Array, " pre"],
-    near: Bool[Array, " pre"],
+    fired: UInt32[Array, " words"],
+    near: UInt32[Array, " words"],
     step: Int[Array, ""],
-    n_post: int,
-    row: int,
-) -> Float[Array, " ring"]:
+    layout: Layout,
+) -> Float[Array, " ring"] | Int[Array, " ring"]:
     """`inbox` with amount * weight added, for each contact of each cell in `fired`.
 
-    The inbox is a ring of slots, one per time step; a contact with a delay of d steps writes into
-    slot (step + d) mod slots. `near` marks the cells whose amount has a derivative. `weights` is
+    The inbox holds a ring of slots, one per time step; a contact with a delay of d steps writes
+    into slot (step + d) mod slots. An inbox of whole numbers adds rounded products, and so does not
+    depend on the order; it has no derivative. `near` marks the cells whose amount has one.
+
+    `fired` and `near` hold packed flags, in which no cell without a row may be set. `weights` is
     one per contact, or one for all.
     """
     out = contract_p.bind(
@@ -58,101 +51,9 @@ def deliver(
         step[None],
         *rows,
         out="y",
-        n_post=n_post,
-        row=row,
+        layout=layout,
     )
     return out[0]
-
-
-def _at(array, member, index):
-    """Where the entry `index` of a member lies in an array [members or 1, size], flattened."""
-    return index if array.shape[0] == 1 else member * array.shape[1] + index
-
-
-def _each_row(active, starts, row, visit, carry):
-    """`carry` after a visit to every piece of `row` contacts of every active cell.
-
-    A visit gets the member, the cell, the first contact and which of the `row` are the cell's.
-    """
-    members, n_pre = active.shape
-    ids, total = active_cells(active.reshape(-1))
-    lane = jnp.arange(row, dtype=jnp.int32)
-
-    def locate(k):
-        return (jnp.int32(0), ids[k]) if members == 1 else (ids[k] // n_pre, ids[k] % n_pre)
-
-    def body(state):
-        k, first, carry = state
-        member, i = locate(k)
-        left = starts[i + 1] - first
-        carry = visit(carry, member, i, first, lane < left)
-        k = k + (left <= row)
-        return k, jnp.where(left <= row, starts[locate(k)[1]], first + row), carry
-
-    start = (jnp.int32(0), starts[locate(0)[1]], carry)
-    return jax.lax.while_loop(lambda state: state[0] < total, body, start)[2]
-
-
-class _Form:
-    """T for the arrays at hand: what a piece of a row reads, and where it writes."""
-
-    def __init__(self, known, onto, out, step, targets, delays, n_post, row):
-        self.known, self.onto, self.step, self.row = known, onto, step, row
-        self.targets, self.delays, self.n_post = targets, delays, n_post
-        self.slots = (onto if out == "y" else known["y"]).shape[1] // n_post
-
-    def places(self, array, member, first):
-        """Where the contacts from `first` on lie in an array over slots and targets."""
-        delay = self.delays if self.delays.shape[0] == 1 else self._piece(self.delays, first)
-        slot = (self.step[member] + delay) % self.slots
-        return _at(array, member, slot * self.n_post + self._piece(self.targets, first))
-
-    def x(self, member, i):
-        x = self.known["x"]
-        return x.reshape(-1)[_at(x, member, i)]
-
-    def w(self, member, first):
-        w = self.known["w"]
-        if w.shape[1] == 1:  # one weight for all contacts
-            return w.reshape(-1)[_at(w, member, 0)]
-        return self._piece(w.reshape(-1), _at(w, member, first))
-
-    def y(self, member, first):
-        y = self.known["y"]
-        places = self.places(y, member, first)
-        return y.reshape(-1).at[places].get(mode="promise_in_bounds")
-
-    def add_to_y(self, total, member, i, first, mine):
-        new = jnp.where(mine, self.x(member, i) * self.w(member, first), 0.0)
-        place = self.places(self.onto, member, first)
-        return total.at[place].add(new, mode="promise_in_bounds")
-
-    def add_to_x(self, total, member, i, first, mine):
-        new = jnp.sum(jnp.where(mine, self.w(member, first) * self.y(member, first), 0.0))
-        return total.at[_at(self.onto, member, i)].add(new, mode="promise_in_bounds")
-
-    def add_to_w(self, total, member, i, first, mine):
-        new = jnp.where(mine, self.x(member, i) * self.y(member, first), 0.0)
-        if self.onto.shape[1] == 1:
-            return total.at[_at(self.onto, member, 0)].add(jnp.sum(new))
-        start = _at(self.onto, member, first)
-        return jax.lax.dynamic_update_slice(total, self._piece(total, start) + new, (start,))
-
-    def _piece(self, array, first):
-        return jax.lax.dynamic_slice(array, (first,), (self.row,))
-
-
-def _contract(onto, a, b, active, near, step, starts, targets, delays, *, out, n_post, row):
-    """`onto` plus the derivative of T by x, w or y, given the other two in that order.
-
-    All but the wiring has a leading axis of members, B of them, or 1 where they share the array;
-    `active` and `step` have B. Inside, arrays are flat: XLA scatters those fastest.
-    """
-    del near
-    known = dict(zip([k for k in "xwy" if k != out], (a, b), strict=True))
-    form = _Form(known, onto, out, step, targets, delays, n_post, row)
-    visit = {"y": form.add_to_y, "x": form.add_to_x, "w": form.add_to_w}[out]
-    return _each_row(active, starts, row, visit, onto.reshape(-1)).reshape(onto.shape)
 
 
 def _shape(onto, a, b, *_, **__):
@@ -165,15 +66,20 @@ def _shape(onto, a, b, *_, **__):
 
 
 contract_p = Primitive("contract")
-contract_p.def_impl(partial(jax.jit, static_argnames=("out", "n_post", "row"))(_contract))
+contract_p.def_impl(partial(jax.jit, static_argnames=("out", "layout"))(contract))
 contract_p.def_abstract_eval(_shape)
-mlir.register_lowering(contract_p, mlir.lower_fun(_contract, multiple_results=False))
+mlir.register_lowering(contract_p, mlir.lower_fun(contract, multiple_results=False))
 
 
 def _jvp(primals, tangents, **params):
     onto, a, b, active, near, *wiring = primals
     d_onto, d_a, d_b, *_ = tangents
     value = contract_p.bind(*primals, **params)
+    if not jnp.issubdtype(value.dtype, jnp.floating):
+        raise TypeError(
+            "Exactly summed input has no derivative: run with simulate(..., gradients=True) or "
+            "Network.init(..., exact=False)."
+        )
     tangent = jnp.zeros_like(value) if isinstance(d_onto, ad.Zero) else d_onto
     first, _ = [k for k in "xwy" if k != params["out"]]
     if not isinstance(d_a, ad.Zero):

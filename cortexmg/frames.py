@@ -119,12 +119,12 @@ def members_axes(key_axis: int | None) -> State:
 
 
 @cache
-def initial(key_axis: int | None, swept: bool):
+def initial(key_axis: int | None, swept: bool, exact: bool):
     """The jitted state at time 0, of a network or of the members of a sweep over it."""
 
     def start(network, overrides, key, *, dt):
         def member(overrides, key):
-            return with_parameters(network, overrides).init(key, dt)
+            return with_parameters(network, overrides).init(key, dt, exact)
 
         if not swept:
             return member(overrides, key)

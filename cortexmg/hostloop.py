@@ -46,7 +46,7 @@ class Run:
 class HostLoop:
     """Pieces of a run, one compiled call each; recordings are unpacked while the next one runs."""
 
-    def __init__(self, network, values, duration, dt, record, state, key, progress):
+    def __init__(self, network, values, duration, dt, record, state, key, progress, exact):
         self.plan: Plan = plan_of(record, dt)
         self.frame = self.plan[0][0]
         self.steps = frames_in(duration, dt, self.plan) * self.frame
@@ -58,9 +58,10 @@ class HostLoop:
         self.members = next((v.shape[0] for v in values.values()), key.shape[0] if key.ndim else 1)
         self.key_axis = 0 if key.ndim else None
         if state is None:
-            self.state = initial(self.key_axis, self.swept)(self.network, self.values, key, dt=dt)
+            start = initial(self.key_axis, self.swept, exact)
+            self.state = start(self.network, self.values, key, dt=dt)
         else:
-            self.state = resumed(self.network, state, dt)
+            self.state = resumed(self.network, state, dt, exact)
         self.first = int(self.state.step)
         self.progress = Progress(progress, duration, self.members)
         self.pieces: list[dict[str, list]] = [
@@ -187,8 +188,11 @@ def arrays(network: Network) -> Network:
     return jax.tree.map(array, network)
 
 
-def resumed(network: Network, state: Any, dt: float) -> State:
-    """A copy of the state, which a run gives away; raises unless it is one of `network` at `dt`."""
+def resumed(network: Network, state: Any, dt: float, exact: bool) -> State:
+    """A copy of the state, which a run gives away; raises unless it is one of `network` at `dt`.
+
+    What is underway goes on as exact or differentiable as the run needs it.
+    """
     if not isinstance(state, State):
         raise TypeError(f"state must be the state of a run (run.state), got {shown(state)}.")
     if not isinstance(state.dt, Tracer) and abs(float(state.dt) - dt) > 1e-6 * dt:
@@ -197,14 +201,15 @@ def resumed(network: Network, state: Any, dt: float) -> State:
             f"way is laid out in steps, so go on with the same dt."
         )
     given = _shapes(state)
-    expected = _shapes(jax.eval_shape(lambda key: network.init(key, dt), state.key))
+    was_exact = state.underway.exact
+    expected = _shapes(jax.eval_shape(lambda key: network.init(key, dt, was_exact), state.key))
     for name in sorted(given.keys() | expected.keys()):
         if given.get(name) != expected.get(name):
             raise ValueError(
                 f"state is not one of this network: {name} is {given.get(name, 'missing')}, "
                 f"expected {expected.get(name, 'none')}. Go on with the network that it came from."
             )
-    return jax.tree.map(jnp.copy, state)
+    return jax.tree.map(jnp.copy, network.adopted(state, exact))
 
 
 def _shapes(state: State) -> dict[str, str]:

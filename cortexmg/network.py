@@ -9,14 +9,19 @@ from jax.core import Tracer
 from jaxtyping import Array, Float, Int, Key
 
 from cortexmg.environment import Environment
-from cortexmg.events import Rows, deliver
-from cortexmg.part import Part, PerCell, check_lengths, check_members, shown
+from cortexmg.part import Part, check_lengths, check_members, shown
 from cortexmg.population import Population, PopulationState
 from cortexmg.projection import Projection
 from cortexmg.spiking import Spikes
 from cortexmg.stimuli import Stimulus
-
-Rings = dict[str, dict[str, Array]]
+from cortexmg.transmission import (
+    Underway,
+    arrive,
+    exactly,
+    in_floating_point,
+    nothing_underway,
+)
+from cortexmg.waiting import depart
 
 
 class State(NamedTuple):
@@ -24,11 +29,11 @@ class State(NamedTuple):
 
     step: Int[Array, ""]  # steps done; the time is step * dt
     populations: dict[str, PopulationState]
-    rings: Rings  # nS on its way, by population and transmitter; slot k arrives in step k mod slots
+    underway: Underway  # what has been sent and has not arrived
     releases: dict[str, Any]
     stimuli: dict[str, Any]
     key: Key[Array, ""]  # never changes: random numbers are drawn by step
-    dt: Float[Array, ""]  # ms, the step that the rings were laid out for
+    dt: Float[Array, ""]  # ms, the step that delays were laid out for
 
 
 class Network(Part):
@@ -61,11 +66,17 @@ class Network(Part):
         for name, s in self.stimuli.items():
             _check_stimulus(name, s, self.populations)
 
-    def init(self, key: Key[Array, ""], dt: float) -> State:
-        """The state at time 0: cells at their initial voltage, nothing on its way."""
-        rings: Rings = {name: {} for name in self.populations}
-        for (post, transmitter), slots in self._slots(dt).items():
-            rings[post][transmitter] = jnp.zeros(slots * self.populations[post].n)
+    @property
+    def sizes(self) -> dict[str, int]:
+        """How many cells each population has."""
+        return {name: p.n for name, p in self.populations.items()}
+
+    def init(self, key: Key[Array, ""], dt: float, exact: bool = False) -> State:
+        """The state at time 0: cells at their initial voltage, nothing on its way.
+
+        With `exact`, synaptic input is summed in whole numbers: results do not depend on the
+        number of devices, and have no derivative.
+        """
         stimuli = {
             name: s.init(self.populations[s.target].n, stream(key, name))
             for name, s in self.stimuli.items()
@@ -73,10 +84,8 @@ class Network(Part):
         return State(
             step=jnp.int32(0),
             populations={name: p.init(self.environment) for name, p in self.populations.items()},
-            rings=rings,
-            releases={
-                name: p.release.init(p.connectivity.n_pre) for name, p in self.projections.items()
-            },
+            underway=nothing_underway(self.projections, self.sizes, dt, exact),
+            releases={name: p.release.init(_senders(p)) for name, p in self.projections.items()},
             stimuli=stimuli,
             key=key,
             dt=jnp.asarray(dt, jnp.result_type(float)),
@@ -84,28 +93,32 @@ class Network(Part):
 
     def step(self, state: State, dt: float) -> tuple[State, dict[str, Spikes]]:
         """Transmitter arrives, stimuli act, cells integrate and fire, their spikes depart."""
-        arrived, rings = self._receive(state)
+        env, key = self.environment, state.key
+        arrived, releases, rings = arrive(
+            state.underway, state.releases, self.projections, self.sizes, env, state.step, dt
+        )
         inputs: dict[str, list] = {name: [] for name in self.populations}
         stimuli = {}
         for name, s in self.stimuli.items():
-            key, n = stream(state.key, name), self.populations[s.target].n
-            stimuli[name], effect = s.step(state.stimuli[name], state.step, key, n, dt)
+            n = self.populations[s.target].n
+            stimuli[name], effect = s.step(
+                state.stimuli[name], state.step, stream(key, name), n, dt
+            )
             inputs[s.target].append(effect)
         populations, spikes = {}, {}
         for name, p in self.populations.items():
             populations[name], spikes[name] = p.step(
-                state.populations[name], arrived[name], inputs[name], self.environment, dt
+                state.populations[name], arrived[name], inputs[name], env, dt
             )
-        releases = {}
-        for name in sorted(self.projections):
-            p = self.projections[name]
-            releases[name], amount = p.release.step(
-                state.releases[name], spikes[p.pre].amount, self.environment, dt
-            )
-            # A spike carries the time of the end of its step, from which its delay counts.
-            rings = _send(p, rings, spikes[p.pre]._replace(amount=amount), state.step + 1, dt)
-        after = State(state.step + 1, populations, rings, releases, stimuli, state.key, state.dt)
+        waiting = depart(state.underway.waiting, spikes, state.step)
+        underway = Underway(waiting, rings, state.underway.quanta)
+        after = State(state.step + 1, populations, underway, releases, stimuli, key, state.dt)
         return after, spikes
+
+    def adopted(self, state: State, exact: bool) -> State:
+        """A state of this network, made exact or differentiable, for weights that may be new."""
+        change = exactly if exact else in_floating_point
+        return state._replace(underway=change(state.underway, self.projections, self.sizes))
 
     def check(self, dt: float) -> None:
         """Raise if this network cannot be run in steps of `dt` ms; not if it is traced."""
@@ -122,65 +135,15 @@ class Network(Part):
                     f"one step of {dt:g} ms: use a smaller dt or a longer delay."
                 )
 
-    def _slots(self, dt: float) -> dict[tuple[str, str], int]:
-        """Steps that the ring of each population and transmitter must hold."""
-        slots: dict[tuple[str, str], int] = {}
-        for p in self.projections.values():
-            ring = (p.post, p.transmitter)
-            # One more than the longest delay: the slot of the step at hand has just been emptied.
-            longest = max(1, round(p.connectivity.delay_max / dt)) + 1
-            slots[ring] = max(slots.get(ring, 1), longest)
-            if slots[ring] * self.populations[p.post].n >= 2**31:
-                raise ValueError(
-                    f"Population {p.post!r} would need {slots[ring]} slots of "
-                    f"{self.populations[p.post].n} cells for its delays, 2^31 entries or more: use "
-                    f"shorter delays, a larger dt or smaller populations."
-                )
-        return slots
-
-    def _receive(self, state: State) -> tuple[dict[str, dict[str, PerCell]], Rings]:
-        """What every ring holds for this step, and the rings with that slot emptied."""
-        arrived: dict[str, dict[str, PerCell]] = {name: {} for name in self.populations}
-        rings: Rings = {name: {} for name in self.populations}
-        for post, by_transmitter in state.rings.items():
-            n = self.populations[post].n
-            for transmitter, ring in by_transmitter.items():
-                at = state.step % (ring.shape[0] // n) * n
-                now = jax.lax.dynamic_slice(ring, (at,), (n,))
-                # Without the barrier XLA reads the slot late, and so copies the ring every step.
-                now, ring = jax.lax.optimization_barrier((now, ring))
-                arrived[post][transmitter] = now
-                rings[post][transmitter] = jax.lax.dynamic_update_slice(
-                    ring, jnp.zeros_like(now), (at,)
-                )
-        return arrived, rings
-
-
-def _send(p: Projection, rings: Rings, spikes: Spikes, step: Array, dt: float) -> Rings:
-    """The rings with the spikes of one projection written into the future."""
-    c, ring = p.connectivity, rings[p.post][p.transmitter]
-    slots = ring.shape[0] // c.n_post
-    # To the nearest step. The upper bound matters where single precision rounds a half up.
-    delays = jnp.atleast_1d(jnp.clip(jnp.round(c.delays / dt), 1, slots - 1).astype(jnp.int32))
-    # A strength on every stored weight would cost a pass over all contacts in every step.
-    same = jnp.ndim(c.weights) == 0
-    ring = deliver(
-        ring,
-        spikes.amount if same else spikes.amount * p.strength,
-        jnp.asarray(c.weights * p.strength if same else c.weights, ring.dtype),
-        Rows(jnp.asarray(c.starts), jnp.asarray(c.targets), delays),
-        fired=spikes.fired,
-        near=spikes.near,
-        step=step,
-        n_post=c.n_post,
-        row=c.row,
-    )
-    return {**rings, p.post: {**rings[p.post], p.transmitter: ring}}
-
 
 def stream(key: Key[Array, ""], name: str) -> Key[Array, ""]:
     """The random stream of a member: it follows from its name, not from its place in a dict."""
     return jax.random.fold_in(key, zlib.crc32(name.encode()) & 0x7FFFFFFF)
+
+
+def _senders(p: Projection) -> int:
+    """How many cells a projection comes from."""
+    return p.connectivity.senders.stop - p.connectivity.senders.start
 
 
 def _known(kind: str, name: str, field: str, value: str, populations: dict) -> None:
@@ -201,7 +164,7 @@ def _check_projection(name: str, p: Projection, populations: dict[str, Populatio
                 f"Projection {name!r}: its connectivity has n_{field} = {n}, but population "
                 f"{value!r} has {populations[value].n} cells."
             )
-    check_lengths(f"Release of projection {name!r}", p.release, c.n_pre)
+    check_lengths(f"Release of projection {name!r}", p.release, _senders(p))
     heard = {r.transmitter for r in populations[p.post].receptors.values()}
     if p.transmitter not in heard:
         raise ValueError(

@@ -19,7 +19,7 @@ class PopulationState(NamedTuple):
     """What changes in a population."""
 
     v: PerCell  # mV
-    before: PerCell  # mV, one step ago, or v where the cell has just been reset
+    change: PerCell  # mV, of v in the last step, or 0 where the cell has just been reset
     channels: dict[str, Any]
     receptors: dict[str, Any]
     pools: dict[str, Any]
@@ -78,7 +78,7 @@ class Population(Part):
         env = self._local(env, pools)
         return PopulationState(
             v=v,
-            before=v,
+            change=jnp.zeros_like(v),
             channels={name: c.init(v, env) for name, c in self.channels.items()},
             receptors={name: r.init(v, env) for name, r in self.receptors.items()},
             pools=pools,
@@ -108,7 +108,7 @@ class Population(Part):
         }
         # What follows the voltage at once, such as the magnesium block, is held for the step: at
         # its value in the middle of it, extrapolated from the last step, for second order.
-        mid = v + 0.5 * (v - state.before)
+        mid = v + 0.5 * state.change
         through = {name: c.pathway(channels[name], mid, env) for name, c in self.channels.items()}
         pools = self._fill(state.pools, through, mid, dt)
         currents = [x for x in inputs if not isinstance(x, Arrivals)] + list(through.values())
@@ -118,8 +118,8 @@ class Population(Part):
         channels = {
             name: c.spiked(channels[name], spikes.fired) for name, c in self.channels.items()
         }
-        before = jnp.where(spikes.fired & (after != advanced), after, v)
-        return PopulationState(after, before, channels, receptors, pools, rule), spikes
+        change = jnp.where(spikes.fired, 0.0, after - v) if self.rule.resets else after - v
+        return PopulationState(after, change, channels, receptors, pools, rule), spikes
 
     def local(self, state: PopulationState, env: Environment) -> Environment:
         """The environment as these cells see it."""

@@ -26,6 +26,7 @@ def simulate(
     state: State | None = None,
     key: int | Key[Array, ""] = 0,
     progress: bool = False,
+    gradients: bool = False,
 ) -> Run:
     """Run `network` for `duration` ms in steps of `dt` ms.
 
@@ -33,16 +34,20 @@ def simulate(
     `key` seeds the noise. Ctrl-C ends the run early and returns what is recorded so far. Inside
     jit, grad and vmap the result holds traced arrays; there, nothing is checked while it runs.
 
+    Synaptic input is summed in whole numbers, exactly, which makes results independent of the
+    order of contacts; `gradients` sums it in floating point, so that it can be differentiated.
+
     Raises: ValueError for times that do not fit and for a dt too large for the cells;
     FloatingPointError, naming population and time, if a voltage stops being finite.
     """
     record = _checked(record, network)
     if _traced(network) or _traced(state) or _traced(key):
-        return _simulate_traced(network, duration, dt, record, state, key)
+        return _simulate_traced(network, duration, dt, record, state, key, not gradients)
     key = _key(key)
     if key.ndim:
         raise ValueError(f"simulate needs one key, got {key.shape[0]}: sweep makes a run for each.")
-    return HostLoop(network, {}, duration, dt, record, state, key, progress).run()[0]
+    loop = HostLoop(network, {}, duration, dt, record, state, key, progress, not gradients)
+    return loop.run()[0]
 
 
 def sweep(
@@ -71,16 +76,19 @@ def sweep(
     for i in range(next(iter(sizes.values()))):
         with_parameters(network, {name: v[i] for name, v in values.items()}).check(dt)
     record = _checked(record, network)
-    return HostLoop(network, values, duration, dt, record, None, keys, progress).run()
+    return HostLoop(network, values, duration, dt, record, None, keys, progress, True).run()
 
 
-def _simulate_traced(network, duration, dt, record, state, key) -> Run:
+def _simulate_traced(network, duration, dt, record, state, key, exact) -> Run:
     plan = plan_of(record, dt)
     frames = frames_in(duration, dt, plan)
     network.check(dt)
     network = arrays(network)
     first = 0 if state is None else state.step
-    state = network.init(_key(key), dt) if state is None else resumed(network, state, dt)
+    if state is None:
+        state = network.init(_key(key), dt, exact)
+    else:
+        state = resumed(network, state, dt, exact)
 
     def frame(state, _):
         return run_frame(network, state, record, plan, dt)

@@ -1,7 +1,7 @@
 """Spike rules: when a cell counts as having fired, and what that does to its voltage."""
 
 import abc
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +22,8 @@ class Spikes(NamedTuple):
 
 class SpikeRule(Part):
     """When a cell of a population fires."""
+
+    resets: ClassVar[bool] = False  # whether the voltage jumps at a spike
 
     @abc.abstractmethod
     def init(self, v: PerCell) -> Any:
@@ -56,6 +58,7 @@ class Reset(SpikeRule):
     The state is the number of steps for which the voltage is still held.
     """
 
+    resets: ClassVar[bool] = True
     threshold: PerCell = quantity("mV", -50.0)
     reset: PerCell = quantity("mV", -60.0)
     refractory: PerCell = quantity("ms", 2.0, low=0.0)
@@ -72,7 +75,7 @@ class Reset(SpikeRule):
             )
 
     def init(self, v: PerCell) -> Array:
-        return jnp.zeros(jnp.shape(v), jnp.int32)
+        return jnp.zeros(jnp.shape(v), jnp.uint16)
 
     def step(self, state: Array, before: PerCell, after: PerCell, dt: float):
         held = state > 0
@@ -81,8 +84,8 @@ class Reset(SpikeRule):
             jnp.minimum(before, self.threshold - 1e-3), after, self.threshold, self.width
         )
         after = jnp.where(spikes.fired, self.reset, after)
-        steps = jnp.round(self.refractory / dt).astype(jnp.int32)
-        return jnp.where(spikes.fired, steps, jnp.maximum(state - 1, 0)), after, spikes
+        steps = jnp.round(self.refractory / dt).astype(state.dtype)
+        return jnp.where(spikes.fired, steps, jnp.where(held, state - 1, 0)), after, spikes
 
     def check(self, population: str, dt: float) -> None:
         times = np.atleast_1d(np.asarray(self.refractory, float))
@@ -129,3 +132,18 @@ def _amount_jvp(primals, tangents):
     s_before = jnp.where(rising, _slope(before - threshold, width), 0.0)
     change = s_after * (d_after - d_threshold) - s_before * (d_before - d_threshold)
     return _amount(*primals), change
+
+
+@jax.custom_jvp
+def no_derivative(x, amount):
+    """`x`, which follows from spikes of these amounts in a way that drops their derivative."""
+    del amount
+    return x
+
+
+@no_derivative.defjvp
+def _no_derivative_jvp(primals, tangents):
+    raise TypeError(
+        "Exactly summed input has no derivative: run with simulate(..., gradients=True) or "
+        "Network.init(..., exact=False)."
+    )

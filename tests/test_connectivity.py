@@ -3,8 +3,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from cortexmg.connectivity import Connectivity, capacity_for, row_for
+from cortexmg.connectivity import Connectivity
 from cortexmg.wiring import fixed_in_degree, from_arrays
+from cortexmg.wiring.layout import capacity_for, row_for
 
 
 def arguments(**changes):
@@ -65,7 +66,7 @@ def array(name, index, value):
     [
         (array("starts", 0, 1), ValueError, "must begin with 0, got 1"),
         (array("starts", 1, 3), ValueError, "row 1 starts at 3 and ends at 2"),
-        ({"starts": np.zeros(3, np.int32)}, ValueError, r"n_pre \+ 1 = 4 entries, got 3"),
+        ({"starts": np.zeros(3, np.int32)}, ValueError, r"4 entries, got 3"),
         ({"starts": np.zeros(4)}, TypeError, "starts must be a 1-D array of int32, got float64"),
         ({"starts": [0, 2, 2, 3]}, TypeError, "starts must be a 1-D array of int32, got list"),
         (array("starts", 3, 4), ValueError, "at least row = 8, 12 in all, got 11"),
@@ -86,7 +87,9 @@ def array(name, index, value):
         ({"delays": "late"}, TypeError, "delays"),
         ({"delay_min": 0.0}, ValueError, "0 < delay_min <= delay_max, got 0.0 and 2.0 ms"),
         ({"delay_max": 0.5}, ValueError, "0 < delay_min <= delay_max, got 1.0 and 0.5 ms"),
-        ({"n_pre": 0}, ValueError, "starts must have n_pre"),
+        ({"n_pre": 0}, ValueError, "sending must name cells of 0"),
+        ({"sending": (1, 3)}, ValueError, r"sending must name cells of 3, got \(1, 3\)"),
+        ({"sending": (1, 2)}, ValueError, "3 entries, got 4"),
         ({"row": 0}, ValueError, "row must be a whole number of at least 1, got 0"),
     ],
 )

@@ -179,7 +179,7 @@ ILLEGAL = {
     ),
     "rate too high for dt": (
         lambda: run(network(stimuli={"s": stimuli.Poisson("E", "ampa", 1e5, 1.0)})),
-        ["Poisson.rate", "100000 Hz", "10.0 arrivals", "at most 5", "smaller dt"],
+        ["Poisson.rate", "100000 Hz", "10 arrivals", "at most 0.29", "smaller dt"],
     ),
     "ramp that ends before it starts": (
         lambda: stimuli.step_current("E", 1.0, 5.0, 2.0),

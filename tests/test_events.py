@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from jax import export
 
-from cortexmg.compaction import active_cells, pack
-from cortexmg.events import Rows, deliver
+from cortexmg.compaction import next_active, pack, unpack
+from cortexmg.events import Layout, Rows, deliver
 from cortexmg.wiring import from_arrays
 
 
@@ -22,17 +22,15 @@ def wiring(n_pre, n_post, contacts, seed, delays=(0.1, 0.2, 0.3), weighted=True)
 
 def send(c, inbox, amounts, weights, fired, step, slots=3, near=None):
     delays = jnp.asarray(np.round(np.asarray(c.delays) / 0.1).astype(np.int32))
-    del slots
     return deliver(
         inbox,
         amounts,
         weights,
         Rows(jnp.asarray(c.starts), jnp.asarray(c.targets), delays),
-        fired=fired,
-        near=fired if near is None else near,
+        fired=pack(fired),
+        near=pack(fired if near is None else near),
         step=jnp.int32(step),
-        n_post=c.n_post,
-        row=c.row,
+        layout=Layout(c.n_pre, 0, c.row, 0, slots, c.n_post),
     )
 
 
@@ -181,10 +179,16 @@ def test_the_derivative_reaches_cells_that_are_near_but_have_not_fired(case):
 )
 @settings(deadline=None, max_examples=15)
 def test_active_cells_are_those_that_are_set(n, share, seed):
-    flags = np.random.default_rng(seed).random(n) < share
-    ids, total = jax.jit(active_cells)(jnp.asarray(flags))
-    assert int(total) == flags.sum()
-    np.testing.assert_array_equal(np.sort(np.asarray(ids)[: int(total)]), np.flatnonzero(flags))
+    flags = np.random.default_rng(seed).random((2, n)) < share
+    words = jnp.stack([pack(jnp.asarray(x)) for x in flags])
+    search, k, all_ids = jax.jit(next_active, static_argnames="n"), jnp.int32(0), []
+    while k < words.size:
+        k, ids, found = search(words, k, n=n)
+        all_ids.append(np.asarray(ids)[: int(found)])
+    ids = np.sort(np.concatenate(all_ids))
+    np.testing.assert_array_equal(ids, np.flatnonzero(flags))
+    for row, mine in zip(words, flags, strict=True):
+        np.testing.assert_array_equal(unpack(row, n), mine)
 
 
 def test_a_word_holds_every_third_cell_of_seventy():
@@ -208,7 +212,8 @@ def test_a_mapped_wiring_is_refused(case):
         rows = Rows(jnp.asarray(c.starts), targets, jnp.asarray([1], jnp.int32))
         return deliver(
             inbox, amounts, weights, rows,
-            fired=fired, near=fired, step=jnp.int32(0), n_post=40, row=c.row,
+            fired=pack(fired), near=pack(fired), step=jnp.int32(0),
+            layout=Layout(c.n_pre, 0, c.row, 0, 3, 40),
         )  # fmt: skip
 
     with pytest.raises(NotImplementedError, match="map over weights"):

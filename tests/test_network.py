@@ -173,7 +173,7 @@ def test_the_order_of_names_does_not_matter(few_cells, same_bits):
         state = x.init(jax.random.key(0), DT)
         for _ in range(3):
             state = first(x.step(state, DT))
-        ends.append({"populations": state.populations, "rings": state.rings})
+        ends.append({"populations": state.populations, "underway": state.underway})
     same_bits(*ends)
 
 
@@ -228,8 +228,10 @@ LAYERS = [
     {"numerics"},
     {"environment", "membrane", "distributions", "sheet", "spike_trains", "selfcheck", "progress"},
     {"compaction", "magnesium", "parameters", "connectivity", "spiking", "statistics"},
-    {"channels", "synapses", "releases", "stimuli", "pools", "wiring", "events"},
-    {"population", "projection"},
+    {"channels", "synapses", "releases", "stimuli", "pools", "wiring", "contraction"},
+    {"population", "projection", "events"},
+    {"waiting"},
+    {"transmission"},
     {"cells", "network"},
     {"recorders", "models", "drawing"},
     {"frames", "results", "plots"},

@@ -396,7 +396,8 @@ SEEN = {
 
 
 def last_voltage(network, values):
-    run = cx.simulate(cx.with_parameters(network, values), 20.0, dt=DT, record=SEEN)
+    changed = cx.with_parameters(network, values)
+    run = cx.simulate(changed, 20.0, dt=DT, record=SEEN, gradients=True)
     return run["v"].values[-1, 0]
 
 
@@ -491,7 +492,8 @@ def test_reverse_and_forward_derivatives_equal_differences(pair):
 def test_the_spike_count_of_a_driven_cell_has_a_positive_derivative(pair):
     def count(current):
         kick = dict.fromkeys(("stimuli/kick/first", "stimuli/kick/last"), current)
-        run = cx.simulate(cx.with_parameters(pair, kick), 20.0, dt=DT, record=SEEN)
+        changed = cx.with_parameters(pair, kick)
+        run = cx.simulate(changed, 20.0, dt=DT, record=SEEN, gradients=True)
         return run["pre"].values.sum()
 
     value, slope = jax.value_and_grad(count)(1000.0)

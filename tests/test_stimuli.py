@@ -18,6 +18,7 @@ from cortexmg.stimuli import (
     Ramp,
     SpikeInput,
     Stimulus,
+    poisson,
     step_current,
 )
 
@@ -108,7 +109,7 @@ def test_a_run_cut_in_two_draws_the_numbers_of_one(kind):
 @pytest.mark.parametrize("dt", [0.025, 0.05, 0.1])
 @pytest.mark.parametrize("rate", [200.0, 20_000.0])
 def test_counts_per_step_follow_the_poisson_distribution(rate, dt):
-    counts = series(Poisson("e", "ampa", rate, 1.0), 2000, 400, seed=3, dt=dt).ravel()
+    counts = series(Poisson("e", "ampa", rate, 1.0, most=15), 2000, 400, seed=3, dt=dt).ravel()
     mean = rate * dt * 1e-3
     assert counts.min() == 0 and np.all(counts == np.round(counts))
     # Classes with fewer than five expected join the last one.
@@ -131,19 +132,32 @@ def test_arrivals_in_a_window_have_the_mean_and_variance_of_any_step(dt):
 
 def test_rates_and_weights_may_differ_between_cells():
     rate, weight = np.array([0.0, 1e3, 1e4]), np.array([1.0, 2.0, 3.0])
-    mean = series(Poisson("e", "ampa", rate, weight), 3, 20_000).mean(0)
+    mean = series(Poisson("e", "ampa", rate, weight, most=15), 3, 20_000).mean(0)
     want = rate * DT * 1e-3 * weight
     noise = weight * np.sqrt(rate * DT * 1e-3 / 20_000)
     assert np.all(np.abs(mean - want) <= 4.5 * noise)
 
 
-def test_more_arrivals_per_step_than_are_counted_are_refused():
-    busy = Poisson("e", "ampa", 50_001.0, 1.0)
-    busy.check(10, 0.05)
-    with pytest.raises(ValueError, match="50001 Hz means 5.0 arrivals per step of 0.1 ms"):
-        busy.check(10, 0.1)
-    # At the largest mean that is allowed, what lies beyond 24 is 1e-10.
-    assert stats.poisson.sf(24, 5.0) < 1e-9
+@pytest.mark.parametrize("most, mean", poisson.LARGEST_MEAN.items())
+def test_more_arrivals_per_step_than_are_counted_are_refused(most, mean):
+    rate = mean * 1e4
+    Poisson("e", "ampa", rate, 1.0, most).check(10, 0.1)
+    assert stats.poisson.sf(most, mean) < 1e-9
+    higher = [m for m in poisson.LARGEST_MEAN if m > most]
+    remedy = f"set Poisson.most to {higher[0]}" if higher else "use OrnsteinUhlenbeckConductance"
+    with pytest.raises(ValueError, match=f"Hz means .* arrivals per step of 0.1 ms.*{remedy}"):
+        Poisson("e", "ampa", rate * 1.01, 1.0, most).check(10, 0.1)
+    with pytest.raises(ValueError, match="Poisson.most must be one of"):
+        Poisson("e", "ampa", 1.0, 1.0, most + 1)
+
+
+def test_cells_that_share_random_words_are_independent():
+    """Cell c and c + 128 of a block of 256 read the same word from two ends."""
+    counts = series(Poisson("e", "ampa", 2400.0, 1.0), 256, 20_000, seed=7)
+    counts = (counts - counts.mean(0)) / counts.std(0)
+    correlation = (counts[:, :128] * counts[:, 128:]).mean(0)
+    assert np.all(np.abs(correlation) < 4.5 / np.sqrt(20_000))
+    assert abs(correlation.mean()) < 4.5 / np.sqrt(20_000 * 128)
 
 
 # ---- Ornstein-Uhlenbeck ------------------------------------------------------------------------

@@ -24,3 +24,7 @@ class Release(Part):
         self, state: Any, amount: Float[Array, " n"], env: Environment, dt: Scalar
     ) -> tuple[Any, PerCell]:
         """State after `dt`, and what is released; `amount` is 1 where a cell has just fired."""
+
+    def largest(self) -> Scalar:
+        """The most that one spike can release."""
+        return 1.0

@@ -44,3 +44,6 @@ class TsodyksMarkram(Release):
         released = amount * (u + self.u0 * (1.0 - u)) * x
         u = u + amount * self.u0 * (1.0 - u)
         return Resources(u, x - released), released / self.u0
+
+    def largest(self) -> Scalar:
+        return jnp.max(1.0 / jnp.asarray(self.u0))

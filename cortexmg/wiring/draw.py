@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from cortexmg.connectivity import capacity_for
 from cortexmg.part import shown
+from cortexmg.wiring.layout import capacity_for
 
 Key = int | jax.Array
 

@@ -7,9 +7,10 @@ import jax
 import numpy as np
 from scipy.sparse import csr_array
 
-from cortexmg.connectivity import Connectivity, capacity_for, row_for
+from cortexmg.connectivity import Connectivity
 from cortexmg.distributions import ByDistance, Distribution, Uniform
 from cortexmg.wiring.draw import Streams, blocks
+from cortexmg.wiring.layout import capacity_for, row_for
 
 Weight = Any  # a number (nS) or a Distribution
 Delay = Any  # a number (ms), a Distribution or a ByDistance

@@ -5,7 +5,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from cortexmg.connectivity import Connectivity, capacity_for, row_for
+from cortexmg.connectivity import Connectivity
 from cortexmg.wiring.draw import (
     BLOCK,
     Key,
@@ -16,6 +16,7 @@ from cortexmg.wiring.draw import (
     settle,
     streams,
 )
+from cortexmg.wiring.layout import capacity_for, row_for
 from cortexmg.wiring.rows import Delay, Weight, by_source, check_values, connect, starts_of
 
 

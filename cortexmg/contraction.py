@@ -1,0 +1,150 @@
+"""The sum over the contacts of active cells that delivery and its derivatives are."""
+
+from functools import cached_property
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Int
+
+from cortexmg.compaction import next_active
+
+OUTSIDE = np.int32(2**31 - 1)  # beyond the end of every array
+
+
+class Rows(NamedTuple):
+    """Contacts sorted by presynaptic cell, padded with at least one `row` of inert ones."""
+
+    starts: Int[Array, " rows"]
+    targets: Int[Array, " contacts"]
+    delays: Int[Array, " contacts"] | Int[Array, " 1"]  # steps
+
+
+class Layout(NamedTuple):
+    """How the arrays of a delivery are laid out; fixed when it is compiled."""
+
+    n_pre: int  # cells whose flags are packed
+    first: int  # the cell to which the first row belongs
+    row: int  # contacts handled at once
+    base: int  # where in the inbox the first slot begins
+    slots: int
+    n_post: int  # length of a slot
+
+
+def _at(array, member, index):
+    """Where the entry `index` of a member lies in an array [members or 1, size], flattened."""
+    return index if array.shape[0] == 1 else member * array.shape[1] + index
+
+
+def _each_row(active, starts, layout, visit, carry):
+    """`carry` after a visit to every piece of `row` contacts of every active cell.
+
+    A visit gets the member, the row, the first contact and which of the `row` are the cell's.
+    """
+    members, (n_pre, first, row, *_) = active.shape[0], layout
+    lane = jnp.arange(row, dtype=jnp.int32)
+
+    def some(state):
+        word, carry = state
+        word, ids, found = next_active(active, word, n_pre)
+
+        def piece(state):
+            # One cursor of two numbers: every number that a loop carries costs a kernel per visit.
+            cursor, carry = state
+            k, offset = cursor[0], cursor[1]
+            member, cell = (jnp.int32(0), ids[k]) if members == 1 else jnp.divmod(ids[k], n_pre)
+            begin = starts[cell - first] + offset
+            left = starts[cell - first + 1] - begin
+            carry = visit(carry, member, cell - first, begin, lane < left)
+            after = jnp.where(left <= row, jnp.stack([k + 1, 0]), jnp.stack([k, offset + row]))
+            return after, carry
+
+        start = (jnp.zeros(2, jnp.int32), carry)
+        return word, jax.lax.while_loop(lambda state: state[0][0] < found, piece, start)[1]
+
+    return jax.lax.while_loop(lambda s: s[0] < active.size, some, (jnp.int32(0), carry))[1]
+
+
+class _Form:
+    """T for the arrays at hand: what a piece of a row reads, and where it writes."""
+
+    def __init__(self, known, onto, step, targets, delays, layout):
+        self.known, self.onto, self.step = known, onto, step
+        self.targets, self.delays, self.layout = targets, delays, layout
+
+    def places(self, array, member, first):
+        """Where the contacts from `first` on lie in an array over slots and targets."""
+        inside = self.layout.base + self._piece(self.targets, first)
+        if self.layout.slots > 1:
+            delay = self.delays if self.delays.shape[0] == 1 else self._piece(self.delays, first)
+            slot = (self.step[member] + delay) % self.layout.slots
+            inside = slot * self.layout.n_post + inside
+        return _at(array, member, inside)
+
+    def x(self, member, i):
+        x = self.known["x"]
+        return x.reshape(-1)[_at(x, member, i if x.shape[1] > 1 else 0)]
+
+    def w(self, member, first):
+        w = self.known["w"]
+        if w.shape[1] == 1:  # one weight for all contacts
+            return w.reshape(-1)[_at(w, member, 0)]
+        return self._piece(w.reshape(-1), _at(w, member, first))
+
+    def y(self, member, first):
+        y = self.known["y"]
+        places = self.places(y, member, first)
+        return y.reshape(-1).at[places].get(mode="promise_in_bounds")
+
+    def amount(self, member, i, first):
+        """What the contacts from `first` on deliver, one for each or one for all."""
+        new = self.x(member, i) * self.w(member, first)
+        whole = jnp.issubdtype(self.onto.dtype, jnp.integer)
+        return jnp.rint(new).astype(self.onto.dtype) if whole else new
+
+    @cached_property
+    def same_for_all(self):
+        """What every contact delivers, if that is the same; outside the loop, or None."""
+        x, w = self.known["x"], self.known["w"]
+        if x.size > 1 or w.size > 1:
+            return None
+        new = jnp.broadcast_to(self.amount(0, 0, 0), self.layout.row)
+        return jax.lax.optimization_barrier(new)  # else every visit would make it anew
+
+    def add_to_y(self, total, member, i, first, mine):
+        same = self.same_for_all
+        new = self.amount(member, i, first) if same is None else same
+        # What lies outside is dropped: a mask on the places alone is cheaper than one on both.
+        place = jnp.where(mine, self.places(self.onto, member, first), OUTSIDE)
+        return total.at[place].add(new, mode="drop")
+
+    def add_to_x(self, total, member, i, first, mine):
+        new = jnp.sum(jnp.where(mine, self.w(member, first) * self.y(member, first), 0.0))
+        return total.at[_at(self.onto, member, i)].add(new, mode="promise_in_bounds")
+
+    def add_to_w(self, total, member, i, first, mine):
+        new = jnp.where(mine, self.x(member, i) * self.y(member, first), 0.0)
+        if self.onto.shape[1] == 1:
+            return total.at[_at(self.onto, member, 0)].add(jnp.sum(new))
+        start = _at(self.onto, member, first)
+        return jax.lax.dynamic_update_slice(total, self._piece(total, start) + new, (start,))
+
+    def _piece(self, array, first):
+        return jax.lax.dynamic_slice(array, (first,), (self.layout.row,))
+
+
+def contract(onto, a, b, active, near, step, starts, targets, delays, *, out, layout):
+    """`onto` plus the derivative of T by x, w or y, given the other two in that order.
+
+    All but the wiring has a leading axis of members, B of them, or 1 where they share the array;
+    `active` (packed flags) and `step` have B. Inside, arrays are flat: XLA scatters those fastest.
+    """
+    del near
+    known = dict(zip([k for k in "xwy" if k != out], (a, b), strict=True))
+    form = _Form(known, onto, step, targets, delays, layout)
+    if out == "y":
+        form.same_for_all  # noqa: B018 - before the loop, not in it
+    visit = {"y": form.add_to_y, "x": form.add_to_x, "w": form.add_to_w}[out]
+    total = _each_row(active, starts, layout, visit, onto.reshape(-1))
+    return total.reshape(onto.shape)

@@ -1,0 +1,233 @@
+"""Spikes on their way: from the end of a step until they arrive at receptors.
+
+Spikes wait, as bits, until the shortest delay of a projection has passed. Then they are written
+into the input of the receptors, or, where contacts differ in delay, into a ring of inputs to come.
+Input is summed exactly, in whole numbers of a quantum: the order of contacts does not matter, and
+so neither does the number of devices. Where derivatives are wanted it is summed in floating point.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Int
+
+from cortexmg.compaction import unpack, words_for
+from cortexmg.environment import Environment
+from cortexmg.events import Layout, Rows, deliver
+from cortexmg.part import PerCell
+from cortexmg.projection import Projection
+from cortexmg.spiking import Spikes
+from cortexmg.waiting import Waiting, due, steps, wait
+
+Inputs = dict[str, dict[str, Array]]  # by postsynaptic population and transmitter
+
+
+class Underway(NamedTuple):
+    """All that has been sent and has not arrived yet."""
+
+    waiting: dict[str, Waiting]  # by presynaptic population
+    rings: Inputs  # where delays differ: slot k mod slots arrives in step k; nS or quanta
+    quanta: Inputs  # nS, powers of 2; empty if input is summed in floating point
+
+    @property
+    def exact(self) -> bool:
+        """Whether input is summed in whole numbers."""
+        return all(w.amount is None for w in self.waiting.values())
+
+
+def nothing_underway(
+    projections: dict[str, Projection], sizes: dict[str, int], dt: float, exact: bool
+) -> Underway:
+    """The state at time 0."""
+    waiting = {}
+    for pre in sorted({p.pre for p in projections.values()}):
+        slots = 1 + max(wait(p, dt) for p in projections.values() if p.pre == pre)
+        bits, n = jnp.zeros(slots * words_for(sizes[pre]), jnp.uint32), sizes[pre]
+        waiting[pre] = Waiting(bits, None, None)
+        if not exact:
+            waiting[pre] = Waiting(bits, bits, jnp.zeros(slots * n))
+    rings: Inputs = {}
+    for (post, transmitter), lane in _lanes(projections, sizes, dt).items():
+        if lane.slots > 1:
+            zeros = jnp.zeros(lane.slots * sizes[post], _kind(exact))
+            rings.setdefault(post, {})[transmitter] = zeros
+    return Underway(waiting, rings, quanta(projections) if exact else {})
+
+
+def quanta(projections: dict[str, Projection]) -> Inputs:
+    """What a whole number of input stands for (nS), so that no sum can overflow.
+
+    At most all contacts of a transmitter onto a cell arrive in one step, with the largest release.
+    That is at most 2^30 quanta (2^60 in double precision); a quantum is a
+    power of 2, so that scaling by it is exact. What arrives is rounded to half a quantum, 2^-31 of
+    that sum.
+    """
+    most: dict[tuple[str, str], Array] = {}
+    for p in projections.values():
+        c, place = p.connectivity, (p.post, p.transmitter)
+        heaviest = c.fan_in * c.weights
+        if jnp.ndim(c.weights):
+            each = jnp.zeros(c.n_post).at[c.targets].add(c.weights, mode="promise_in_bounds")
+            heaviest = 1.001 * jnp.max(each)  # sums of floats depend on their order
+        largest = heaviest * p.strength * p.release.largest()
+        most[place] = most.get(place, 0.0) + largest
+    found: Inputs = {}
+    for (post, transmitter), total in most.items():
+        found.setdefault(post, {})[transmitter] = _quantum(total)
+    return found
+
+
+def _quantum(total: Any) -> Array:
+    """The power of 2 of which whole numbers up to a quarter of their range reach `total`."""
+    exponent = jnp.frexp(jnp.asarray(total, float))[1] + 2 - jnp.iinfo(_kind(True)).bits
+    return jnp.ldexp(jnp.ones((), float), exponent)
+
+
+def _kind(exact: bool) -> Any:
+    """Of what type sums of input are."""
+    floating = jnp.result_type(float)
+    return jnp.dtype(f"int{8 * floating.itemsize}") if exact else floating
+
+
+def arrive(
+    underway: Underway,
+    releases: dict[str, Any],
+    projections: dict[str, Projection],
+    sizes: dict[str, int],
+    env: Environment,
+    step: Int[Array, ""],
+    dt: float,
+) -> tuple[Inputs, dict[str, Any], Inputs]:
+    """What arrives in this step (nS), the releases after it, and the rings without it."""
+    exact, after = underway.exact, {}
+    lanes = _lanes(projections, sizes, dt)
+    rings = {post: dict(by_transmitter) for post, by_transmitter in underway.rings.items()}
+    # What arrives now shares an array per population: separate zeros would be copied.
+    now = {
+        post: jnp.zeros(sum(x.slots == 1 for (p, _), x in lanes.items() if p == post) * n, kind)
+        for post, n in sizes.items()
+        for kind in [_kind(exact)]
+    }
+    for name in sorted(projections):
+        p = projections[name]
+        lane = lanes[p.post, p.transmitter]
+        spikes = due(underway.waiting[p.pre], p, sizes[p.pre], step, dt)
+        after[name], amount = p.release.step(releases[name], spikes.amount, env, dt)
+        scale = p.strength / underway.quanta[p.post][p.transmitter] if exact else p.strength
+        inboxes, key = (now, p.post) if lane.slots == 1 else (rings[p.post], p.transmitter)
+        inboxes[key] = _add(p, inboxes[key], lane, spikes, amount, scale, step, dt)
+    arrived: Inputs = {name: {} for name in sizes}
+    for (post, transmitter), lane in lanes.items():
+        if lane.slots == 1:
+            inbox = now[post][lane.base : lane.base + sizes[post]]
+        else:
+            inbox, rings[post][transmitter] = _take(rings[post][transmitter], sizes[post], step)
+        unit = underway.quanta[post][transmitter] if exact else 1.0
+        arrived[post][transmitter] = inbox * unit
+    return arrived, after, rings
+
+
+def exactly(
+    underway: Underway, projections: dict[str, Projection], sizes: dict[str, int]
+) -> Underway:
+    """The same, summed in the quanta that these projections need from here on."""
+    del sizes
+    found, rings = quanta(projections), {}
+    for post, by_transmitter in underway.rings.items():
+        rings[post] = {}
+        for t, ring in by_transmitter.items():
+            old = underway.quanta[post][t] if underway.exact else jnp.ones(())
+            new = found[post][t]
+            # With other weights than before, what is underway must fit as well.
+            changed = 2.0 * jnp.maximum(new, _quantum(jnp.max(ring) * old))
+            new = jnp.where(underway.exact & (new == old), new, changed)
+            found[post][t] = new
+            rings[post][t] = jnp.rint(ring * (old / new)).astype(_kind(True))
+    waiting = {pre: Waiting(w.fired, None, None) for pre, w in underway.waiting.items()}
+    return Underway(waiting, rings, found)
+
+
+def in_floating_point(
+    underway: Underway, projections: dict[str, Projection], sizes: dict[str, int]
+) -> Underway:
+    """The same, summed in floating point and with derivatives from here on."""
+    del projections
+    if not underway.exact:
+        return underway
+    waiting = {}
+    for pre, w in underway.waiting.items():
+        words = w.fired.reshape(-1, words_for(sizes[pre]))
+        amount = jnp.concatenate([unpack(x, sizes[pre]) for x in words]).astype(float)
+        waiting[pre] = Waiting(w.fired, jnp.zeros_like(w.fired), amount)
+    rings = {
+        post: {t: ring * underway.quanta[post][t] for t, ring in by_transmitter.items()}
+        for post, by_transmitter in underway.rings.items()
+    }
+    return Underway(waiting, rings, {})
+
+
+class _Lane(NamedTuple):
+    """Where the input of one population from one transmitter is collected."""
+
+    slots: int  # steps to come that it must hold, with the present one
+    base: int  # where it begins, in an array shared with the other lanes of one slot
+
+
+def _lanes(
+    projections: dict[str, Projection], sizes: dict[str, int], dt: float
+) -> dict[tuple[str, str], _Lane]:
+    slots: dict[tuple[str, str], int] = {}
+    for p in projections.values():
+        place = (p.post, p.transmitter)
+        spread = steps(p.connectivity.delay_max, dt) - wait(p, dt)
+        slots[place] = max(slots.get(place, 1), spread + 1)
+        if slots[place] * sizes[p.post] >= 2**31:
+            raise ValueError(
+                f"Population {p.post!r} would need {slots[place]} slots of {sizes[p.post]} cells "
+                f"for its delays, 2^31 entries or more: use shorter delays, a larger dt or smaller "
+                f"populations."
+            )
+    lanes, filled = {}, dict.fromkeys(sizes, 0)
+    for (post, transmitter), count in sorted(slots.items()):
+        lanes[post, transmitter] = _Lane(count, filled[post] if count == 1 else 0)
+        filled[post] += sizes[post] if count == 1 else 0
+    return lanes
+
+
+def _add(
+    p: Projection,
+    inbox: Array,
+    lane: _Lane,
+    spikes: Spikes,
+    amount: PerCell,
+    scale: Any,
+    step: Array,
+    dt: float,
+) -> Array:
+    """The inbox with the spikes of one projection, in units of 1 / scale."""
+    c = p.connectivity
+    # To the nearest step. The upper bound matters where single precision rounds a half up.
+    delays = jnp.round(c.delays / dt).astype(jnp.int32) - wait(p, dt)
+    delays = jnp.atleast_1d(jnp.clip(delays, 0, lane.slots - 1))
+    # A factor on every stored weight would cost a pass over all contacts in every step.
+    same = jnp.ndim(c.weights) == 0
+    return deliver(
+        inbox,
+        amount if same else amount * scale,
+        jnp.asarray(c.weights * scale if same else c.weights, amount.dtype),
+        Rows(jnp.asarray(c.starts), jnp.asarray(c.targets), delays),
+        fired=spikes.fired,
+        near=spikes.near,
+        step=step,
+        layout=Layout(c.n_pre, c.senders.start, c.row, lane.base, lane.slots, c.n_post),
+    )
+
+
+def _take(ring: Array, n: int, step: Array) -> tuple[Array, Array]:
+    """The slot of this step, and the ring with that slot emptied."""
+    at = step % (ring.shape[0] // n) * n
+    now = jax.lax.dynamic_slice(ring, (at,), (n,))
+    # Without the barrier XLA reads the slot late, and so copies the ring every step.
+    now, ring = jax.lax.optimization_barrier((now, ring))
+    return now, jax.lax.dynamic_update_slice(ring, jnp.zeros_like(now), (at,))

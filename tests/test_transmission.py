@@ -1,0 +1,139 @@
+"""Spikes on their way: exact sums, waiting, and the change between exact and differentiable."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import cortexmg as cx
+from cortexmg import cells, recorders, stimuli, synapses, transmission, wiring
+from cortexmg.distributions import LogNormal, Uniform
+from cortexmg.wiring import from_arrays
+
+DT = 0.1
+
+
+def network(connectivity):
+    """Cells that are kicked at different times, and what they contact."""
+    kick = np.linspace(300.0, 3000.0, connectivity.n_pre)
+    return cx.Network(
+        cx.acsf(),
+        {
+            "pre": cells.leaky_integrate_and_fire(connectivity.n_pre),
+            "post": cells.leaky_integrate_and_fire(
+                connectivity.n_post, {"ampa": synapses.Exponential(5.0)}
+            ),
+        },
+        {"contacts": cx.Projection("pre", "post", "glutamate", connectivity)},
+        {"kick": stimuli.step_current("pre", kick)},
+    )
+
+
+RECORD = {
+    "v": recorders.Probe("post", every=None),
+    "g": recorders.Probe("post", "receptors/ampa", every=None),
+    "spikes": recorders.SpikeCount("pre", every=DT),
+}
+
+
+def lognormal(delay, seed=3):
+    return wiring.fixed_out_degree(200, 30, 20, LogNormal(0.5, 1.0), delay, key=seed)
+
+
+@pytest.mark.usefixtures("single_precision")
+@pytest.mark.parametrize("delay", [1.0, Uniform(0.5, 3.0)], ids=["one delay", "many"])
+def test_the_order_of_contacts_does_not_change_a_bit(delay):
+    """The same contacts with the presynaptic cells numbered backwards are summed backwards."""
+    c = lognormal(delay)
+    k = c.n_contacts
+    pre, post = c.pre(), np.asarray(c.targets)[:k]
+    weights = np.asarray(c.weights)[:k]
+    delays = np.asarray(c.delays)[:k] if np.ndim(c.delays) else c.delays
+    turned = network(from_arrays(199 - pre, post, weights, delays, 200, 30))
+    turned = cx.with_parameters(turned, {"stimuli/kick/first": np.linspace(3000.0, 300.0, 200)})
+    turned = cx.with_parameters(turned, {"stimuli/kick/last": np.linspace(3000.0, 300.0, 200)})
+    plain = network(c)
+
+    def conductance(which, gradients):
+        return cx.simulate(which, 50.0, DT, record=RECORD, gradients=gradients)["g"].values
+
+    exact = conductance(plain, False)
+    assert exact.max() > 1.0
+    np.testing.assert_array_equal(exact, conductance(turned, False))
+    in_floats = conductance(plain, True)
+    assert np.any(in_floats != conductance(turned, True))  # so the first result means something
+    quantum = float(transmission.quanta(plain.projections)["post"]["glutamate"])
+    np.testing.assert_allclose(exact, in_floats, rtol=1e-6, atol=10 * quantum)
+
+
+@pytest.mark.parametrize("delay", [1.0, Uniform(0.5, 3.0)], ids=["one delay", "many"])
+def test_a_run_goes_on_differentiable_and_back(delay):
+    plain = network(lognormal(delay))
+    whole = cx.simulate(plain, 40.0, DT, record=RECORD)
+    start = cx.simulate(plain, 20.0, DT, record=RECORD)
+    floats = cx.simulate(plain, 10.0, DT, record=RECORD, state=start.state, gradients=True)
+    assert start.state.underway.exact and not floats.state.underway.exact
+    end = cx.simulate(plain, 10.0, DT, record=RECORD, state=floats.state)
+    assert end.state.underway.exact
+    parts = [r["g"].values for r in (start, floats, end)]
+    assert whole["g"].values.max() > 1.0
+    np.testing.assert_allclose(np.concatenate(parts), whole["g"].values, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("factor", [1e-3, 1e3])
+def test_a_run_goes_on_with_other_weights(factor):
+    """The quantum follows the weights; what is underway already keeps its size."""
+    plain = network(lognormal(Uniform(0.5, 3.0)))
+    other = cx.with_parameters(plain, {"projections/contacts/strength": factor})
+    start = cx.simulate(plain, 20.0, DT, record=RECORD)
+    exact, floats = (
+        cx.simulate(other, 10.0, DT, record=RECORD, state=start.state, gradients=g)["g"].values
+        for g in (False, True)
+    )
+    np.testing.assert_allclose(exact, floats, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.usefixtures("single_precision")
+def test_a_quantum_is_a_power_of_two_and_no_sum_can_overflow():
+    for weight in (1e-6, 0.1, 6.0, 1e5):
+        c = wiring.fixed_in_degree(50, 40, 7, weight, 1.0, key=1)
+        projections = network(c).projections
+        quantum = float(transmission.quanta(projections)["post"]["glutamate"])
+        mantissa, _ = np.frexp(quantum)
+        assert mantissa == 0.5
+        assert 2**28 < 7 * np.float32(weight) / quantum <= 2**30
+    both = {"a": projections["contacts"], "b": projections["contacts"]}
+    assert transmission.quanta(both)["post"]["glutamate"] == 2 * quantum
+
+
+def test_the_derivative_of_an_exact_run_is_refused_with_the_remedy():
+    plain = network(lognormal(1.0))
+
+    def loss(x, gradients, name):
+        changed = cx.with_parameters(plain, {name: x})
+        run = cx.simulate(changed, 30.0, DT, record=RECORD, gradients=gradients)
+        return run["v"].values.sum()
+
+    for name in ("projections/contacts/strength", "populations/pre/channels/leak/g"):
+        value = float(cx.parameters(plain)[name].value)
+        with pytest.raises(TypeError, match=r"gradients=True"):
+            jax.grad(loss)(value, False, name)
+        assert np.isfinite(jax.grad(loss)(value, True, name))
+
+
+def test_cells_without_a_row_send_nothing():
+    few = wiring.fixed_out_degree(5, 8, 4, 2.0, 1.0, key=2)
+    some = few.among(12, first=4)
+    assert some.senders == slice(4, 9)
+    run = cx.simulate(network(some), 40.0, DT, record=RECORD)
+    fired = run["spikes"].values.sum(0)
+    assert np.all(fired > 0)
+    rows = some.dense()
+    np.testing.assert_array_equal(np.flatnonzero(rows.sum(1)), np.arange(4, 9))
+    late = np.vstack([np.zeros((11, 12)), run["spikes"].values[:-11]])  # 1 ms, then the next step
+    arrived = late @ rows * np.exp(-DT / 2 / 5.0)
+    g = np.zeros(8)
+    for step, mine in enumerate(arrived):
+        g = g * np.exp(-DT / 5.0) + mine
+        np.testing.assert_allclose(run["g"].values[step], g, rtol=1e-6, atol=1e-9)
+    assert g.max() > 0 and jnp.all(jnp.isfinite(run["v"].values))
