@@ -50,10 +50,12 @@ def largest_shift(spikes, finer):
     return np.abs(spikes - finer).max() if spikes.size == finer.size else np.inf
 
 
-def coefficients_of_variation(ids, times, n, at_least):
-    """CV of the inter-spike intervals of each cell that has at least so many spikes."""
-    trains = [np.diff(np.sort(times[ids == cell])) for cell in range(n)]
-    return np.array([np.std(isi) / np.mean(isi) for isi in trains if isi.size >= at_least - 1])
+def cell_statistics(ids, times, n, seconds):
+    """Rate (Hz) and CV of the inter-spike intervals of each cell; NaN below 3 spikes."""
+    order = np.lexsort((times, ids))
+    trains = np.split(times[order], np.cumsum(np.bincount(ids, minlength=n))[:-1])
+    cv = [np.std(isi) / np.mean(isi) if (isi := np.diff(t)).size > 1 else np.nan for t in trains]
+    return np.bincount(ids, minlength=n) / seconds, np.array(cv)
 
 
 def save(name, arrays):
