@@ -1,3 +1,4 @@
+import tracemalloc
 import zlib
 from typing import Any
 
@@ -317,6 +318,37 @@ def test_order_within_a_pair_is_kept():
     np.testing.assert_array_equal(wiring.starts, [0, 1, 4])
     np.testing.assert_array_equal(wiring.targets[:4], [0, 0, 2, 2])
     np.testing.assert_array_equal(wiring.weights[:4], [2, 3, 1, 4])
+
+
+def test_given_contacts_in_several_blocks_are_sorted_by_row_target_and_turn():
+    rng = np.random.default_rng(0)
+    n_pre, n_post, n = 30, 200, 400_000  # row 0 alone is more than is sorted at once
+    pre, post = rng.integers(0, n_pre, n), rng.integers(0, n_post, n)
+    pre[: n // 2] = 0
+    turn = np.arange(n, dtype=np.float32)
+    wiring = from_arrays(pre, post, turn, 1.0 + turn, n_pre, n_post)
+    order = np.lexsort((turn, post, pre))
+    np.testing.assert_array_equal(wiring.pre(), pre[order])
+    np.testing.assert_array_equal(wiring.targets[:n], post[order])
+    np.testing.assert_array_equal(wiring.weights[:n], turn[order])
+    np.testing.assert_array_equal(wiring.delays[:n], 1.0 + turn[order])
+    assert not np.any(wiring.targets[n:]) and not np.any(wiring.weights[n:])
+
+
+@pytest.mark.parametrize("per_contact", [False, True])
+def test_given_contacts_take_little_more_memory_than_their_result(per_contact):
+    n, cells = 1_500_000, 4000
+    rng = np.random.default_rng(0)
+    ends = [rng.integers(0, cells, n, dtype=np.int32) for _ in range(2)]
+    weight: Any = rng.random(n, dtype=np.float32) if per_contact else 1.0
+    tracemalloc.start()
+    try:
+        wiring = from_arrays(*ends, weight, 1.0, cells, cells)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    stored = sum(np.asarray(x).nbytes for x in (wiring.starts, wiring.targets, wiring.weights))
+    assert peak < 1.7 * stored  # 1.3 and 1.4 times
 
 
 def in_degree(n_pre=10, n_post=10, k=3, weight: Any = 0.5, delay: Any = 1.5, **options):

@@ -45,9 +45,9 @@ def _is_key(key: jax.Array) -> bool:
     return key.ndim == 0 and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
 
 
-def blocks(rows: int, row_length: int) -> Iterator[slice]:
-    """Slices over `rows`, each of about `BLOCK` entries."""
-    step = max(1, BLOCK // max(1, row_length))
+def blocks(rows: int, row_length: int, entries: int = BLOCK) -> Iterator[slice]:
+    """Slices over `rows`, each of about so many `entries`."""
+    step = max(1, entries // max(1, row_length))
     for first in range(0, rows, step):
         yield slice(first, min(first + step, rows))
 

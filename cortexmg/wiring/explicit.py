@@ -1,5 +1,6 @@
 """Wiring that is given, not drawn."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from cortexmg.wiring.layout import capacity_for, row_for
 from cortexmg.wiring.rows import (
     Delay,
     Weight,
+    by_source,
     check_value,
     counting_sort,
     delay_bounds,
@@ -19,6 +21,8 @@ from cortexmg.wiring.rows import (
     number,
     weights_for,
 )
+
+SORTED_AT_ONCE = 2**16  # contacts; sorting them takes about 30 times this in bytes
 
 
 def one_to_one(n: int, weight: Weight, delay: Delay, *, key: Key = 0) -> Connectivity:
@@ -58,36 +62,67 @@ def from_arrays(
     weight, delay = _per_contact("weight", weight, sources), _per_contact("delay", delay, sources)
     check_value("weight", "nS", weight, np.ndarray)
     check_value("delay", "ms", delay, np.ndarray)
-    starts, by_row, order = _sorted(sources, targets, n_pre, n_post)
-    row = row_for(np.diff(starts))
-    size, draws = capacity_for(order.size, row), streams(key)
-    weights = _ordered(weight, order, size, 0.0)
+    # In blocks, and in place, as a sort of everything at once takes several times the result. With
+    # fewer in a block than there are cells, the time would no longer be linear in the contacts.
+    entries = max(SORTED_AT_ONCE, n_pre, n_post)
+    starts, order, row = by_source(sources[:, None], n_pre, entries=entries)
+    size, draws = order.size, streams(key)
+    weights, delays = _room(weight, size, 0.0), _room(delay, size, None)
+    along = [(x, room) for x, room in ((weight, weights), (delay, delays)) if room is not None]
+    for rows in _row_blocks(starts, entries):
+        _settle_rows(starts[rows.start : rows.stop + 1], order, targets, n_post, along)
     if weights is None:
-        weights = weights_for(weight, order.size, size, draws.weights)
-    delays = _ordered(delay, order, size, None)
+        weights = weights_for(weight, sources.size, size, draws.weights)
     if delays is None:
         delays = delays_for(delay, size, draws.delays)
     bounds = delay_bounds(delay, delays)
-    targets = np.zeros(size, np.int32)
-    targets[: order.size] = by_row
-    return Connectivity(starts, targets, weights, delays, n_pre, n_post, row, *bounds)
+    return Connectivity(starts, order, weights, delays, n_pre, n_post, row, *bounds)
 
 
-def _sorted(
-    sources: np.ndarray, targets: np.ndarray, n_pre: int, n_post: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Starts of the rows, targets row by row, and the order that leads there.
+def _row_blocks(starts: np.ndarray, entries: int) -> Iterator[slice]:
+    """Slices over the rows: each of at most so many contacts, or of one row that has more."""
+    first, n = 0, starts.size - 1
+    while first < n:
+        end = int(np.searchsorted(starts, int(starts[first]) + entries, "right")) - 1
+        last = max(first + 1, end)
+        yield slice(first, last)
+        first = last
 
-    Two stable counting sorts: within a row by target, within a pair as given.
+
+def _settle_rows(
+    starts: np.ndarray,
+    order: np.ndarray,
+    targets: np.ndarray,
+    n_post: int,
+    along: list[tuple[np.ndarray, np.ndarray]],
+) -> None:
+    """Put the targets of the rows between `starts` in the place of the contacts of `order` there.
+
+    They ascend within a row; contacts of a pair stay in the order given. What each contact has
+    (first of each pair in `along`) is written to the same place of the second.
     """
+    here = slice(starts[0], starts[-1])
+    contacts = order[here].copy()
+    order[here], moved = _sorted(starts - starts[0], targets[contacts], n_post)
+    contacts = contacts[moved]
+    for values, room in along:
+        room[here] = values[contacts]
+
+
+def _sorted(starts: np.ndarray, targets: np.ndarray, n_post: int) -> tuple[np.ndarray, np.ndarray]:
+    """The targets of these rows in ascending order within each row, and the order that does it.
+
+    Two stable counting sorts, by target and back by row, linear in time.
+    """
+    n = starts.size - 1
     first, order = counting_sort(targets, n_post)
-    columns = csc_array((order, sources[order], first), shape=(n_pre, n_post))
-    rows = columns.tocsr()
-    return rows.indptr, rows.indices, rows.data
+    rows = np.repeat(np.arange(n, dtype=np.int32), np.diff(starts))[order]
+    by_row = csc_array((order, rows, first), shape=(n, n_post)).tocsr()
+    return by_row.indices, by_row.data
 
 
 def _ids(name: str, ids: ArrayLike, n: int) -> np.ndarray:
-    """The ids as int32; raises unless all are cells of a population of `n`."""
+    """The ids as an array; raises unless all are cells of a population of `n`."""
     ids = np.asarray(ids)
     if ids.size == 0:
         ids = ids.astype(np.int32)  # an empty list is one of floats
@@ -101,7 +136,7 @@ def _ids(name: str, ids: ArrayLike, n: int) -> np.ndarray:
             f"{name}: contact {i} has cell {ids[i]}, but the population has {n} cells "
             f"(0 to {n - 1})."
         )
-    return ids.astype(np.int32, copy=False)
+    return ids if np.can_cast(ids.dtype, np.int64) else ids.astype(np.int32)
 
 
 def _per_contact(name: str, value: Any, ids: np.ndarray) -> Any:
@@ -119,13 +154,10 @@ def _per_contact(name: str, value: Any, ids: np.ndarray) -> Any:
     return array.astype(np.float32, copy=False)
 
 
-def _ordered(values: Any, order: np.ndarray, size: int, fill: float | None) -> np.ndarray | None:
-    """An array in this order and `fill` (or its first value) up to `size`; None if not an array."""
+def _room(values: Any, size: int, fill: float | None) -> np.ndarray | None:
+    """An array of this size, full of `fill` (or of the first value); None if not per contact."""
     if not isinstance(values, np.ndarray):
         return None
     if fill is None:
         fill = values[0] if values.size else 1
-    ordered = np.full(size, fill, values.dtype)
-    # mode="raise" would write to a buffer first; the order is a permutation.
-    np.take(values, order, out=ordered[: order.size], mode="clip")
-    return ordered
+    return np.full(size, fill, values.dtype)

@@ -9,7 +9,7 @@ from scipy.sparse import csr_array
 
 from cortexmg.connectivity import Connectivity
 from cortexmg.distributions import ByDistance, Distribution, Uniform
-from cortexmg.wiring.draw import Streams, blocks
+from cortexmg.wiring.draw import BLOCK, Streams, blocks
 from cortexmg.wiring.layout import capacity_for, row_for
 
 Weight = Any  # a number (nS) or a Distribution
@@ -37,22 +37,22 @@ def starts_of(lengths: np.ndarray) -> np.ndarray:
 
 
 def by_source(
-    sources: np.ndarray, n_pre: int, typical: np.ndarray | None = None
+    sources: np.ndarray, n_pre: int, typical: np.ndarray | None = None, entries: int = BLOCK
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Starts, targets and row of the contacts whose `sources` are given by target, [n_post, k].
 
-    Works block by block, so that beside `sources` and the result there is little to store.
+    Works in blocks of `entries`, so that beside `sources` and the result there is little to store.
     `typical` are row lengths to choose `row` for, where they are known before drawing.
     """
     n_post, k = sources.shape
     lengths = np.zeros(n_pre, np.int64)
-    for rows in blocks(n_post, k):
+    for rows in blocks(n_post, k, entries):
         lengths += np.bincount(sources[rows].ravel(), minlength=n_pre)
     starts = starts_of(lengths)
     row = row_for(lengths if typical is None else typical)
     targets = np.zeros(capacity_for(n_post * k, row), np.int32)
     cursor = starts[:-1].copy()
-    for rows in blocks(n_post, k):
+    for rows in blocks(n_post, k, entries):
         first, order = counting_sort(sources[rows].ravel(), n_pre)
         found = np.diff(first)
         place = np.repeat(cursor - first[:-1], found)
