@@ -15,6 +15,8 @@ from cortexmg.recorders import Recorder
 Record = dict[str, Recorder]
 Plan = tuple[tuple[int, tuple[str, ...]], ...]
 
+MOST_STEPS = 2**31  # a state counts them in int32
+
 
 def plan_of(record: Record, dt: float) -> Plan:
     """The intervals of the recorders in steps, longest first, with the names that share each.
@@ -47,10 +49,15 @@ def check_time(what: str, value: Any) -> None:
 def whole_steps(time: float, dt: float, what: str) -> int:
     """How many steps of `dt` make `time` (ms).
 
-    Raises: if that is not a whole number, or not positive.
+    Raises: if that is not a whole number, not positive, or more than can be counted.
     """
     for name, value in (("dt", dt), (what, time)):
         check_time(name, value)
+    if time / dt >= MOST_STEPS:
+        raise ValueError(
+            f"{what} of {time:g} ms would take {time / dt:.3g} steps of {dt:g} ms, 2^31 or more: "
+            f"shorten it or use a larger dt."
+        )
     steps = round(time / dt)
     if steps < 1 or abs(steps * dt - time) > 1e-6 * time + 1e-9:
         raise ValueError(

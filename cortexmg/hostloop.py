@@ -21,7 +21,7 @@ from cortexmg.frames import (
 )
 from cortexmg.network import Network, State
 from cortexmg.parameters import path_name
-from cortexmg.part import Scalar, shown
+from cortexmg.part import Scalar, quantities, shown
 from cortexmg.progress import Progress
 from cortexmg.selfcheck import check_arithmetic
 
@@ -177,15 +177,20 @@ def frames_in(duration: float, dt: float, plan: Plan) -> int:
 
 
 def arrays(network: Network) -> Network:
-    """All numbers as arrays of the default precision, so that none is compiled into the program."""
+    """All numbers as arrays of the default precision, so that none is compiled into the program.
 
-    def array(x):
+    Also whole ones where a quantity is asked for: they may be too large for integers.
+    """
+    known = quantities(network)
+
+    def array(path, x):
         if isinstance(x, Tracer):
             return x
         kind = np.asarray(x).dtype.kind if not isinstance(x, jax.Array) else x.dtype.kind
-        return jnp.asarray(x, jnp.result_type(float)) if kind == "f" else jnp.asarray(x)
+        real = kind == "f" or (kind in "iu" and path_name(path) in known)
+        return jnp.asarray(x, jnp.result_type(float)) if real else jnp.asarray(x)
 
-    return jax.tree.map(array, network)
+    return jax.tree_util.tree_map_with_path(array, network)
 
 
 def resumed(network: Network, state: Any, dt: float, exact: bool) -> State:

@@ -68,11 +68,16 @@ def check_quantity(owner: str, field: Field, value: Any) -> None:
         raise TypeError(
             f"{name} must be a number in {unit}, got {shown(value)}: give a float or an array."
         )
-    infinite = np.asarray(~np.isfinite(array))
+    with np.errstate(over="ignore", under="ignore"):
+        single = array.astype(np.float32, copy=False)  # what networks compute with
+    infinite = np.asarray(~np.isfinite(single))
     if np.any(infinite):
-        raise ValueError(f"{name} must be finite (in {unit}), got {_worst(array, infinite)}.")
+        raise ValueError(
+            f"{name} must be finite (in {unit}), got {_worst(array, infinite)}: the numbers of "
+            f"single precision end at 3.4e38."
+        )
     low, above, high = meta["low"], meta["above"], meta["high"]
-    wrong = np.asarray((array <= above) | (array < low) | (array > high))
+    wrong = np.asarray((single <= above) | (array < low) | (array > high))
     if np.any(wrong):
         raise ValueError(
             f"{name} must be {_range(low, above, high)} {unit}, got {_worst(array, wrong)}: "

@@ -59,6 +59,7 @@ class Population(Part):
         self.v0 = v0
 
     def __check_init__(self):
+        Part.__check_init__(self)  # first of all n is a number
         check_members("Population.channels", self.channels, Channel)
         check_members("Population.receptors", self.receptors, Synapse)
         check_members("Population.pools", self.pools, Pool)

@@ -114,6 +114,12 @@ def _checked(record: Any, network: Network) -> Record:
 
 def _key(key: Any) -> Array:
     if isinstance(key, int | np.integer) and not isinstance(key, bool):
+        # Of a longer one, JAX keeps the last 32 bits in single precision, and all in double.
+        if not 0 <= key < 2**32:
+            raise ValueError(
+                f"key must be a whole number from 0 to 2^32 - 1, got {shown(key)}: others would "
+                f"repeat the noise of one of these."
+            )
         # Counter-based like JAX's default, the same on every device, and twice as fast.
         return jax.random.key(key, impl="philox4x32")
     if not isinstance(key, jax.Array) or not jnp.issubdtype(key.dtype, jax.dtypes.prng_key):

@@ -1,5 +1,9 @@
 """Bad input is refused when the object is made, in one sentence that says what to do."""
 
+import inspect
+import time
+import traceback
+
 import jax
 import numpy as np
 import pytest
@@ -304,6 +308,32 @@ ILLEGAL = {
         lambda: cx.Network({"mg": 1.0}, {"E": lif()}),
         ["Network", "Environment", "acsf()"],
     ),
+    "probability that is a word": (
+        lambda: wiring.fixed_probability(3, 3, "half", 1.0, 0.5, key=0),
+        ["p must be a probability", "'half'"],
+    ),
+    "interval that is a word": (
+        lambda: recorders.Probe("E", every="often"),
+        ["Probe.every", "time in ms", "'often'"],
+    ),
+    # beyond what is computed with
+    "infinite in single precision": (
+        lambda: passive(capacitance=1e39),
+        ["Population.capacitance", "finite", "1e+39"],
+    ),
+    "zero in single precision": (
+        lambda: passive(capacitance=1e-50),
+        ["Population.capacitance", "above 0 pF", "1e-50"],
+    ),
+    "more steps than are counted": (
+        lambda: cx.simulate(network(), 1e9, dt=0.1),
+        ["duration", "1e+09 ms", "1e+10 steps", "2^31", "larger dt"],
+    ),
+    "key of more than 32 bits": (
+        lambda: cx.simulate(network(), 1.0, dt=0.1, key=2**32),
+        ["key", "0 to 2^32 - 1", "4294967296"],
+    ),
+    "negative key": (lambda: cx.simulate(network(), 1.0, dt=0.1, key=-1), ["key", "-1"]),
     "key that is none": (
         lambda: wiring.fixed_in_degree(3, 3, 2, 1.0, 0.5, key="seed"),
         ["key", "whole number", "'seed'"],
@@ -329,6 +359,12 @@ def test_what_is_illegal_is_refused_with_field_value_and_expectation(make, words
     assert in_one_sentence(error.value), error.value
     for word in words:
         assert word in error.value.args[0]
+
+
+@pytest.mark.parametrize("capacitance", [100, 2**31, np.array([100, 200, 2**40])])
+def test_whole_numbers_are_as_good_as_others(capacitance, same_bits, single_precision):
+    whole, real = (run(network(E=passive(capacitance=x))) for x in (capacitance, capacitance * 1.0))
+    same_bits(whole.state, real.state)
 
 
 # ---- random networks ----------------------------------------------------------------------------
@@ -432,55 +468,130 @@ def floats(state):
     return [x for x in leaves if np.issubdtype(x.dtype, np.floating)]
 
 
-BAD_NUMBERS = st.sampled_from(
-    [
-        NAN,
-        float("inf"),
-        -float("inf"),
-        -1.0,
-        -1e300,
-        "x",
-        None,
-        [1.0],
-        np.ones(7),
-        np.ones((3, 3)),
-        b"",
-    ]
-)
-PARTS = {
-    "leak": lambda x: network(E=passive(channels={"leak": channels.Leak(x)})),
-    "sodium": lambda x: network(
-        E=passive(channels={"l": channels.Leak(), "na": channels.Sodium(x)})
-    ),
-    "capacitance": lambda x: network(E=passive(capacitance=x)),
-    "tau": lambda x: network(E=lif(3, {"ampa": synapses.Exponential(x)})),
-    "kinetics": lambda x: network(E=lif(3, {"a": synapses.AMPA(TwoExponentialKinetics(x, 3.0))})),
-    "gain": lambda x: network(E=lif(3, {"nmda": synapses.NMDA(gain=x)})),
-    "magnesium": lambda x: cx.Network(cx.acsf(mg=x), {"E": lif()}),
-    "strength": lambda x: network({"p": projection(strength=x)}),
-    "u0": lambda x: network({"p": projection(release=releases.TsodyksMarkram(x))}),
-    "rate": lambda x: network(stimuli={"s": stimuli.Poisson("E", "ampa", x, 1.0)}),
-    "sd": lambda x: network(stimuli={"s": stimuli.OrnsteinUhlenbeckCurrent("E", 0.0, x)}),
-    "weight": lambda x: network({"p": projection(connectivity=wiring.one_to_one(3, x, 0.5))}),
-    "delay": lambda x: network({"p": projection(connectivity=wiring.one_to_one(3, 1.0, x))}),
-    "refractory": lambda x: network(E=lif(refractory=x)),
-    "n": lambda x: network(E=lif(x)),
-    "k": lambda x: wiring.fixed_in_degree(3, 3, x, 1.0, 0.5, key=0),
-    "p": lambda x: wiring.fixed_probability(3, 3, x, 1.0, 0.5, key=0),
-    "dt": lambda x: run(network(), x),
-    "duration": lambda x: cx.simulate(network(), x, dt=0.1),
-    "key": lambda x: cx.simulate(network(), 1.0, dt=0.1, key=x),
-    "parameter": lambda x: cx.with_parameters(network(), {"environment/ions/mg/outside": x}),
+# ---- random configurations ----------------------------------------------------------------------
+
+
+def configured(
+    *, n=3, capacitance=100.0, leak=10.0, sodium=500.0, tau=3.0, rise=0.5, gain=1.0, outside=1.0,
+    threshold=-50.0, refractory=2.0, u0=0.5, strength=1.0, k=2, p=0.5, weight=1.0, delay=0.5,
+    wiring_key=0, rate=100.0, sd=50.0, first=300.0, replaced=1.0, dt=0.1, duration=1.0, key=0,
+):  # fmt: skip
+    """A run of a network that has each of these numbers somewhere, all legal unless given."""
+    receptors = {
+        "ampa": synapses.Exponential(tau),
+        "nmda": synapses.NMDA(TwoExponentialKinetics(rise, 80.0), gain=gain),
+    }
+    membrane = {"leak": channels.Leak(leak), "na": channels.Sodium(sodium)}
+    populations = {
+        "E": cx.Population(n, capacitance, membrane, receptors),
+        "L": lif(3, threshold=threshold, refractory=refractory),
+    }
+    given = wiring.fixed_in_degree(3, n, k, weight, delay, key=wiring_key)
+    within = wiring.fixed_probability(3, 3, p, 1.0, 0.5, key=0)
+    projections = {
+        "to E": projection("L", "E", "glutamate", given, strength=strength),
+        "in L": projection("L", "L", "glutamate", within, release=releases.TsodyksMarkram(u0)),
+    }
+    acting = {
+        "poisson": stimuli.Poisson("L", "ampa", rate, 1.0),
+        "ou": stimuli.OrnsteinUhlenbeckCurrent("E", 0.0, sd),
+        "step": stimuli.step_current("L", first),
+    }
+    net = cx.Network(cx.acsf(mg=outside), populations, projections, acting)
+    net = cx.with_parameters(net, {"environment/ions/ca/outside": replaced})
+    return cx.simulate(net, duration, dt=dt, key=key)
+
+
+# What a message about a number contains, where that is not its name.
+WORDS = {
+    "n": ["population.n ", "n_post", "cells"],
+    "capacitance": ["capacitance", "time constant"],
+    "leak": ["leak", "time constant"],
+    "sodium": ["sodium", "na/g_max"],
+    "k": ["k must", "k = ", "contacts"],
+    "p": ["p must"],
+    "wiring_key": ["key must"],
+    "replaced": ["outside"],
 }
+# Nothing in a network can be one of these.
+BAD = [
+    NAN, float("inf"), -float("inf"), -1e300, "x", "", b"", None, [], [1.0], {}, 1j, object(), True,
+    np.ones(7), np.ones((3, 3)), np.array("a"), np.array([1.0, NAN, 1.0]),
+]  # fmt: skip
+# Numbers fixed when a network is compiled, legal and not; of the legal ones few, as each but the
+# first costs a compilation.
+STATIC = {
+    "n": ([3, 1], [0, -1, 2.5]),
+    "k": ([2, 0], [-1, 2.0, 10**10]),
+    "delay": ([0.5, 0.1], [0.0, -1.0, 0.05, 1e-300, 1e9]),
+    "dt": ([0.1, 0.05], [0.0, -1.0, 0.3, 0.5, 1e300, 5e-324]),
+    "duration": ([1.0, 0.5], [0.0, -1.0, 0.33, 1e300]),
+    "key": ([0, 2**32 - 1], [-1, 2**32, 2**70, 1.5]),
+    "wiring_key": ([0, 2**70], [-1, 1.5]),
+}
+NAMES = sorted(inspect.signature(configured).parameters)
+ANY_NUMBER = st.floats() | st.floats(0.0, 100.0) | st.floats(-1.0, 1.0)
+ANY_FORM = ANY_NUMBER | st.integers(-5, 2**40) | ANY_NUMBER.map(lambda x: np.full(3, x))
+
+
+@st.composite
+def configurations(draw, compiled_again):
+    """One to three numbers of `configured`, each legal or not; unless `compiled_again`, all that
+    are legal share one compiled program."""
+    changes = {}
+    for name in draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=3, unique=True)):
+        if name in STATIC:
+            legal, illegal = STATIC[name]
+            values = st.sampled_from((legal if compiled_again else legal[:1]) + illegal)
+        else:
+            # Of more than one in another form there would be thousands of programs.
+            values = ANY_FORM if compiled_again and not changes else ANY_NUMBER
+        changes[name] = draw(st.sampled_from(BAD) | values)
+    return changes
+
+
+def check_that_it_runs_or_is_refused(changes):
+    began = time.process_time()  # others on the machine do not lengthen it
+    try:
+        run = configured(**changes)
+    except REFUSED as error:
+        message = error.args[0]
+        assert in_one_sentence(error), repr(error)
+        words = [word for name in changes for word in WORDS.get(name, [name])]
+        assert any(word in message.lower() for word in words), message
+        raised_in = traceback.extract_tb(error.__traceback__)[-1].filename
+        assert "cortexmg" in raised_in, "raised outside of this package"
+    except FloatingPointError as error:
+        assert "voltage of population" in str(error)
+    else:
+        assert not any(value is bad for value in changes.values() for bad in BAD)
+        assert all(np.all(np.isfinite(x)) for x in floats(run.state))
+    assert time.process_time() - began < 5.0
 
 
 # Of equinox, which answers before us.
-@pytest.mark.filterwarnings("ignore:A JAX array is being set as static")
-@given(part=st.sampled_from(sorted(PARTS)), value=BAD_NUMBERS)
-@settings(max_examples=500, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_random_illegal_networks_always_get_the_documented_error(part, value):
-    with pytest.raises(REFUSED) as error:
-        PARTS[part](value)
-    assert in_one_sentence(error.value), repr(error.value)
-    frames = error.traceback
-    assert "cortexmg" in str(frames[-1].path), "raised outside of this package"
+answered_before = pytest.mark.filterwarnings("ignore:A JAX array is being set as static")
+many_examples = settings(
+    max_examples=500, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+@pytest.fixture
+def already_compiled(single_precision):
+    """As users have it: in the precision in which the largest numbers overflow."""
+    configured()
+
+
+@answered_before
+@given(changes=configurations(compiled_again=False))
+@many_examples
+def test_random_configurations_run_or_get_the_documented_error(already_compiled, changes):
+    check_that_it_runs_or_is_refused(changes)
+
+
+@pytest.mark.slow
+@answered_before
+@given(changes=configurations(compiled_again=True))
+@settings(many_examples, max_examples=9_500)
+def test_ten_thousand_configurations_run_or_get_the_documented_error(already_compiled, changes):
+    check_that_it_runs_or_is_refused(changes)

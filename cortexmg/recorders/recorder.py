@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from cortexmg.network import Network, State
-from cortexmg.part import Part
+from cortexmg.part import Part, shown
 from cortexmg.population import Population
 from cortexmg.spiking import Spikes
 
@@ -36,10 +36,11 @@ class Recorder(Part):
 
     def __check_init__(self):
         every = self.every
-        if every is not None and (isinstance(every, bool) or not 0.0 < every < float("inf")):
+        number = isinstance(every, int | float | np.number) and not isinstance(every, bool)
+        if every is not None and not (number and 0.0 < every < float("inf")):
             raise ValueError(
                 f"{type(self).__name__}.every must be a positive time in ms, or None for every "
-                f"step, got {every!r}."
+                f"step, got {shown(every)}."
             )
 
     def init(self, network: Network, state: State) -> Any:

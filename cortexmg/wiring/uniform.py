@@ -6,6 +6,7 @@ from statistics import NormalDist
 import numpy as np
 
 from cortexmg.connectivity import Connectivity
+from cortexmg.part import shown
 from cortexmg.wiring.draw import (
     BLOCK,
     Key,
@@ -17,7 +18,7 @@ from cortexmg.wiring.draw import (
     streams,
 )
 from cortexmg.wiring.layout import capacity_for, row_for
-from cortexmg.wiring.rows import Delay, Weight, by_source, check_values, connect, starts_of
+from cortexmg.wiring.rows import Delay, Weight, by_source, check_values, connect, number, starts_of
 
 
 def fixed_in_degree(
@@ -101,8 +102,9 @@ def fixed_probability(
         ValueError: `p` is not a probability, or more than 2^31 contacts.
     """
     check_ends(n_pre, n_post, self_contacts)
-    if not 0.0 <= p <= 1.0:
-        raise ValueError(f"p must be a probability between 0 and 1, got {p}.")
+    chance = number(p)
+    if chance is None or not 0.0 <= chance <= 1.0:
+        raise ValueError(f"p must be a probability between 0 and 1, got {shown(p)}.")
     check_values(weight, delay)
     columns = n_post if self_contacts else n_post - 1
     mean, variance = n_pre * columns * p, n_pre * columns * p * (1.0 - p)
