@@ -5,6 +5,7 @@ import resource
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import equinox as eqx
@@ -498,6 +499,42 @@ def test_the_spike_count_of_a_driven_cell_has_a_positive_derivative(pair):
 
     value, slope = jax.value_and_grad(count)(1000.0)
     assert value == 1 and 0 < slope < np.inf
+
+
+# ---- time ---------------------------------------------------------------------------------------
+
+
+class Late:
+    """What a device promises at once and has only later, like the arrays of a JAX program."""
+
+    def __init__(self, value, ready):
+        self.value, self.ready = value, ready
+
+    def __array__(self, dtype=None, copy=None):
+        time.sleep(max(0.0, self.ready - time.perf_counter()))
+        return np.asarray(self.value, dtype)
+
+
+@pytest.mark.parametrize("record", [{}, {"v": recorders.Probe("E", every=1.0)}], ids=len)
+def test_the_time_of_a_run_is_that_of_the_device_not_of_its_promises(
+    few_cells, short_pieces, monkeypatch, record
+):
+    cx.simulate(few_cells, 8.0, dt=0.1, record=record)  # compiles
+    real, takes, ready = hostloop.compiled, 0.25, []
+
+    def slow(*options):
+        def call(*arguments, **static):
+            results = jax.block_until_ready(real(*options)(*arguments, **static))
+            # One program after the other.
+            ready.append(max([time.perf_counter(), *ready[-1:]]) + takes)
+            return results[0], *jax.tree.map(lambda x: Late(x, ready[-1]), results[1:])
+
+        return call
+
+    monkeypatch.setattr(hostloop, "compiled", slow)
+    seconds = cx.simulate(few_cells, 8.0, dt=0.1, record=record).seconds
+    assert len(ready) > 2
+    assert len(ready) * takes <= seconds < len(ready) * takes * 1.05 + 0.1
 
 
 # ---- memory -------------------------------------------------------------------------------------
