@@ -153,8 +153,8 @@ def _most_contacts(wiring: Connectivity) -> int:
     """The largest in-degree; of wiring that `__check_init__` refuses anything."""
     total = np.zeros(wiring.n_post + 1, np.int64)
     targets = np.asarray(wiring.targets)[: int(np.max(wiring.starts, initial=0))]
-    for begin in range(0, targets.size, 1 << 22):  # counting makes a wider copy
-        part = np.clip(targets[begin : begin + (1 << 22)], 0, wiring.n_post)
+    for begin in range(0, targets.size, 1 << 18):  # counting makes a wider copy
+        part = np.clip(targets[begin : begin + (1 << 18)], 0, wiring.n_post)
         total += np.bincount(part, minlength=total.size)
     return int(total.max())
 

@@ -43,6 +43,7 @@ def nothing_underway(
     waiting = {}
     for pre in sorted({p.pre for p in projections.values()}):
         slots = 1 + max(wait(p, dt) for p in projections.values() if p.pre == pre)
+        check_size(pre, slots, sizes[pre])
         bits, n = jnp.zeros(slots * words_for(sizes[pre]), jnp.uint32), sizes[pre]
         waiting[pre] = Waiting(bits, None, None)
         if not exact:
@@ -167,6 +168,15 @@ def in_floating_point(
     return Underway(waiting, rings, {})
 
 
+def check_size(population: str, slots: int, n: int) -> None:
+    """Raise if delays are so long that places of steps and cells could not be numbered."""
+    if slots * n >= 2**31:
+        raise ValueError(
+            f"Population {population!r} would need {slots} slots of {n} cells for its delays, 2^31 "
+            f"entries or more: use shorter delays, a larger dt or smaller populations."
+        )
+
+
 class _Lane(NamedTuple):
     """Where the input of one population from one transmitter is collected."""
 
@@ -182,12 +192,7 @@ def _lanes(
         place = (p.post, p.transmitter)
         spread = steps(p.connectivity.delay_max, dt) - wait(p, dt)
         slots[place] = max(slots.get(place, 1), spread + 1)
-        if slots[place] * sizes[p.post] >= 2**31:
-            raise ValueError(
-                f"Population {p.post!r} would need {slots[place]} slots of {sizes[p.post]} cells "
-                f"for its delays, 2^31 entries or more: use shorter delays, a larger dt or smaller "
-                f"populations."
-            )
+        check_size(p.post, slots[place], sizes[p.post])
     lanes, filled = {}, dict.fromkeys(sizes, 0)
     for (post, transmitter), count in sorted(slots.items()):
         lanes[post, transmitter] = _Lane(count, filled[post] if count == 1 else 0)

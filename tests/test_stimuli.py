@@ -106,17 +106,21 @@ def test_a_run_cut_in_two_draws_the_numbers_of_one(kind):
 # ---- Poisson -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("dt", [0.025, 0.05, 0.1])
-@pytest.mark.parametrize("rate", [200.0, 20_000.0])
-def test_counts_per_step_follow_the_poisson_distribution(rate, dt):
-    counts = series(Poisson("e", "ampa", rate, 1.0, most=15), 2000, 400, seed=3, dt=dt).ravel()
-    mean = rate * dt * 1e-3
-    assert counts.min() == 0 and np.all(counts == np.round(counts))
+def poisson_p_value(counts, mean):
+    """Of chi-square: counts that fit so badly by chance."""
     # Classes with fewer than five expected join the last one.
     top = next(k for k in range(30) if stats.poisson.sf(k, mean) * counts.size < 5)
     observed = np.bincount(np.minimum(counts, top).astype(int), minlength=top + 1)
     expected = np.append(stats.poisson.pmf(range(top), mean), stats.poisson.sf(top - 1, mean))
-    assert stats.chisquare(observed, expected * counts.size).pvalue > 1e-4
+    return stats.chisquare(observed, expected * counts.size).pvalue
+
+
+@pytest.mark.parametrize("dt", [0.025, 0.05, 0.1])
+@pytest.mark.parametrize("rate", [200.0, 20_000.0])
+def test_counts_per_step_follow_the_poisson_distribution(rate, dt):
+    counts = series(Poisson("e", "ampa", rate, 1.0, most=15), 2000, 400, seed=3, dt=dt).ravel()
+    assert counts.min() == 0 and np.all(counts == np.round(counts))
+    assert poisson_p_value(counts, rate * dt * 1e-3) > 1e-4
 
 
 @pytest.mark.parametrize("dt", [0.025, 0.05, 0.1])
@@ -193,6 +197,33 @@ def test_a_fluctuating_conductance_is_never_negative():
         jnp.zeros(2), jnp.int32(0), jax.random.key(0), 2, DT
     )[1]
     assert effect.e == -12.0
+
+
+# ---- the tests themselves ----------------------------------------------------------------------
+
+
+def over_seeds(stimulus, n):
+    """What a stimulus adds in the first step, by seed (1,000) and cell."""
+
+    def first(key):
+        effect = stimulus.step(stimulus.init(n, key), jnp.int32(0), key, n, DT)[1]
+        return effect.weight if hasattr(effect, "weight") else effect[0]
+
+    return np.asarray(jax.jit(jax.vmap(first))(jax.random.split(jax.random.key(0), 1000)), float)
+
+
+@pytest.mark.parametrize(
+    "stimulus, p_value",
+    [
+        (Poisson("e", "ampa", 20_000.0, 1.0, most=15), lambda counts: poisson_p_value(counts, 2.0)),
+        (OrnsteinUhlenbeckCurrent("e", 0.0, 1.0, 5.0), lambda x: stats.kstest(x, "norm").pvalue),
+    ],
+)
+def test_p_values_are_uniform_over_seeds(stimulus, p_value):
+    """So that 1e-4 is the chance of a false alarm, and nothing that a seed was chosen for."""
+    p = np.array([p_value(x) for x in over_seeds(stimulus, 2000)])
+    assert stats.kstest(p, "uniform").pvalue > 1e-3
+    assert 2 <= np.sum(p < 0.01) <= 22  # 10 expected; 1e-3 of draws lie outside
 
 
 # ---- steps and ramps ---------------------------------------------------------------------------

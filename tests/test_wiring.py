@@ -34,11 +34,15 @@ def drawn(rule, n, key: Any = 0, **options):
     return rule(n, n, 6, 0.5, 1.5, key=key, **options)
 
 
-def likely(observed, expected):
-    """Whether chi-square accepts the counts: neither too uneven nor too even to be random."""
-    observed = np.ravel(observed)
-    square = np.sum((observed - expected) ** 2 / expected)
-    return 1e-4 < stats.chi2.sf(square, observed.size - 1) < 1 - 1e-4
+def p_value(counts, mean, variance, constraints=0):
+    """Of chi-square: counts that are as uneven by chance, when so many follow from the others."""
+    square = np.sum((np.ravel(counts) - mean) ** 2) / variance
+    return stats.chi2.sf(square, np.size(counts) - constraints)
+
+
+def likely(*counts):
+    """Whether the counts are neither too uneven nor too even to be random (as `p_value`)."""
+    return 1e-4 < p_value(*counts) < 1 - 1e-4
 
 
 degree_rules = pytest.mark.parametrize("rule", [fixed_in_degree, fixed_out_degree])
@@ -97,8 +101,7 @@ def test_every_pair_is_equally_likely(rule, self_contacts, multiple, k):
     shrink = 1.0 if multiple else np.sqrt((1 - k / others) * others / (others - 1))
     expected = pairs.mean()
     constraints = n  # each cell's degree is fixed
-    square = np.sum((pairs - expected) ** 2 / expected) / shrink**2
-    assert 1e-4 < stats.chi2.sf(square, pairs.size - constraints) < 1 - 1e-4
+    assert likely(pairs, expected, expected * shrink**2, constraints)
 
 
 @degree_rules
@@ -113,8 +116,7 @@ def test_degrees_in_several_blocks(rule, k):
         fixed, free = free, fixed
     np.testing.assert_array_equal(fixed, np.full(n_fixed, k))
     variance = n_fixed * k / n * (1 - k / n) * n / (n - 1)
-    square = np.sum((free - n_fixed * k / n) ** 2) / variance
-    assert 1e-4 < stats.chi2.sf(square, n - 1) < 1 - 1e-4
+    assert likely(free, n_fixed * k / n, variance, 1)
     assert wiring.dense().max() == 1.0
 
 
@@ -129,7 +131,7 @@ def test_every_set_of_partners_is_equally_likely(rule, k):
     )
     _, counts = np.unique(2 ** np.arange(n) @ wiring, return_counts=True)
     sets = {2: 36, 4: 35}[k]
-    assert counts.size == sets and likely(counts, draws / sets)
+    assert counts.size == sets and likely(counts, draws / sets, draws / sets, 1)
 
 
 @pytest.mark.parametrize("p", [0.003, 0.2, 0.7])
@@ -143,8 +145,7 @@ def test_probability_gives_independent_contacts(p, self_contacts):
     assert stats.binomtest(wiring.n_contacts, n * columns, p).pvalue > 1e-4
     for degree in (wiring.in_degree(), wiring.out_degree()):
         # Chi-square of the counts about the binomial mean is the dispersion test.
-        square = np.sum((degree - columns * p) ** 2) / (columns * p * (1 - p))
-        assert 1e-4 < stats.chi2.sf(square, n) < 1 - 1e-4
+        assert likely(degree, columns * p, columns * p * (1 - p))
     reciprocal = np.sum(matrix * matrix.T) - np.trace(matrix)
     trials = n * (n - 1) // 2
     assert stats.binomtest(int(reciprocal) // 2, trials, p * p).pvalue > 1e-4
@@ -152,8 +153,7 @@ def test_probability_gives_independent_contacts(p, self_contacts):
 
 def test_probability_reaches_every_pair_equally():
     count = sum(fixed_probability(7, 9, 0.3, 1.0, 1.5, key=i).dense() for i in range(1000))
-    square = np.sum((count - 300) ** 2) / (1000 * 0.3 * 0.7)
-    assert 1e-4 < stats.chi2.sf(square, 63) < 1 - 1e-4
+    assert likely(count, 300, 1000 * 0.3 * 0.7)
 
 
 def test_probability_in_several_blocks():
@@ -173,6 +173,30 @@ def test_probability_0_and_1():
     np.testing.assert_array_equal(
         fixed_probability(4, 4, 1.0, 1.0, 1.5, key=0, self_contacts=False).dense(), 1 - np.eye(4)
     )
+
+
+# Counts of few contacts, and the mean, variance and constraints with which `likely` judges them.
+JUDGED = {
+    "degree": lambda key: (
+        fixed_in_degree(50, 100, 10, 1.0, 1.5, key=key).out_degree(), 20, 20, 1
+    ),
+    "degree without multiple contacts": lambda key: (
+        fixed_out_degree(100, 50, 10, 1.0, 1.5, key=key, multiple=False).in_degree(),
+        20, 20 * (1 - 10 / 50) * 50 / 49, 1,
+    ),
+    "probability": lambda key: (
+        fixed_probability(50, 50, 0.4, 1.0, 1.5, key=key).in_degree(), 20, 20 * 0.6
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("judged", JUDGED.values(), ids=JUDGED)
+def test_what_is_likely_is_judged_by_p_values_that_are_uniform(judged):
+    """So that 1e-4 is the chance of a false alarm, at either end."""
+    p = np.array([p_value(*judged(key)) for key in range(1000)])
+    assert stats.kstest(p, "uniform").pvalue > 1e-3
+    for tail in (p < 0.01, p > 0.99):
+        assert 2 <= np.sum(tail) <= 22  # 10 expected; 1e-3 of draws lie outside
 
 
 def test_room_grows_when_there_are_more_contacts_than_expected():
@@ -199,7 +223,8 @@ def test_distances_follow_the_kernel(kernel):
         expected = stats.gamma.cdf(bins, 2, scale=45.0)
     # The error of 540,000 draws is 0.001 at most; rounding to sites 3 um apart adds to it.
     np.testing.assert_allclose(found, expected, atol=0.006)
-    assert likely(np.bincount(wiring.pre() % 100, minlength=100), wiring.n_contacts / 100)
+    expected = wiring.n_contacts / 100
+    assert likely(np.bincount(wiring.pre() % 100, minlength=100), expected, expected, 1)
     offset = (pre - post + [500, 400]) % [1000, 800] - [500, 400]
     np.testing.assert_allclose(offset.mean(axis=0), 0.0, atol=4 * offset.std() / 540_000**0.5)
 

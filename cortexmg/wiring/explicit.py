@@ -9,7 +9,6 @@ from scipy.sparse import csc_array
 
 from cortexmg.connectivity import Connectivity
 from cortexmg.wiring.draw import Key, check_ends, check_total, streams
-from cortexmg.wiring.layout import capacity_for, row_for
 from cortexmg.wiring.rows import (
     Delay,
     Weight,
