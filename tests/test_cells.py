@@ -1,4 +1,4 @@
-"""Published cells against Brian2 and NEURON, formulas for cells that have one, and convergence."""
+"""Published cells against three simulators, formulas for cells that have one, and convergence."""
 
 from pathlib import Path
 
@@ -21,9 +21,11 @@ from cortexmg.cells import (
 )
 from cortexmg.channels import Leak
 from cortexmg.spiking import Crossing
-from cortexmg.stimuli import step_current
+from cortexmg.stimuli import SpikeInput, step_current
+from cortexmg.synapses import Exponential
 
 REFERENCE = np.load(Path(__file__).parent / "reference" / "cells.npz")
+NEST = np.load(Path(__file__).parent / "reference" / "nest.npz")
 
 # population: (cells, current of each in pA, names in the reference file, how long they run in ms)
 SHORT = {
@@ -98,7 +100,7 @@ def labels(cells):
 hodgkin_huxley_cells = pytest.mark.parametrize("cell", labels(SHORT | LONG))
 
 
-# ---- against Brian2 and NEURON -----------------------------------------------------------------
+# ---- against Brian2, NEURON and NEST ------------------------------------------------------------
 
 
 @hodgkin_huxley_cells
@@ -126,6 +128,58 @@ def test_exponential_cells_spike_as_in_brian2(adex, cell):
     assert adex[cell].size == want.size == COUNTS[cell]
     # Both reset at the end of a step, which makes every interval longer by part of one.
     np.testing.assert_allclose(adex[cell], want, rtol=0, atol=0.1)
+
+
+@pytest.mark.parametrize("cell", labels(ADEX))
+def test_exponential_cells_spike_as_in_nest(adex, cell):
+    want = NEST[f"{cell}_spikes"]
+    want = want[want <= STOP[cell]]
+    assert adex[cell].size == want.size == COUNTS[cell]
+    np.testing.assert_allclose(adex[cell], want, rtol=0, atol=0.03)  # steps of 0.001 ms, see above
+
+
+# In the order of their cells, of which only the last has arrivals.
+NEST_CELLS = {"traub": ["traub", "traub_driven", "traub_arrivals"], "lif": ["lif", "lif_arrivals"]}
+
+
+@pytest.fixture(scope="module")
+def with_receptors():
+    """Spike times of NEST_CELLS by name, and the step."""
+    receptors = {"ex": Exponential(5.0, 0.0), "in": Exponential(10.0, -80.0, transmitter="gaba")}
+    populations = {
+        "traub": traub_miles(3, receptors),
+        "lif": leaky_integrate_and_fire(2, receptors),
+    }
+    pA = {"traub": np.array([0.0, 500.0, 0.0]), "lif": np.array([300.0, 150.0])}
+    stimuli: dict = {f"{name} drive": step_current(name, x) for name, x in pA.items()}
+    for name, population in populations.items():
+        for receptor in receptors:
+            times = NEST[f"arrivals_{receptor}"]
+            last = np.full(times.size, population.n - 1)
+            stimuli[f"{name} {receptor}"] = SpikeInput(
+                name, receptor, times, last, float(NEST[f"weight_{receptor}"])
+            )
+    network = Network(acsf(), populations, stimuli=stimuli)
+    network = with_parameters(network, {"populations/traub/rule/threshold": 0.0})
+    dt = float(NEST["dt"])
+    result = simulate(network, 200.0, dt, record={name: recorders.Spikes(name) for name in pA})
+    trains = {name: result[name] for name in pA}
+    return dt, {
+        label: train.times[train.ids == cell]
+        for name, train in trains.items()
+        for cell, label in enumerate(NEST_CELLS[name])
+    }
+
+
+@pytest.mark.parametrize("cell", [cell for cells in NEST_CELLS.values() for cell in cells])
+def test_cells_with_receptors_spike_as_in_nest(with_receptors, cell):
+    dt, spikes = with_receptors
+    want = NEST[f"{cell}_spikes"]
+    assert spikes[cell].size == want.size >= 3
+    if cell.startswith("lif"):  # both in the very same step
+        np.testing.assert_allclose(spikes[cell], want, rtol=0, atol=1e-6)
+    # Of Hodgkin-Huxley cells the crossings in NEST are interpolated, ours are not.
+    np.testing.assert_allclose(spikes[cell], want, rtol=0, atol=3 * dt)
 
 
 def test_fast_spiking_cells_do_not_adapt_and_regular_spiking_ones_do(hodgkin_huxley):

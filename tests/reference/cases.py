@@ -60,7 +60,7 @@ def cell_statistics(ids, times, n, seconds):
 
 def save(name, arrays):
     """Write an .npz file beside this one, with the versions of the simulators inside."""
-    tools = ("brian2", "neuron", "numpy")
-    versions = {f"version_{tool}": importlib.metadata.version(tool) for tool in tools}
+    tools = ("brian2", "neuron", "nest-simulator", "numpy")
+    versions = {f"version_{tool.split('-')[0]}": importlib.metadata.version(tool) for tool in tools}
     np.savez_compressed(HERE / f"{name}.npz", **arrays, **versions)
     print(f"{name}.npz: {(HERE / f'{name}.npz').stat().st_size / 1024:.0f} KiB", flush=True)

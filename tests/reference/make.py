@@ -1,8 +1,9 @@
-"""Write the reference data: python make.py [cells] [synapses] [network] [cobahh]."""
+"""Write the reference data: python make.py [cells] [synapses] [network] [cobahh] [nest]."""
 
 import sys
 
 import cells_brian2
+import cells_nest
 import cells_neuron
 import network_brian2
 import network_neuron
@@ -41,7 +42,12 @@ def cobahh():
     save("cobahh", cobahh_references())
 
 
+def nest():
+    """Cells of NEST's own models."""
+    save("nest", cells_nest.nest_references())
+
+
 if __name__ == "__main__":
-    parts = {part.__name__: part for part in (cells, synapses, network, cobahh)}
+    parts = {part.__name__: part for part in (cells, synapses, network, cobahh, nest)}
     for name in sys.argv[1:] or parts:
         parts[name]()
