@@ -24,10 +24,11 @@ def pack(flags: Bool[Array, " n"]) -> UInt32[Array, " words"]:
     return total
 
 
-def unpack(words: UInt32[Array, " words"], n: int) -> Bool[Array, " n"]:
-    """The flags of `n` cells that `pack` has made these words of."""
-    bits = (words[None, :] >> jnp.arange(32, dtype=jnp.uint32)[:, None]) & jnp.uint32(1)
-    return bits.reshape(-1)[:n] != 0
+def unpack(words: UInt32[Array, " words"], n: int, blocks: int = 1) -> Bool[Array, " n"]:
+    """The flags of `n` cells, from the words that `pack` has made of each of equal `blocks`."""
+    one = words.reshape(blocks, 1, -1)
+    bits = (one >> jnp.arange(32, dtype=jnp.uint32)[:, None]) & jnp.uint32(1)
+    return bits.reshape(blocks, -1)[:, : n // blocks].reshape(-1) != 0
 
 
 AT_ONCE = 256  # active cells found at a time, give or take a word

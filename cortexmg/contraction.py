@@ -25,6 +25,7 @@ class Layout(NamedTuple):
     """How the arrays of a delivery are laid out; fixed when it is compiled."""
 
     n_pre: int  # cells whose flags are packed
+    blocks: int  # of cells that are packed by themselves
     first: int  # the cell to which the first row belongs
     row: int  # contacts handled at once
     base: int  # where in the inbox the first slot begins
@@ -42,12 +43,13 @@ def _each_row(active, starts, layout, visit, carry):
 
     A visit gets the member, the row, the first contact and which of the `row` are the cell's.
     """
-    members, (n_pre, first, row, *_) = active.shape[0], layout
+    members, (n_pre, blocks, first, row, *_) = active.shape[0], layout
+    active = active.reshape(members * blocks, -1)
     lane = jnp.arange(row, dtype=jnp.int32)
 
     def some(state):
         word, carry = state
-        word, ids, found = next_active(active, word, n_pre)
+        word, ids, found = next_active(active, word, n_pre // blocks)
 
         def piece(state):
             # One cursor of two numbers: every number that a loop carries costs a kernel per visit.

@@ -6,11 +6,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh, PartitionSpec as P
 
 from cortexmg.network import Network, State
 from cortexmg.parameters import with_parameters
 from cortexmg.part import shown
 from cortexmg.recorders import Recorder
+from cortexmg.waiting import AXIS
 
 Record = dict[str, Recorder]
 Plan = tuple[tuple[int, tuple[str, ...]], ...]
@@ -143,11 +145,7 @@ def initial(key_axis: int | None, swept: bool, exact: bool):
 
 @cache
 def compiled(platform: str, key_axis: int | None, swept: bool):
-    """The jitted `run_frames`, for a network or for the members of a sweep over it.
-
-    XLA uses half the width of the vector registers of a CPU unless told otherwise; with all of it
-    the update of Hodgkin-Huxley cells is 1.34 times as fast (5.9 instead of 8.0 ns).
-    """
+    """The jitted `run_frames`, for a network or for the members of a sweep over it."""
 
     def run(network, overrides, state, record, frames, *, plan, dt, most):
         def member(overrides, state):
@@ -159,10 +157,46 @@ def compiled(platform: str, key_axis: int | None, swept: bool):
         axes = members_axes(key_axis)
         return jax.vmap(member, in_axes=(0, axes), out_axes=(axes, 0, 0))(overrides, state)
 
-    options = {"xla_cpu_prefer_vector_width": 512} if platform == "cpu" else None
     return jax.jit(
         run,
         static_argnames=("plan", "dt", "most"),
         donate_argnames="state",
-        compiler_options=options,
+        compiler_options=_options(platform),
     )
+
+
+@cache
+def compiled_on(mesh: Mesh):
+    """The jitted `run_frames` for a network divided among the devices of a mesh."""
+
+    def run(networks, states, record, frames, *, plan, dt, most):
+        def mine(networks, states, frames):
+            network, state = jax.tree.map(lambda x: x[0], (networks, states))
+            state, saved, healthy = run_frames(network, state, record, plan, dt, frames, most)
+            return *jax.tree.map(lambda x: x[None], (state, healthy)), saved
+
+        saved = {name: P(None, AXIS) if r.by_cell else P() for name, r in record.items()}
+        divided = P(AXIS)
+        states, healthy, saved = jax.shard_map(
+            mine,
+            mesh=mesh,
+            in_specs=(divided, divided, P()),
+            out_specs=(divided, divided, saved),
+            check_vma=False,
+        )(networks, states, frames)
+        return states, saved, healthy
+
+    return jax.jit(
+        run,
+        static_argnames=("plan", "dt", "most"),
+        donate_argnames="states",
+        compiler_options=_options(mesh.devices.flat[0].platform),
+    )
+
+
+def _options(platform: str) -> dict | None:
+    """XLA uses half the width of the vector registers of a CPU unless told otherwise.
+
+    With all of it the update of Hodgkin-Huxley cells is 1.34 times as fast (5.9, not 8.0 ns).
+    """
+    return {"xla_cpu_prefer_vector_width": 512} if platform == "cpu" else None

@@ -4,16 +4,27 @@ import signal
 import threading
 import time
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from cortexmg.devices import (
+    Devices,
+    joined_state,
+    mesh_of,
+    partitioned_by_gspmd,
+    placed,
+    stacked_states,
+)
 from cortexmg.frames import (
     Plan,
     compiled,
+    compiled_on,
     initial,
     members_axes,
     plan_of,
@@ -24,6 +35,7 @@ from cortexmg.parameters import path_name
 from cortexmg.part import Scalar, quantities, shown
 from cortexmg.progress import Progress
 from cortexmg.selfcheck import check_arithmetic
+from cortexmg.waiting import AXIS
 
 CELL_STEPS = 5e7  # per compiled piece: about half a second on one core
 
@@ -46,7 +58,19 @@ class Run:
 class HostLoop:
     """Pieces of a run, one compiled call each; recordings are unpacked while the next one runs."""
 
-    def __init__(self, network, values, duration, dt, record, state, key, progress, exact):
+    def __init__(
+        self,
+        network,
+        values,
+        duration,
+        dt,
+        record,
+        state,
+        key,
+        progress,
+        exact,
+        devices: Devices = 1,
+    ):
         self.plan: Plan = plan_of(record, dt)
         self.frame = self.plan[0][0]
         self.steps = frames_in(duration, dt, self.plan) * self.frame
@@ -63,6 +87,11 @@ class HostLoop:
         else:
             self.state = resumed(self.network, state, dt, exact)
         self.first = int(self.state.step)
+        self.parts = 1
+        if mesh := None if self.swept else mesh_of(devices, sum(network.sizes.values())):
+            self.parts = mesh.size
+            self.state = _on(mesh)(self.network, self.state)
+            self.stacked, self.mesh = placed(network, mesh), mesh
         self.progress = Progress(progress, duration, self.members)
         self.pieces: list[dict[str, list]] = [
             {name: [] for name in record} for _ in range(self.members)
@@ -70,15 +99,11 @@ class HostLoop:
 
     def run(self) -> list[Run]:
         began, done, most = time.perf_counter(), 0, self._most()
-        call = compiled(jax.default_backend(), self.key_axis, self.swept)
         pending, interrupted = None, _Interrupt()
         with interrupted, self.progress:
             while done < self.steps and not interrupted.asked:
                 frames = min(most, (self.steps - done) // self.frame)
-                self.state, saved, healthy = call(
-                    self.network, self.values, self.state, self.record, frames,
-                    plan=self.plan, dt=self.dt, most=most,
-                )  # fmt: skip
+                self.state, saved, healthy = self._call(frames, most)
                 if pending:
                     self._keep(*pending)
                 pending = (saved, healthy, done, frames)
@@ -87,6 +112,15 @@ class HostLoop:
                 self._keep(*pending)
         seconds = time.perf_counter() - began
         return [self._result(m, done, seconds) for m in range(self.members)]
+
+    def _call(self, frames: int, most: int):
+        fixed = {"plan": self.plan, "dt": self.dt, "most": most}
+        if self.parts > 1:
+            call = compiled_on(self.mesh)
+            with partitioned_by_gspmd():
+                return call(self.stacked, self.state, self.record, frames, **fixed)
+        call = compiled(jax.default_backend(), self.key_axis, self.swept)
+        return call(self.network, self.values, self.state, self.record, frames, **fixed)
 
     def _most(self) -> int:
         cells = sum(p.n for p in self.network.populations.values()) * self.members
@@ -104,7 +138,7 @@ class HostLoop:
                     lambda x, m=m, count=count: np.asarray(x[m] if self.swept else x)[:count],
                     saved[name],
                 )
-                piece = r.piece(mine, self.first + done, steps, self.dt)
+                piece = r.piece(mine, self.first + done, steps, self.dt, self.parts)
                 self.pieces[m][name].append(piece)
         self.progress.show((done + frames * self.frame) * self.dt)
 
@@ -115,6 +149,8 @@ class HostLoop:
             begin = (self.first + done) * self.dt
             end = begin + frames * self.frame * self.dt
             v = np.asarray(self.state.populations[name].v)
+            if self.parts > 1:
+                v = v.reshape(-1)
             cell = int(np.argwhere(~np.isfinite(v))[0][-1])
             which = f", cell {cell} first of {np.sum(~np.isfinite(v))}"
             if self.swept:
@@ -134,6 +170,8 @@ class HostLoop:
             if self.pieces[m][name]
         }
         state = self.state
+        if self.parts > 1:
+            state = _together(self.parts)(self.network, state)
         if self.swept:
             axes = members_axes(self.key_axis)
             state = State._make(
@@ -163,6 +201,20 @@ class _Interrupt:
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
+
+
+@cache
+def _on(mesh: Mesh):
+    """A jitted `stacked_states` that puts each part on its device."""
+    return jax.jit(
+        partial(stacked_states, parts=mesh.size),
+        out_shardings=NamedSharding(mesh, PartitionSpec(AXIS)),
+    )
+
+
+@cache
+def _together(parts: int):
+    return jax.jit(partial(joined_state, parts=parts))
 
 
 def frames_in(duration: float, dt: float, plan: Plan) -> int:

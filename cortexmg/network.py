@@ -3,6 +3,7 @@
 import zlib
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.core import Tracer
@@ -21,7 +22,7 @@ from cortexmg.transmission import (
     in_floating_point,
     nothing_underway,
 )
-from cortexmg.waiting import depart
+from cortexmg.waiting import WHOLE, Split, depart
 
 
 class State(NamedTuple):
@@ -43,12 +44,14 @@ class Network(Part):
     populations: dict[str, Population]
     projections: dict[str, Projection]
     stimuli: dict[str, Stimulus]
+    split: Split = eqx.field(static=True)  # of which devices this is one
 
-    def __init__(self, environment, populations, projections=None, stimuli=None):
+    def __init__(self, environment, populations, projections=None, stimuli=None, split=WHOLE):
         self.environment = environment
         self.populations = populations
         self.projections = projections or {}
         self.stimuli = stimuli or {}
+        self.split = split
 
     def __check_init__(self):
         check_members("Network.populations", self.populations, Population)
@@ -62,7 +65,7 @@ class Network(Part):
         for name, p in self.populations.items():
             check_lengths(f"Environment of population {name!r}", self.environment, p.n)
         for name, p in self.projections.items():
-            _check_projection(name, p, self.populations)
+            _check_projection(name, p, self)
         for name, s in self.stimuli.items():
             _check_stimulus(name, s, self.populations)
 
@@ -70,6 +73,10 @@ class Network(Part):
     def sizes(self) -> dict[str, int]:
         """How many cells each population has."""
         return {name: p.n for name, p in self.populations.items()}
+
+    def count(self, population: str) -> int:
+        """How many cells a population has on all devices together."""
+        return dict(self.split.whole).get(population, self.populations[population].n)
 
     def init(self, key: Key[Array, ""], dt: float, exact: bool = False) -> State:
         """The state at time 0: cells at their initial voltage, nothing on its way.
@@ -95,14 +102,21 @@ class Network(Part):
         """Transmitter arrives, stimuli act, cells integrate and fire, their spikes depart."""
         env, key = self.environment, state.key
         arrived, releases, rings = arrive(
-            state.underway, state.releases, self.projections, self.sizes, env, state.step, dt
+            state.underway,
+            state.releases,
+            self.projections,
+            self.sizes,
+            env,
+            state.step,
+            dt,
+            self.split,
         )
         inputs: dict[str, list] = {name: [] for name in self.populations}
         stimuli = {}
         for name, s in self.stimuli.items():
             n = self.populations[s.target].n
             stimuli[name], effect = s.step(
-                state.stimuli[name], state.step, stream(key, name), n, dt
+                state.stimuli[name], state.step, stream(key, name), n, dt, self.split.part() * n
             )
             inputs[s.target].append(effect)
         populations, spikes = {}, {}
@@ -110,7 +124,7 @@ class Network(Part):
             populations[name], spikes[name] = p.step(
                 state.populations[name], arrived[name], inputs[name], env, dt
             )
-        waiting = depart(state.underway.waiting, spikes, state.step)
+        waiting = depart(state.underway.waiting, spikes, state.step, self.split)
         underway = Underway(waiting, rings, state.underway.quanta)
         after = State(state.step + 1, populations, underway, releases, stimuli, key, state.dt)
         return after, spikes
@@ -154,15 +168,16 @@ def _known(kind: str, name: str, field: str, value: str, populations: dict) -> N
         )
 
 
-def _check_projection(name: str, p: Projection, populations: dict[str, Population]) -> None:
-    c = p.connectivity
+def _check_projection(name: str, p: Projection, network: Network) -> None:
+    c, populations = p.connectivity, network.populations
     for field, n in (("pre", c.n_pre), ("post", c.n_post)):
         value = getattr(p, field)
         _known("Projection", name, field, value, populations)
-        if n != populations[value].n:
+        expected = network.count(value) if field == "pre" else populations[value].n
+        if n != expected:
             raise ValueError(
                 f"Projection {name!r}: its connectivity has n_{field} = {n}, but population "
-                f"{value!r} has {populations[value].n} cells."
+                f"{value!r} has {expected} cells."
             )
     check_lengths(f"Release of projection {name!r}", p.release, _senders(p))
     heard = {r.transmitter for r in populations[p.post].receptors.values()}

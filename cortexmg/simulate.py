@@ -9,6 +9,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Key
 
+from cortexmg.devices import Devices, request_cores
 from cortexmg.frames import Record, plan_of, run_frame
 from cortexmg.hostloop import HostLoop, Run, arrays, frames_in, resumed
 from cortexmg.network import Network, State
@@ -27,6 +28,7 @@ def simulate(
     key: int | Key[Array, ""] = 0,
     progress: bool = False,
     gradients: bool = False,
+    devices: Devices = None,
 ) -> Run:
     """Run `network` for `duration` ms in steps of `dt` ms.
 
@@ -37,16 +39,20 @@ def simulate(
     Synaptic input is summed in whole numbers, exactly, which makes results independent of the
     order of contacts; `gradients` sums it in floating point, so that it can be differentiated.
 
+    `devices` are how many devices, or which ones, share the cells; the result is the same, bit for
+    bit. By default these are all cores of a CPU that save time, or all devices of an accelerator.
+
     Raises: ValueError for times that do not fit and for a dt too large for the cells;
     FloatingPointError, naming population and time, if a voltage stops being finite.
     """
+    request_cores()
     record = _checked(record, network)
     if _traced(network) or _traced(state) or _traced(key):
         return _simulate_traced(network, duration, dt, record, state, key, not gradients)
     key = _key(key)
     if key.ndim:
         raise ValueError(f"simulate needs one key, got {key.shape[0]}: sweep makes a run for each.")
-    loop = HostLoop(network, {}, duration, dt, record, state, key, progress, not gradients)
+    loop = HostLoop(network, {}, duration, dt, record, state, key, progress, not gradients, devices)
     return loop.run()[0]
 
 
@@ -65,6 +71,7 @@ def sweep(
     `values` maps parameter names to arrays of one length, the number of runs. All runs share the
     wiring, and the noise too unless `key` is an array of keys, one for each. Errors: as `simulate`.
     """
+    request_cores()
     values = {name: np.asarray(v) for name, v in values.items()}
     keys = _key(key)
     sizes = {name: v.shape[0] if v.ndim else 0 for name, v in values.items()}

@@ -18,7 +18,7 @@ from cortexmg.events import Layout, Rows, deliver
 from cortexmg.part import PerCell
 from cortexmg.projection import Projection
 from cortexmg.spiking import Spikes
-from cortexmg.waiting import Waiting, due, steps, wait
+from cortexmg.waiting import Split, Waiting, due, steps, wait
 
 Inputs = dict[str, dict[str, Array]]  # by postsynaptic population and transmitter
 
@@ -99,6 +99,7 @@ def arrive(
     env: Environment,
     step: Int[Array, ""],
     dt: float,
+    split: Split,
 ) -> tuple[Inputs, dict[str, Any], Inputs]:
     """What arrives in this step (nS), the releases after it, and the rings without it."""
     exact, after = underway.exact, {}
@@ -113,11 +114,20 @@ def arrive(
     for name in sorted(projections):
         p = projections[name]
         lane = lanes[p.post, p.transmitter]
-        spikes = due(underway.waiting[p.pre], p, sizes[p.pre], step, dt)
+        n_pre = split.parts * sizes[p.pre]
+        spikes = due(underway.waiting[p.pre], p, n_pre, step, dt, split.parts)
         after[name], amount = p.release.step(releases[name], spikes.amount, env, dt)
         scale = p.strength / underway.quanta[p.post][p.transmitter] if exact else p.strength
         inboxes, key = (now, p.post) if lane.slots == 1 else (rings[p.post], p.transmitter)
-        inboxes[key] = _add(p, inboxes[key], lane, spikes, amount, scale, step, dt)
+        layout = Layout(
+            n_pre,
+            split.parts,
+            p.connectivity.senders.start,
+            p.connectivity.row,
+            *lane,
+            sizes[p.post],
+        )
+        inboxes[key] = _add(p, inboxes[key], layout, spikes, amount, scale, step, dt)
     arrived: Inputs = {name: {} for name in sizes}
     for (post, transmitter), lane in lanes.items():
         if lane.slots == 1:
@@ -180,8 +190,8 @@ def check_size(population: str, slots: int, n: int) -> None:
 class _Lane(NamedTuple):
     """Where the input of one population from one transmitter is collected."""
 
-    slots: int  # steps to come that it must hold, with the present one
     base: int  # where it begins, in an array shared with the other lanes of one slot
+    slots: int  # steps to come that it must hold, with the present one
 
 
 def _lanes(
@@ -195,7 +205,7 @@ def _lanes(
         check_size(p.post, slots[place], sizes[p.post])
     lanes, filled = {}, dict.fromkeys(sizes, 0)
     for (post, transmitter), count in sorted(slots.items()):
-        lanes[post, transmitter] = _Lane(count, filled[post] if count == 1 else 0)
+        lanes[post, transmitter] = _Lane(filled[post] if count == 1 else 0, count)
         filled[post] += sizes[post] if count == 1 else 0
     return lanes
 
@@ -203,7 +213,7 @@ def _lanes(
 def _add(
     p: Projection,
     inbox: Array,
-    lane: _Lane,
+    layout: Layout,
     spikes: Spikes,
     amount: PerCell,
     scale: Any,
@@ -214,7 +224,7 @@ def _add(
     c = p.connectivity
     # To the nearest step. The upper bound matters where single precision rounds a half up.
     delays = jnp.round(c.delays / dt).astype(jnp.int32) - wait(p, dt)
-    delays = jnp.atleast_1d(jnp.clip(delays, 0, lane.slots - 1))
+    delays = jnp.atleast_1d(jnp.clip(delays, 0, layout.slots - 1))
     # A factor on every stored weight would cost a pass over all contacts in every step.
     same = jnp.ndim(c.weights) == 0
     return deliver(
@@ -225,7 +235,7 @@ def _add(
         fired=spikes.fired,
         near=spikes.near,
         step=step,
-        layout=Layout(c.n_pre, c.senders.start, c.row, lane.base, lane.slots, c.n_post),
+        layout=layout,
     )
 
 

@@ -12,6 +12,26 @@ from cortexmg.projection import Projection
 from cortexmg.releases import Certain
 from cortexmg.spiking import Spikes, no_derivative
 
+AXIS = "cells"  # of the devices among which cells are divided
+
+
+class Split(NamedTuple):
+    """How populations are divided among devices: each has an equal part of every one."""
+
+    parts: int = 1
+    whole: tuple[tuple[str, int], ...] = ()  # cells of each population, all parts together
+
+    def everywhere(self, mine: Array) -> Array:
+        """What all devices have, one after the other; inside `shard_map` if there are several."""
+        return mine if self.parts == 1 else jax.lax.all_gather(mine, AXIS, tiled=True)
+
+    def part(self) -> Array:
+        """The number of this device."""
+        return jnp.int32(0) if self.parts == 1 else jax.lax.axis_index(AXIS)
+
+
+WHOLE = Split()  # one device has all cells
+
 
 class Waiting(NamedTuple):
     """Spikes of one population in its last steps; step k is in slot k mod slots."""
@@ -32,40 +52,38 @@ def wait(p: Projection, dt: float) -> int:
 
 
 def depart(
-    waiting: dict[str, Waiting], spikes: dict[str, Spikes], step: Int[Array, ""]
+    waiting: dict[str, Waiting], spikes: dict[str, Spikes], step: Int[Array, ""], split: Split
 ) -> dict[str, Waiting]:
     """The spikes of this step take the place of those for which all delays have passed."""
     after = {}
     for pre, w in waiting.items():
-        new, bits = spikes[pre], words_for(spikes[pre].fired.shape[0])
-        slot = step % (w.fired.shape[0] // bits)
+        new = spikes[pre]
+        fired = split.everywhere(pack(new.fired))
+        slot = step % (w.fired.shape[0] // fired.shape[0])
+        fired = _put(w.fired, fired, slot)
         if w.amount is None or w.near is None:
-            fired = _put(w.fired, pack(new.fired), slot)
             after[pre] = Waiting(no_derivative(fired, new.amount), None, None)
         else:
-            after[pre] = Waiting(
-                _put(w.fired, pack(new.fired), slot),
-                _put(w.near, pack(new.near), slot),
-                _put(w.amount, new.amount, slot),
-            )
+            near, amount = split.everywhere(pack(new.near)), split.everywhere(new.amount)
+            after[pre] = Waiting(fired, _put(w.near, near, slot), _put(w.amount, amount, slot))
     return after
 
 
-def due(w: Waiting, p: Projection, n: int, step: Array, dt: float) -> Spikes:
-    """The spikes of the presynaptic cells for which the shortest delay has just passed.
+def due(w: Waiting, p: Projection, n: int, step: Array, dt: float, blocks: int) -> Spikes:
+    """The spikes of the `n` presynaptic cells for which the shortest delay has just passed.
 
     `fired` and `near` are packed, and without cells that make no contacts.
     """
-    c, words = p.connectivity, words_for(n)
+    c, words = p.connectivity, blocks * words_for(n // blocks)
     slot = (step - 1 - wait(p, dt)) % (w.fired.shape[0] // words)
-    has_row = np.zeros(n, bool)
-    has_row[c.senders] = True
-    mask = pack(jnp.asarray(has_row))
+    has_row = np.zeros((blocks, n // blocks), bool)
+    has_row.reshape(-1)[c.senders] = True
+    mask = jnp.concatenate([pack(jnp.asarray(block)) for block in has_row])
     fired = _get(w.fired, slot, words) & mask
     if w.amount is None or w.near is None:
         if isinstance(p.release, Certain):
             return Spikes(jnp.ones(1), fired, fired)  # one amount for all: none is looked up
-        amount = unpack(fired, n)[c.senders].astype(jnp.result_type(float))
+        amount = unpack(fired, n, blocks)[c.senders].astype(jnp.result_type(float))
         return Spikes(amount, fired, fired)
     amount = _get(w.amount, slot, n)[c.senders]
     return Spikes(amount, fired, _get(w.near, slot, words) & mask)

@@ -30,7 +30,7 @@ def send(c, inbox, amounts, weights, fired, step, slots=3, near=None):
         fired=pack(fired),
         near=pack(fired if near is None else near),
         step=jnp.int32(step),
-        layout=Layout(c.n_pre, 0, c.row, 0, slots, c.n_post),
+        layout=Layout(c.n_pre, 1, 0, c.row, 0, slots, c.n_post),
     )
 
 
@@ -213,7 +213,7 @@ def test_a_mapped_wiring_is_refused(case):
         return deliver(
             inbox, amounts, weights, rows,
             fired=pack(fired), near=pack(fired), step=jnp.int32(0),
-            layout=Layout(c.n_pre, 0, c.row, 0, 3, 40),
+            layout=Layout(c.n_pre, 1, 0, c.row, 0, 3, 40),
         )  # fmt: skip
 
     with pytest.raises(NotImplementedError, match="map over weights"):

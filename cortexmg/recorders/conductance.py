@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from cortexmg.network import Network, State
-from cortexmg.recorders.recorder import Recorder, population_of
+from cortexmg.recorders.recorder import Recorder, of_all_cells, population_of
 
 
 class ReceptorConductance(NamedTuple):
@@ -34,7 +34,12 @@ class Conductance(Recorder):
         receptor, bound = population.receptors[self.receptor], s.receptors[self.receptor]
         env = population.local(s, network.environment)
         through = receptor.pathway(bound, s.v, env).g
-        return ReceptorConductance(jnp.mean(through), jnp.mean(receptor.bound(bound)))
+        return ReceptorConductance(
+            *(
+                jnp.mean(of_all_cells(network, self.population, x))
+                for x in (through, receptor.bound(bound))
+            )
+        )
 
     def check(self, network: Network) -> None:
         receptors = population_of(self, network, self.population).receptors
@@ -61,7 +66,8 @@ class FieldPotential(Recorder):
         population, s = network.populations[self.population], state.populations[self.population]
         env = population.local(s, network.environment)
         paths = [r.pathway(s.receptors[k], s.v, env) for k, r in population.receptors.items()]
-        return sum(jnp.mean(jnp.abs(p.g * (s.v - p.e))) for p in paths)
+        each = sum((jnp.abs(p.g * (s.v - p.e)) for p in paths), jnp.zeros_like(s.v))
+        return jnp.mean(of_all_cells(network, self.population, each))
 
     def check(self, network: Network) -> None:
         if not population_of(self, network, self.population).receptors:

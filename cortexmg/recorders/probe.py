@@ -11,7 +11,7 @@ import numpy as np
 
 from cortexmg.network import Network, State
 from cortexmg.parameters import path_name
-from cortexmg.recorders.recorder import Recorder, population_of
+from cortexmg.recorders.recorder import Recorder, Trace, of_all_cells, population_of
 
 
 class Probe(Recorder):
@@ -39,9 +39,21 @@ class Probe(Recorder):
         self.every = every
 
     def read(self, acc: None, network: Network, state: State, steps: int) -> Any:
-        del acc, network, steps
+        del acc, steps
         values = _variables(state.populations[self.population])[self.variable]
-        return values if self.cells is None else values[jnp.asarray(self.cells, jnp.int32)]
+        if self.cells is None:
+            return values
+        values = of_all_cells(network, self.population, values)
+        return values[jnp.asarray(self.cells, jnp.int32)]
+
+    @property
+    def by_cell(self) -> bool:
+        return self.cells is None
+
+    def result(self, joined: Trace, network: Network, start: float, stop: float) -> Trace:
+        del start, stop
+        n = network.populations[self.population].n
+        return Trace(joined.t, joined.values[:, :n] if self.by_cell else joined.values)
 
     def check(self, network: Network) -> None:
         n = population_of(self, network, self.population).n

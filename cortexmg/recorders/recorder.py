@@ -43,6 +43,11 @@ class Recorder(Part):
                 f"step, got {shown(every)}."
             )
 
+    @property
+    def by_cell(self) -> bool:
+        """Whether what `read` gives lists cells along its last axis: on a device, its own."""
+        return False
+
     def init(self, network: Network, state: State) -> Any:
         """The accumulator at the beginning of an interval: None unless a recorder has one."""
         del network, state
@@ -56,11 +61,15 @@ class Recorder(Part):
     def read(self, acc: Any, network: Network, state: State, steps: int) -> Any:
         """The saved value of an interval of `steps` steps."""
 
-    def piece(self, saved: Any, first: int | Int[Array, ""], steps: int, dt: float) -> Any:
+    def piece(
+        self, saved: Any, first: int | Int[Array, ""], steps: int, dt: float, parts: int = 1
+    ) -> Any:
         """What is kept on the host of the intervals, each of `steps`, from step `first` on.
 
-        The pieces of a run are joined along their first axis.
+        The pieces of a run are joined along their first axis. What lists cells comes from `parts`
+        devices, one after the other, and the last ones are filled up.
         """
+        del parts
         frames = jax.tree.leaves(saved)[0].shape[0]
         return Trace((first + steps * np.arange(1, frames + 1)) * dt, saved)
 
@@ -85,3 +94,8 @@ def population_of(recorder: Recorder, network: Network, name: str) -> Population
             f"{sorted(network.populations)}."
         )
     return network.populations[name]
+
+
+def of_all_cells(network: Network, name: str, x: Array) -> Array:
+    """The numbers of all cells of a population, from those of the cells on this device."""
+    return network.split.everywhere(x)[: network.count(name)]

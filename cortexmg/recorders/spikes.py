@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int, UInt32
 
 from cortexmg.compaction import pack
 from cortexmg.network import Network, State
-from cortexmg.recorders.recorder import Emitted, Recorder, population_of
+from cortexmg.recorders.recorder import Emitted, Recorder, Trace, population_of
 from cortexmg.spike_trains import SpikeTrains
 
 
@@ -48,7 +48,13 @@ class Spikes(Recorder):
         del network, state, steps
         return acc
 
-    def piece(self, saved: Any, first: int | Int[Array, ""], steps: int, dt: float) -> Events:
+    @property
+    def by_cell(self) -> bool:
+        return True
+
+    def piece(
+        self, saved: Any, first: int | Int[Array, ""], steps: int, dt: float, parts: int = 1
+    ) -> Events:
         del steps
         if isinstance(saved, Tracer):
             raise TypeError(
@@ -61,13 +67,16 @@ class Spikes(Recorder):
             words[step, word].astype("<u4").view(np.uint8).reshape(-1, 4), axis=1, bitorder="little"
         )
         which, bit = np.nonzero(bits)
-        step, ids = step[which], (bit * words.shape[1] + word[which]).astype(np.int32)
+        each = words.shape[1] // parts  # words of a part, each of which is packed by itself
+        part, word = np.divmod(word[which], each)
+        step, ids = step[which], (part * 32 * each + bit * each + word).astype(np.int32)
         order = np.lexsort((ids, step))
         return Events(ids[order], np.asarray((first + step[order] + 1) * dt))
 
     def result(self, joined: Events, network: Network, start: float, stop: float) -> SpikeTrains:
         n = network.populations[self.population].n
-        return SpikeTrains(joined.ids, joined.times, n, start, stop)
+        real = joined.ids < n
+        return SpikeTrains(joined.ids[real], joined.times[real], n, start, stop)
 
     def check(self, network: Network) -> None:
         population_of(self, network, self.population)
@@ -92,6 +101,14 @@ class SpikeCount(Recorder):
         del network, state, steps
         return acc
 
+    @property
+    def by_cell(self) -> bool:
+        return True
+
+    def result(self, joined: Trace, network: Network, start: float, stop: float) -> Trace:
+        del start, stop
+        return Trace(joined.t, joined.values[:, : network.populations[self.population].n])
+
     def check(self, network: Network) -> None:
         population_of(self, network, self.population)
 
@@ -109,16 +126,20 @@ class PopulationRate(Recorder):
     def update(
         self, acc: Int[Array, ""], network: Network, state: State, spikes: Emitted
     ) -> Int[Array, ""]:
-        del network, state
+        del state
+        fired = spikes[self.population].fired
         # Delivery packs the spikes anyway, so counting bits is nearly free.
-        bits = jax.lax.population_count(pack(spikes[self.population].fired))
-        return acc + bits.astype(jnp.int32).sum(dtype=jnp.int32)
+        words = pack(fired)
+        if network.split.parts > 1:  # without the cells that fill up the last parts
+            mine = network.split.part() * fired.shape[0] + jnp.arange(fired.shape[0])
+            words = words & pack(mine < network.count(self.population))
+        return acc + jax.lax.population_count(words).astype(jnp.int32).sum(dtype=jnp.int32)
 
     def read(
         self, acc: Int[Array, ""], network: Network, state: State, steps: int
     ) -> Float[Array, ""]:
-        n = network.populations[self.population].n
-        return 1e3 * acc / (n * steps * state.dt)
+        spikes = network.split.everywhere(acc[None]).sum(dtype=jnp.int32)
+        return 1e3 * spikes / (network.count(self.population) * steps * state.dt)
 
     def check(self, network: Network) -> None:
         population_of(self, network, self.population)

@@ -1,28 +1,29 @@
 """Fluctuating current and conductance: Ornstein-Uhlenbeck processes, one per cell."""
 
+from typing import Any
+
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int, Key
 
+from cortexmg import noise
 from cortexmg.membrane import Current, Pathway
 from cortexmg.part import PerCell, quantity
 from cortexmg.stimuli.stimulus import Stimulus
 
 
-def _fluctuate(x: Array, tau: PerCell, step: Int[Array, ""], key: Key[Array, ""], dt: float):
+def _fluctuate(x: Array, tau: PerCell, change: Array, dt: float) -> Array:
     """A process of mean 0 and standard deviation 1 after `dt`: exact for any dt.
 
     Uhlenbeck and Ornstein (1930, doi:10.1103/PhysRev.36.823).
     """
     keep = jnp.exp(-dt / tau)
-    noise = jax.random.normal(jax.random.fold_in(key, step), x.shape, x.dtype)
-    return keep * x + jnp.sqrt(1.0 - keep**2) * noise
+    return keep * x + jnp.sqrt(1.0 - keep**2) * change
 
 
 def _start(n: int, key: Key[Array, ""]) -> Array:
     before = jnp.uint32(2**32 - 1)  # a number that no step has
-    return jax.random.normal(jax.random.fold_in(key, before), (n,))
+    return noise.normal(key, before, n, jnp.int32(0))
 
 
 class OrnsteinUhlenbeckCurrent(Stimulus):
@@ -37,10 +38,15 @@ class OrnsteinUhlenbeckCurrent(Stimulus):
         return _start(n, key)
 
     def step(
-        self, state: Array, step: Int[Array, ""], key: Key[Array, ""], n: int, dt: float
+        self,
+        state: Array,
+        step: Int[Array, ""],
+        key: Key[Array, ""],
+        n: int,
+        dt: float,
+        first: Any = 0,
     ) -> tuple[Array, Current]:
-        del n
-        state = _fluctuate(state, self.tau, step, key, dt)
+        state = _fluctuate(state, self.tau, noise.normal(key, step, n, first), dt)
         return state, Current(self.mean + self.sd * state)
 
 
@@ -61,8 +67,13 @@ class OrnsteinUhlenbeckConductance(Stimulus):
         return _start(n, key)
 
     def step(
-        self, state: Array, step: Int[Array, ""], key: Key[Array, ""], n: int, dt: float
+        self,
+        state: Array,
+        step: Int[Array, ""],
+        key: Key[Array, ""],
+        n: int,
+        dt: float,
+        first: Any = 0,
     ) -> tuple[Array, Pathway]:
-        del n
-        state = _fluctuate(state, self.tau, step, key, dt)
+        state = _fluctuate(state, self.tau, noise.normal(key, step, n, first), dt)
         return state, Pathway(jnp.maximum(self.mean + self.sd * state, 0.0), self.e)

@@ -1,17 +1,18 @@
 """Independent Poisson input to every cell."""
 
+from typing import Any
+
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Int, Key, UInt32
+from jaxtyping import Array, Int, Key
 
+from cortexmg import noise
 from cortexmg.part import Part, PerCell, count, quantity
 from cortexmg.stimuli.stimulus import Arrivals, Stimulus
 
 # Up to which mean counts larger than so many have a probability below 1e-9.
 LARGEST_MEAN = {7: 0.29, 15: 2.09, 31: 8.68}
-BLOCK = 256  # cells among which pairs share random words, whatever the size of the population
 
 
 class Poisson(Stimulus):
@@ -37,9 +38,15 @@ class Poisson(Stimulus):
         del n, key
 
     def step(
-        self, state: None, step: Int[Array, ""], key: Key[Array, ""], n: int, dt: float
+        self,
+        state: None,
+        step: Int[Array, ""],
+        key: Key[Array, ""],
+        n: int,
+        dt: float,
+        first: Any = 0,
     ) -> tuple[None, Arrivals]:
-        bits = _bits(jax.random.fold_in(key, step), n)
+        bits = noise.bits(key, step, n, first)
         counts = _poisson(bits, jnp.asarray(self.rate, jnp.float32) * (dt * 1e-3), self.most)
         return state, Arrivals(self.receptor, self.weight * counts)
 
@@ -56,22 +63,6 @@ class Poisson(Stimulus):
             f"step of {dt:g} ms, expected at most {LARGEST_MEAN[self.most]} with most = "
             f"{self.most}: use a smaller dt, or {remedy}."
         )
-
-
-def _bits(key: Key[Array, ""], n: int) -> UInt32[Array, " n"]:
-    """32 random bits for each cell, of which two cells of a block share a word.
-
-    One reads it from the top, the other from the middle. The count of each is exact; the lower
-    half matters too rarely, in about one of 10^4 cells, for a correlation to be seen.
-    """
-    blocks, half = -(-n // BLOCK), BLOCK // 2
-    # Barrier: what is read twice would be computed twice.
-    words = jax.lax.optimization_barrier(jax.random.bits(key, (blocks * half,), jnp.uint32))
-    words = words.reshape(blocks, half)
-    turned = (words << 16) | (words >> 16)
-    both = jnp.pad(words, ((0, 0), (0, half))) + jnp.pad(turned, ((0, 0), (half, 0)))
-    # And this one keeps the division by the size of a block out of the loop over cells.
-    return jax.lax.optimization_barrier(both).reshape(-1)[:n]
 
 
 def _poisson(bits: Array, mean: Array, most: int) -> Array:

@@ -1,5 +1,7 @@
 """Given spike trains that reach given cells."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -47,7 +49,13 @@ class SpikeInput(Stimulus):
         del n, key
 
     def step(
-        self, state: None, step: Int[Array, ""], key: Key[Array, ""], n: int, dt: float
+        self,
+        state: None,
+        step: Int[Array, ""],
+        key: Key[Array, ""],
+        n: int,
+        dt: float,
+        first: Any = 0,
     ) -> tuple[None, Arrivals]:
         del key
         if self.times.shape[0] == 0:
@@ -57,14 +65,16 @@ class SpikeInput(Stimulus):
         steps = jnp.asarray(self.times, jnp.result_type(float)) / dt
         steps = steps * (1.0 + 2.0 * jnp.finfo(steps.dtype).eps) + 5e-4
         steps = jnp.floor(steps).astype(jnp.int32)
-        first = jnp.searchsorted(steps, step, side="left", method="scan_unrolled")
-        last = jnp.searchsorted(steps, step, side="right", method="scan_unrolled")
+        begin = jnp.searchsorted(steps, step, side="left", method="scan_unrolled")
+        end = jnp.searchsorted(steps, step, side="right", method="scan_unrolled")
         cells, weight = jnp.asarray(self.cells), jnp.asarray(self.weight, jnp.result_type(float))
 
         def add(k, arrivals):
-            return arrivals.at[cells[k]].add(weight, mode="promise_in_bounds")
+            cell = cells[k] - first  # dropped where it is not among these cells
+            place = jnp.where(cell < 0, n, cell)
+            return arrivals.at[place].add(weight, mode="drop")
 
-        return state, Arrivals(self.receptor, jax.lax.fori_loop(first, last, add, jnp.zeros(n)))
+        return state, Arrivals(self.receptor, jax.lax.fori_loop(begin, end, add, jnp.zeros(n)))
 
     def check(self, n: int, dt: float) -> None:
         del dt

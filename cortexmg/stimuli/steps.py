@@ -1,5 +1,7 @@
 """Current that steps, and current that ramps."""
 
+from typing import Any
+
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
@@ -38,9 +40,15 @@ class Ramp(Stimulus):
         del n, key
 
     def step(
-        self, state: None, step: Int[Array, ""], key: Key[Array, ""], n: int, dt: float
+        self,
+        state: None,
+        step: Int[Array, ""],
+        key: Key[Array, ""],
+        n: int,
+        dt: float,
+        first: Any = 0,
     ) -> tuple[None, Current]:
-        del key, n
+        del key, n, first
         passed = ((step + 0.5) * dt - self.start) / (self.stop - self.start)
         i = self.first + (self.last - self.first) * passed
         return state, Current(jnp.where((passed > 0.0) & (passed < 1.0), i, 0.0))

@@ -32,9 +32,18 @@ class Stimulus(Part):
 
     @abc.abstractmethod
     def step(
-        self, state: Any, step: Int[Array, ""], key: Key[Array, ""], n: int, dt: float
+        self,
+        state: Any,
+        step: Int[Array, ""],
+        key: Key[Array, ""],
+        n: int,
+        dt: float,
+        first: Any = 0,
     ) -> tuple[Any, Current | Pathway | Arrivals]:
-        """State and effect in the step from `step * dt` to `(step + 1) * dt` ms."""
+        """State and effect in the step from `step * dt` to `(step + 1) * dt` ms.
+
+        On `n` cells of the population from number `first` on, a whole number of `noise.BLOCK`s.
+        """
 
     def check(self, n: int, dt: float) -> None:
         """Raise if this stimulus cannot act on `n` cells in steps of `dt` ms."""
