@@ -1,28 +1,18 @@
-"""Cells divided among devices: equal parts of every population, and what belongs to each part."""
+"""Which devices a run uses."""
 
 import os
 from collections.abc import Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh
 
-from cortexmg.compaction import pack, unpack, words_for
-from cortexmg.connectivity import Connectivity
-from cortexmg.network import Network, State
-from cortexmg.noise import BLOCK
-from cortexmg.parameters import path_name
-from cortexmg.part import Part, PerCell, quantities, shown
-from cortexmg.population import Population
-from cortexmg.transmission import Underway
-from cortexmg.waiting import AXIS, Split, Waiting
-from cortexmg.wiring.layout import capacity_for, row_for
+from cortexmg.part import shown
+from cortexmg.waiting import AXIS
 
-Devices = int | Sequence[Any] | Mesh | None
+Devices = Any  # how many, a list of them, a Mesh, or None
 WORTHWHILE = 5_000  # cells per core from which one more CPU core saves time
 
 
@@ -40,20 +30,21 @@ def request_cores() -> None:
         jax.config.update("jax_num_cpu_devices", len(usable(0)))
 
 
-def mesh_of(devices: Devices, cells: int) -> Mesh | None:
-    """The devices that a run of so many cells uses; None for one.
+def mesh_of(devices: Devices, worthwhile: int) -> Mesh | None:
+    """The devices that a run uses; None for one.
 
     `devices` is how many, or which, or a mesh with one axis; None takes all of an accelerator, and
-    of the cores of a CPU as many as save time.
+    of the cores of a CPU as many as are `worthwhile`.
 
     Raises: ValueError if there are not so many.
     """
     if isinstance(devices, Mesh):
         devices = list(devices.devices.flat)
+    named = isinstance(devices, Sequence)
     if devices is None:
         found = jax.devices()
         cpu = found[0].platform == "cpu"
-        devices = found[: max(1, cells // WORTHWHILE)] if cpu else found
+        devices = found[: max(1, worthwhile)] if cpu else found
     elif isinstance(devices, int) and not isinstance(devices, bool):
         found = jax.devices()
         if not 1 <= devices <= len(found):
@@ -63,30 +54,11 @@ def mesh_of(devices: Devices, cells: int) -> Mesh | None:
                 f"set JAX_NUM_CPU_DEVICES={devices}."
             )
         devices = found[:devices]
-    elif not isinstance(devices, Sequence) or not all(isinstance(d, jax.Device) for d in devices):
+    elif not named or not devices or not all(isinstance(d, jax.Device) for d in devices):
         raise TypeError(
             f"devices must be a number, a list of devices or a Mesh, got {shown(devices)}."
         )
-    return Mesh(np.array(devices), (AXIS,)) if len(devices) > 1 else None
-
-
-def _part_size(n: int, parts: int) -> int:
-    """Cells of a part: whole blocks of random numbers. The last parts are filled up."""
-    return -(-n // (parts * BLOCK)) * BLOCK
-
-
-def stacked_networks(network: Network, parts: int) -> Network:
-    """What each device has, along a new leading axis of every array."""
-    split = Split(parts, tuple(sorted(network.sizes.items())))
-    wirings: dict[str, list[Connectivity]] = {}
-    for name, p in network.projections.items():
-        m = _part_size(p.connectivity.n_post, parts)
-        wirings[name] = _alike([_wiring_part(p.connectivity, m, k) for k in range(parts)])
-    networks = [
-        _network_part(network, split, k, {name: w[k] for name, w in wirings.items()})
-        for k in range(parts)
-    ]
-    return jax.tree.map(lambda *x: np.stack(x), *networks)
+    return Mesh(np.array(devices), (AXIS,)) if named or len(devices) > 1 else None
 
 
 @contextmanager
@@ -101,190 +73,3 @@ def partitioned_by_gspmd():
         yield
     finally:
         jax.config.update("jax_use_shardy_partitioner", before)
-
-
-def placed(network: Network, mesh: Mesh) -> Network:
-    """`stacked_networks` on the devices of a mesh."""
-    there = NamedSharding(mesh, PartitionSpec(AXIS))
-
-    def put(x):
-        floats = jax.dtypes.canonicalize_dtype(float)
-        return jax.device_put(x.astype(floats) if x.dtype.kind == "f" else x, there)
-
-    return jax.tree.map(put, stacked_networks(network, mesh.size))
-
-
-def _network_part(
-    network: Network, split: Split, k: int, wirings: dict[str, Connectivity]
-) -> Network:
-    populations, stimuli, env = {}, {}, network.environment
-    for name, p in network.populations.items():
-        m = _part_size(p.n, split.parts)
-        mine = _cells_part(p, p.n, m, k)
-        populations[name] = Population(
-            m, mine.capacitance, mine.channels, mine.receptors, mine.rule, mine.pools, mine.v0
-        )
-    for name, s in network.stimuli.items():
-        n = network.populations[s.target].n
-        stimuli[name] = _cells_part(s, n, _part_size(n, split.parts), k)
-    projections = {
-        name: replace(p, connectivity=wirings[name]) for name, p in network.projections.items()
-    }
-    for n in set(network.sizes.values()):
-        env = _cells_part(env, n, _part_size(n, split.parts), k)
-    return Network(env, populations, projections, stimuli, split)
-
-
-def _cells_part(part: Part, n: int, m: int, k: int) -> Any:
-    """`part` with the numbers of cells k m to (k + 1) m; the last cell stands for those past n."""
-    mine = np.minimum(np.arange(k * m, (k + 1) * m), n - 1)
-    per_cell = {
-        name
-        for name, (owner, field) in quantities(part).items()
-        if field.type is PerCell and np.shape(getattr(owner, field.name)) == (n,) and n > 1
-    }
-
-    def take(path, x):
-        return np.asarray(x)[mine] if path_name(path) in per_cell else x
-
-    return jax.tree_util.tree_map_with_path(take, part)
-
-
-def _wiring_part(c: Connectivity, m: int, k: int) -> Connectivity:
-    """The contacts onto cells k m to (k + 1) m."""
-    n, targets = c.n_contacts, np.asarray(c.targets)
-    starts = np.asarray(c.starts)
-    mine = (targets[:n] >= k * m) & (targets[:n] < (k + 1) * m)
-    upto = np.concatenate([[0], np.cumsum(mine, dtype=np.int32)])[starts].astype(np.int32)
-    row = row_for(np.diff(upto))
-    size = capacity_for(int(upto[-1]), row)
-
-    def some(x, fill):
-        if not np.ndim(x):
-            return x
-        return np.concatenate(
-            [np.asarray(x)[:n][mine], np.full(size - upto[-1], fill, np.asarray(x).dtype)]
-        )
-
-    targets = some(targets - np.int32(k * m), 0)
-    return replace(
-        c,
-        starts=upto,
-        targets=targets,
-        weights=some(c.weights, 0.0),
-        delays=some(c.delays, c.delay_min),
-        n_post=m,
-        row=row,
-        sending=(c.senders.start, starts.size - 1),
-        fan_in=c.fan_in,
-    )
-
-
-def _alike(wirings: list[Connectivity]) -> list[Connectivity]:
-    """The same with arrays of one length, so that one program fits all devices."""
-    row = max(w.row for w in wirings)
-    size = max(capacity_for(w.n_contacts, row) for w in wirings)
-
-    def longer(w: Connectivity) -> Connectivity:
-        def fill(x, value):
-            if not np.ndim(x):
-                return x
-            return np.concatenate([x, np.full(size - x.size, value, x.dtype)])
-
-        return replace(
-            w,
-            targets=fill(w.targets, 0),
-            weights=fill(w.weights, 0.0),
-            delays=fill(w.delays, w.delay_min),
-            row=row,
-        )
-
-    return [longer(w) for w in wirings]
-
-
-def stacked_states(network: Network, state: State, parts: int) -> State:
-    """What each device has of a state, along a new leading axis of every array."""
-
-    def everyone(x):
-        return jnp.broadcast_to(x, (parts, *x.shape))
-
-    def cells(x, n):
-        """[..., n] as [..., parts, m]."""
-        m = _part_size(n, parts)
-        more = [(0, 0)] * (x.ndim - 1) + [(0, parts * m - n)]
-        return jnp.pad(x, more, mode="edge").reshape(*x.shape[:-1], parts, m)
-
-    def ring(x, n):
-        return jnp.swapaxes(cells(x.reshape(-1, n), n), 0, 1).reshape(parts, -1)
-
-    def waiting(w: Waiting, n: int) -> Waiting:
-        def bits(words):
-            flags = jax.vmap(lambda x: unpack(x, n))(words.reshape(-1, words_for(n)))
-            return everyone(jax.vmap(jax.vmap(pack))(cells(flags, n)).reshape(-1))
-
-        near = None if w.near is None else bits(w.near)
-        amount = (
-            None if w.amount is None else everyone(cells(w.amount.reshape(-1, n), n).reshape(-1))
-        )
-        return Waiting(bits(w.fired), near, amount)
-
-    return _converted(network, state, everyone, cells, ring, waiting)
-
-
-def joined_state(network: Network, state: State, parts: int) -> State:
-    """The state that `stacked_states` has divided."""
-
-    def anyone(x):
-        return x[0]
-
-    def cells(x, n):
-        """[..., parts, m] as [..., n]."""
-        return x.reshape(*x.shape[:-2], -1)[..., :n]
-
-    def ring(x, n):
-        m = _part_size(n, parts)
-        return cells(jnp.swapaxes(x.reshape(parts, -1, m), 0, 1), n).reshape(-1)
-
-    def waiting(w: Waiting, n: int) -> Waiting:
-        m = _part_size(n, parts)
-
-        def bits(words):
-            by_step = anyone(words).reshape(-1, parts, words_for(m))
-            flags = jax.vmap(jax.vmap(lambda x: unpack(x, m)))(by_step)
-            return jax.vmap(pack)(cells(flags, n)).reshape(-1)
-
-        near = None if w.near is None else bits(w.near)
-        amount = None
-        if w.amount is not None:
-            amount = cells(anyone(w.amount).reshape(-1, parts, m), n).reshape(-1)
-        return Waiting(bits(w.fired), near, amount)
-
-    return _converted(network, state, anyone, cells, ring, waiting)
-
-
-def _converted(network: Network, state: State, rest, cells, ring, waiting) -> State:
-    """A state whose parts are each changed by the function for their kind."""
-    sizes, underway = network.sizes, state.underway
-
-    def by_cell(tree, n):
-        return jax.tree.map(lambda x: cells(x, n), tree)
-
-    return State(
-        step=rest(state.step),
-        populations={name: by_cell(p, sizes[name]) for name, p in state.populations.items()},
-        underway=Underway(
-            {pre: waiting(w, sizes[pre]) for pre, w in underway.waiting.items()},
-            {
-                post: {t: ring(x, sizes[post]) for t, x in by_transmitter.items()}
-                for post, by_transmitter in underway.rings.items()
-            },
-            jax.tree.map(rest, underway.quanta),
-        ),
-        releases=jax.tree.map(rest, state.releases),
-        stimuli={
-            name: by_cell(x, sizes[network.stimuli[name].target])
-            for name, x in state.stimuli.items()
-        },
-        key=rest(state.key),
-        dt=rest(state.dt),
-    )

@@ -1,18 +1,14 @@
-"""The compiled part of a run: steps in frames, nested by the intervals of the recorders."""
+"""The steps of a run in frames, nested by the intervals of the recorders."""
 
-from functools import cache
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, PartitionSpec as P
 
 from cortexmg.network import Network, State
-from cortexmg.parameters import with_parameters
 from cortexmg.part import shown
 from cortexmg.recorders import Recorder
-from cortexmg.waiting import AXIS
 
 Record = dict[str, Recorder]
 Plan = tuple[tuple[int, tuple[str, ...]], ...]
@@ -102,7 +98,7 @@ def run_frame(network: Network, state: State, record: Record, plan: Plan, dt: fl
     return state, saved
 
 
-def run_frames(network, state, record, plan, dt, frames, most):
+def run_frames(network, state, record, frames, *, plan, dt, most):
     """`frames` frames, of at most `most`: state, saved arrays with room for `most`, and health.
 
     How many is decided when it runs, so that one compiled program serves any duration. Health is
@@ -120,83 +116,3 @@ def run_frames(network, state, record, plan, dt, frames, most):
     saved = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), saved)
     healthy = {name: jnp.all(jnp.isfinite(p.v)) for name, p in state.populations.items()}
     return state, saved, healthy
-
-
-def members_axes(key_axis: int | None) -> State:
-    """Along which axis of each part of a state the members of a sweep lie."""
-    return State(None, 0, 0, 0, 0, key_axis, None)  # pyright: ignore
-
-
-@cache
-def initial(key_axis: int | None, swept: bool, exact: bool):
-    """The jitted state at time 0, of a network or of the members of a sweep over it."""
-
-    def start(network, overrides, key, *, dt):
-        def member(overrides, key):
-            return with_parameters(network, overrides).init(key, dt, exact)
-
-        if not swept:
-            return member(overrides, key)
-        axes = members_axes(key_axis)
-        return jax.vmap(member, in_axes=(0, key_axis), out_axes=axes)(overrides, key)
-
-    return jax.jit(start, static_argnames="dt")
-
-
-@cache
-def compiled(platform: str, key_axis: int | None, swept: bool):
-    """The jitted `run_frames`, for a network or for the members of a sweep over it."""
-
-    def run(network, overrides, state, record, frames, *, plan, dt, most):
-        def member(overrides, state):
-            changed = with_parameters(network, overrides)
-            return run_frames(changed, state, record, plan, dt, frames, most)
-
-        if not swept:
-            return member(overrides, state)
-        axes = members_axes(key_axis)
-        return jax.vmap(member, in_axes=(0, axes), out_axes=(axes, 0, 0))(overrides, state)
-
-    return jax.jit(
-        run,
-        static_argnames=("plan", "dt", "most"),
-        donate_argnames="state",
-        compiler_options=_options(platform),
-    )
-
-
-@cache
-def compiled_on(mesh: Mesh):
-    """The jitted `run_frames` for a network divided among the devices of a mesh."""
-
-    def run(networks, states, record, frames, *, plan, dt, most):
-        def mine(networks, states, frames):
-            network, state = jax.tree.map(lambda x: x[0], (networks, states))
-            state, saved, healthy = run_frames(network, state, record, plan, dt, frames, most)
-            return *jax.tree.map(lambda x: x[None], (state, healthy)), saved
-
-        saved = {name: P(None, AXIS) if r.by_cell else P() for name, r in record.items()}
-        divided = P(AXIS)
-        states, healthy, saved = jax.shard_map(
-            mine,
-            mesh=mesh,
-            in_specs=(divided, divided, P()),
-            out_specs=(divided, divided, saved),
-            check_vma=False,
-        )(networks, states, frames)
-        return states, saved, healthy
-
-    return jax.jit(
-        run,
-        static_argnames=("plan", "dt", "most"),
-        donate_argnames="states",
-        compiler_options=_options(mesh.devices.flat[0].platform),
-    )
-
-
-def _options(platform: str) -> dict | None:
-    """XLA uses half the width of the vector registers of a CPU unless told otherwise.
-
-    With all of it the update of Hodgkin-Huxley cells is 1.34 times as fast (5.9, not 8.0 ns).
-    """
-    return {"xla_cpu_prefer_vector_width": 512} if platform == "cpu" else None

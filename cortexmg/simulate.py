@@ -9,13 +9,22 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Key
 
-from cortexmg.devices import Devices, request_cores
-from cortexmg.frames import Record, plan_of, run_frame
-from cortexmg.hostloop import HostLoop, Run, arrays, frames_in, resumed
+from cortexmg.devices import WORTHWHILE, Devices, mesh_of, request_cores
+from cortexmg.frames import Plan, Record, plan_of, run_frame
+from cortexmg.hostloop import HostLoop, Run, frames_in
 from cortexmg.network import Network, State
 from cortexmg.parameters import with_parameters
 from cortexmg.part import check_members, shown
+from cortexmg.programs import (
+    ManyDevices,
+    Members,
+    OneDevice,
+    arrays,
+)
+from cortexmg.progress import Progress
 from cortexmg.recorders import Recorder
+from cortexmg.selfcheck import check_arithmetic
+from cortexmg.states import initial, resumed
 
 
 def simulate(
@@ -52,8 +61,16 @@ def simulate(
     key = _key(key)
     if key.ndim:
         raise ValueError(f"simulate needs one key, got {key.shape[0]}: sweep makes a run for each.")
-    loop = HostLoop(network, {}, duration, dt, record, state, key, progress, not gradients, devices)
-    return loop.run()[0]
+    plan = _planned(network, dt, record)
+    exact = not gradients
+    if state is None:
+        begin = initial(arrays(network), key, dt=dt, exact=exact)
+    else:
+        begin = resumed(network, state, dt, exact)
+    mesh = mesh_of(devices, sum(network.sizes.values()) // WORTHWHILE)
+    program = ManyDevices(network, begin, mesh) if mesh else OneDevice(network, begin)
+    loop = HostLoop(program, network, plan, duration, dt)
+    return loop.run(record, {}, Progress(progress, duration, 1))[0]
 
 
 def sweep(
@@ -65,11 +82,13 @@ def sweep(
     record: Mapping[str, Recorder] | None = None,
     key: int | Key[Array, "..."] = 0,
     progress: bool = False,
+    devices: Devices = None,
 ) -> list[Run]:
     """Run `network` once for each entry of `values`, as one batched program.
 
     `values` maps parameter names to arrays of one length, the number of runs. All runs share the
-    wiring, and the noise too unless `key` is an array of keys, one for each. Errors: as `simulate`.
+    wiring, and the noise too unless `key` is an array of keys, one for each. They are spread over
+    `devices`, by default all. Errors: as `simulate`.
     """
     request_cores()
     values = {name: np.asarray(v) for name, v in values.items()}
@@ -83,7 +102,19 @@ def sweep(
     for i in range(next(iter(sizes.values()))):
         with_parameters(network, {name: v[i] for name, v in values.items()}).check(dt)
     record = _checked(record, network)
-    return HostLoop(network, values, duration, dt, record, None, keys, progress, True).run()
+    plan, size = _planned(network, dt, record), next(iter(sizes.values()))
+    frames_in(duration, dt, plan)
+    program = Members(network, values, keys, dt, mesh_of(devices, size))
+    loop = HostLoop(program, network, plan, duration, dt)
+    return loop.run(record, values, Progress(progress, duration, size))
+
+
+def _planned(network: Network, dt: float, record: Record) -> Plan:
+    """The plan of a run, before which network and machine are checked."""
+    plan = plan_of(record, dt)
+    network.check(dt)
+    check_arithmetic()
+    return plan
 
 
 def _simulate_traced(network, duration, dt, record, state, key, exact) -> Run:

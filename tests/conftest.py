@@ -14,6 +14,7 @@ from cortexmg.distributions import LogNormal, Uniform
 from cortexmg.releases import TsodyksMarkram
 
 jax.config.update("jax_enable_x64", True)
+jax.config.update("jax_num_cpu_devices", 8)
 # The first example of a test is compiled.
 settings.register_profile("compiled", deadline=None)
 settings.load_profile("compiled")

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import cortexmg as cx
-from cortexmg import cells, hostloop, recorders, stimuli, synapses, wiring
+from cortexmg import cells, hostloop, programs, recorders, stimuli, synapses, wiring
 from cortexmg.membrane import Current
 from cortexmg.part import Scalar, quantity
 from cortexmg.stimuli import Stimulus
@@ -520,7 +520,7 @@ def test_the_time_of_a_run_is_that_of_the_device_not_of_its_promises(
     few_cells, short_pieces, monkeypatch, record
 ):
     cx.simulate(few_cells, 8.0, dt=0.1, record=record)  # compiles
-    real, takes, ready = hostloop.compiled, 0.25, []
+    real, takes, ready = programs.compiled, 0.25, []
 
     def slow(*options):
         def call(*arguments, **static):
@@ -531,7 +531,7 @@ def test_the_time_of_a_run_is_that_of_the_device_not_of_its_promises(
 
         return call
 
-    monkeypatch.setattr(hostloop, "compiled", slow)
+    monkeypatch.setattr(programs, "compiled", slow)
     seconds = cx.simulate(few_cells, 8.0, dt=0.1, record=record).seconds
     assert len(ready) > 2
     assert len(ready) * takes <= seconds < len(ready) * takes * 1.05 + 0.1

@@ -98,4 +98,5 @@ def population_of(recorder: Recorder, network: Network, name: str) -> Population
 
 def of_all_cells(network: Network, name: str, x: Array) -> Array:
     """The numbers of all cells of a population, from those of the cells on this device."""
-    return network.split.everywhere(x)[: network.count(name)]
+    # Barrier: computed in the same way whether they are sent to other devices or not.
+    return jax.lax.optimization_barrier(network.split.everywhere(x)[: network.count(name)])

@@ -1,0 +1,47 @@
+"""The state that a run begins with: that of time 0, or of another run."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.core import Tracer
+
+from cortexmg.network import Network, State
+from cortexmg.parameters import path_name
+from cortexmg.part import shown
+
+
+@partial(jax.jit, static_argnames=("dt", "exact"))
+def initial(network: Network, key: Any, *, dt: float, exact: bool) -> State:
+    """The state at time 0."""
+    return network.init(key, dt, exact)
+
+
+def resumed(network: Network, state: Any, dt: float, exact: bool) -> State:
+    """A copy of the state, which a run gives away; raises unless it is one of `network` at `dt`.
+
+    What is underway goes on as exact or differentiable as the run needs it.
+    """
+    if not isinstance(state, State):
+        raise TypeError(f"state must be the state of a run (run.state), got {shown(state)}.")
+    if not isinstance(state.dt, Tracer) and abs(float(state.dt) - dt) > 1e-6 * dt:
+        raise ValueError(
+            f"state was made with dt = {float(state.dt):g} ms, got dt = {dt:g} ms: what is on its "
+            f"way is laid out in steps, so go on with the same dt."
+        )
+    given = _shapes(state)
+    was_exact = state.underway.exact
+    expected = _shapes(jax.eval_shape(lambda key: network.init(key, dt, was_exact), state.key))
+    for name in sorted(given.keys() | expected.keys()):
+        if given.get(name) != expected.get(name):
+            raise ValueError(
+                f"state is not one of this network: {name} is {given.get(name, 'missing')}, "
+                f"expected {expected.get(name, 'none')}. Go on with the network that it came from."
+            )
+    return jax.tree.map(jnp.copy, network.adopted(state, exact))
+
+
+def _shapes(state: State) -> dict[str, str]:
+    leaves = jax.tree_util.tree_leaves_with_path(state)
+    return {path_name(path): f"{x.dtype}{list(x.shape)}" for path, x in leaves}

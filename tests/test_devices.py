@@ -1,0 +1,198 @@
+"""The same network on any number of devices: the same spikes, states and recordings."""
+
+import os
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+from jax.sharding import Mesh
+
+import cortexmg as cx
+from cortexmg import cells, devices, division, models, recorders, stimuli, synapses, wiring
+from cortexmg.distributions import LogNormal, Uniform
+from cortexmg.releases import TsodyksMarkram
+
+DT = 0.1
+pytestmark = pytest.mark.usefixtures("single_precision")
+
+
+def every_kind(n_e, n_i):
+    """Noise of each kind, delays that differ, depression, numbers that differ between cells."""
+    receptors = {"ampa": synapses.AMPA(), "nmda": synapses.NMDA(), "gaba_a": synapses.GABAA()}
+    rng = np.random.default_rng(1)
+    threshold = rng.normal(-50.0, 1.0, n_e).astype(np.float32)
+    rule = cx.Reset(threshold=threshold)
+    e = cells.leaky_integrate_and_fire(n_e, receptors)
+    e = cx.Population(n_e, e.capacitance, e.channels, e.receptors, rule, v0=e.v0)
+    k = min(20, n_e - 1)
+    excite = wiring.fixed_in_degree(
+        n_e, n_i, k, LogNormal(1.0, 0.5), Uniform(0.5, 2.0), key=1, multiple=True
+    )
+    again = wiring.fixed_in_degree(n_e, n_e, k, LogNormal(0.2, 0.1), 1.5, key=2, multiple=True)
+    inhibit = wiring.fixed_in_degree(n_i, n_e, 5, 2.0, Uniform(0.3, 1.0), key=3, multiple=True)
+    return cx.Network(
+        cx.acsf(),
+        {"E": e, "I": cells.fast_spiking(n_i, receptors)},
+        {
+            "E to I": cx.Projection("E", "I", "glutamate", excite),
+            "E to E": cx.Projection("E", "E", "glutamate", again, TsodyksMarkram()),
+            "I to E": cx.Projection("I", "E", "gaba", inhibit),
+        },
+        {
+            "poisson": stimuli.Poisson("E", "ampa", 2000.0, 1.5),
+            "current": stimuli.OrnsteinUhlenbeckCurrent("I", 400.0, 200.0),
+            "conductance": stimuli.OrnsteinUhlenbeckConductance("E", 3.0),
+            "ramp": stimuli.Ramp("E", np.linspace(0.0, 50.0, n_e), np.linspace(50.0, 0.0, n_e)),
+            "kick": stimuli.SpikeInput(
+                "E", "ampa", np.array([1.0, 2.0, 2.0]), np.array([0, n_e - 1, n_e // 2]), 30.0
+            ),
+        },
+    )
+
+
+def record(name):
+    """A recorder of every kind."""
+    return {
+        "spikes": recorders.Spikes(name),
+        "count": recorders.SpikeCount(name, every=5.0),
+        "rate": recorders.PopulationRate(name, every=5.0),
+        "some": recorders.Probe(name, cells=[0, 2]),
+        "all": recorders.Probe(name, "receptors/nmda/binding/decay", every=5.0),
+        "conductance": recorders.Conductance(name, "nmda"),
+        "field": recorders.FieldPotential(name),
+    }
+
+
+@pytest.fixture(scope="module")
+def network():
+    return every_kind(700, 300)
+
+
+@pytest.mark.parametrize("sizes, counts", [((700, 300), (2, 8)), ((5, 3), (8,))], ids=str)
+def test_any_number_of_devices_gives_the_same_bits(sizes, counts, same_bits):
+    network = every_kind(*sizes)
+    recorded = {f"{name} {k}": r for name in ("E", "I") for k, r in record(name).items()}
+    one = cx.simulate(network, 50.0, DT, record=recorded, devices=1, key=3)
+    assert one["E spikes"].times.size > 0
+    for count in counts:
+        many = cx.simulate(network, 50.0, DT, record=recorded, devices=count, key=3)
+        same_bits(one.recordings, many.recordings)
+        same_bits(one.state, many.state)
+
+
+def test_a_run_goes_on_with_another_number_of_devices(network, same_bits):
+    whole = cx.simulate(network, 40.0, DT, devices=1)
+    first = cx.simulate(network, 20.0, DT, devices=4)
+    second = cx.simulate(network, 20.0, DT, state=first.state, devices=2)
+    same_bits(second.state, whole.state)
+
+
+@pytest.mark.slow
+def test_ten_thousand_steps_of_a_noisy_network_keep_the_same_bits(same_bits):
+    network = every_kind(1500, 400)
+    runs = [
+        cx.simulate(network, 1000.0, DT, record=record("E"), devices=count)
+        for count in (1, 2, 4, 8)
+    ]
+    assert runs[0]["spikes"].times.size > 10_000
+    for other in runs[1:]:
+        same_bits(runs[0].recordings, other.recordings)
+        same_bits(runs[0].state, other.state)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["cortex", "cobahh", "ei_nmda"])
+def test_models_give_the_same_bits(name, same_bits):
+    network = getattr(models, name)(1300)
+    one, two = (
+        cx.simulate(network, 30.0, DT if name != "cortex" else 0.05, devices=d) for d in (1, 2)
+    )
+    same_bits(one.state, two.state)
+
+
+@pytest.mark.parametrize("members", [1, 3])
+def test_a_sweep_over_devices_gives_the_same_bits(few_cells, same_bits, members):
+    mg = {"environment/ions/mg/outside": np.linspace(0.1, 2.0, members)}
+    runs = {
+        count: cx.sweep(few_cells, mg, 20.0, DT, record={"E": recorders.Spikes("E")}, devices=count)
+        for count in (1, 2)
+    }
+    assert len(runs[2]) == members
+    for one, two in zip(runs[1], runs[2], strict=True):
+        same_bits(one.recordings, two.recordings)
+        same_bits(one.state, two.state)
+
+
+def test_a_gradient_run_on_several_devices_is_close(network):
+    one, two = (cx.simulate(network, 10.0, DT, gradients=True, devices=d) for d in (1, 2))
+    v = [np.asarray(x.state.populations["I"].v) for x in (one, two)]
+    np.testing.assert_allclose(*v, rtol=1e-4)
+
+
+def test_devices_are_chosen_by_number_list_and_mesh(few_cells):
+    chosen = jax.devices()[2:4]
+    for choice in (2, chosen, Mesh(np.array(chosen), ("anything",))):
+        mesh = devices.mesh_of(choice, 1)
+        assert mesh.size == 2
+    assert list(devices.mesh_of(chosen, 1).devices.flat) == chosen
+    assert devices.mesh_of(None, 0) is None and devices.mesh_of(None, 3).size == 3
+    run = cx.simulate(few_cells, 5.0, DT, devices=chosen)
+    assert run.complete
+
+
+@pytest.mark.parametrize(
+    "choice, error, message",
+    [
+        (9, ValueError, "between 1 and 8, .* cpu devices .*, got 9.*JAX_NUM_CPU_DEVICES=9"),
+        (0, ValueError, "between 1 and 8"),
+        (True, TypeError, "a number, a list of devices or a Mesh, got True"),
+        (2.0, TypeError, "a number, a list of devices or a Mesh, got 2.0"),
+        (["cpu"], TypeError, "a number, a list of devices or a Mesh"),
+    ],
+)
+def test_devices_that_do_not_exist_are_refused(few_cells, choice, error, message):
+    with pytest.raises(error, match=message):
+        cx.simulate(few_cells, 1.0, DT, devices=choice)
+
+
+@pytest.mark.parametrize("parts", [2, 3, 8])
+def test_parts_have_all_contacts_between_them(parts):
+    c = every_kind(700, 300).projections["E to I"].connectivity
+    whole = division.stacked_networks(every_kind(700, 300), parts)
+    mine = whole.projections["E to I"].connectivity
+    m, total = mine.n_post, np.zeros((700, 300))
+    assert m % 256 == 0 and parts * m >= 300
+    for k in range(parts):
+        pieces = np.repeat(np.arange(700), np.diff(mine.starts[k]))
+        count = mine.starts[k][-1]
+        np.add.at(total, (pieces, k * m + mine.targets[k][:count]), mine.weights[k][:count])
+    np.testing.assert_allclose(total, c.dense(), rtol=1e-6)
+
+
+def in_a_fresh_process(code, **environment):
+    plain = {k: v for k, v in os.environ.items() if k not in ("XLA_FLAGS", "JAX_NUM_CPU_DEVICES")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=plain | environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+USES = """
+import cortexmg as cx, jax
+from cortexmg import cells
+network = cx.Network(cx.acsf(), {"a": cells.leaky_integrate_and_fire(%d)})
+cx.simulate(network, 1.0, 0.1)
+print(len(jax.devices()))
+"""
+
+
+def test_all_cores_are_requested_unless_the_user_has_said_otherwise():
+    cores = str(len(os.sched_getaffinity(0)))
+    assert in_a_fresh_process(USES % 10) == [cores]
+    assert in_a_fresh_process("import jax; jax.devices()\n" + USES % 10) == ["1"]
+    flag = "--xla_force_host_platform_device_count=3"
+    assert in_a_fresh_process(USES % 10, XLA_FLAGS=flag) == ["3"]
+    assert in_a_fresh_process(USES % 10, JAX_NUM_CPU_DEVICES="5") == ["5"]
