@@ -192,6 +192,27 @@ def test_a_fraction_of_a_cell_is_refused():
         recorders.Probe("E", cells=[1.5])
 
 
+def test_a_current_is_in_the_field_potential_and_has_no_conductance():
+    receptors = {
+        "in": synapses.ExponentialCurrent(gain=-2.0),
+        "ampa": synapses.Exponential(transmitter="other"),
+    }
+    network = cx.Network(
+        cx.acsf(),
+        {"E": cells.leaky_integrate_and_fire(2, receptors)},
+        stimuli={"s": stimuli.SpikeInput("E", "in", np.array([0.2]), np.zeros(1, np.int32), 3.0)},
+    )
+    record = {
+        "field": recorders.FieldPotential("E", every=0.1),
+        "i": recorders.Probe("E", "receptors/in", every=0.1),
+    }
+    run = cx.simulate(network, 1.0, dt=0.1, record=record)
+    assert np.min(run["i"].values) < -4.0
+    np.testing.assert_allclose(run["field"].values, np.abs(run["i"].values).mean(1), rtol=1e-12)
+    with pytest.raises(ValueError, match="'in' of .*'E' has no conductance.*Probe.*receptors/in"):
+        cx.simulate(network, 1.0, dt=0.1, record={"g": recorders.Conductance("E", "in")})
+
+
 def test_a_field_potential_needs_receptors():
     network = cx.Network(cx.acsf(), {"E": cells.leaky_integrate_and_fire(2)})
     with pytest.raises(ValueError, match="'E'.*no receptors"):

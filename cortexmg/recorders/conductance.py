@@ -7,7 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from cortexmg.membrane import Current, Pathway
 from cortexmg.network import Network, State
+from cortexmg.part import PerCell
 from cortexmg.recorders.recorder import Recorder, of_all_cells, population_of
 
 
@@ -33,13 +35,11 @@ class Conductance(Recorder):
         population, s = network.populations[self.population], state.populations[self.population]
         receptor, bound = population.receptors[self.receptor], s.receptors[self.receptor]
         env = population.local(s, network.environment)
-        through = receptor.pathway(bound, s.v, env).g
-        return ReceptorConductance(
-            *(
-                jnp.mean(of_all_cells(network, self.population, x))
-                for x in (through, receptor.bound(bound))
-            )
-        )
+        through = receptor.pathway(bound, s.v, env)
+        assert isinstance(through, Pathway)  # `check` has refused others
+        both = (through.g, receptor.bound(bound))
+        means = (jnp.mean(of_all_cells(network, self.population, x)) for x in both)
+        return ReceptorConductance(*means)
 
     def check(self, network: Network) -> None:
         receptors = population_of(self, network, self.population).receptors
@@ -47,6 +47,12 @@ class Conductance(Recorder):
             raise ValueError(
                 f"Conductance.receptor {self.receptor!r} is not in population "
                 f"{self.population!r}, which has {sorted(receptors)}."
+            )
+        if not receptors[self.receptor].conducts:
+            raise ValueError(
+                f"Conductance.receptor {self.receptor!r} of population {self.population!r} has no "
+                f"conductance, it is {type(receptors[self.receptor]).__name__}: record its current "
+                f"with Probe({self.population!r}, 'receptors/{self.receptor}')."
             )
 
 
@@ -66,7 +72,7 @@ class FieldPotential(Recorder):
         population, s = network.populations[self.population], state.populations[self.population]
         env = population.local(s, network.environment)
         paths = [r.pathway(s.receptors[k], s.v, env) for k, r in population.receptors.items()]
-        each = sum((jnp.abs(p.g * (s.v - p.e)) for p in paths), jnp.zeros_like(s.v))
+        each = sum((jnp.abs(_current(path, s.v)) for path in paths), jnp.zeros_like(s.v))
         return jnp.mean(of_all_cells(network, self.population, each))
 
     def check(self, network: Network) -> None:
@@ -75,3 +81,8 @@ class FieldPotential(Recorder):
                 f"FieldPotential needs synaptic currents, but population {self.population!r} has "
                 f"no receptors."
             )
+
+
+def _current(path: Pathway | Current, v: PerCell) -> PerCell:
+    """What flows through a receptor at these voltages (pA, outward is positive)."""
+    return -path.i if isinstance(path, Current) else path.g * (v - path.e)

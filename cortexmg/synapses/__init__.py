@@ -2,6 +2,7 @@
 
 from cortexmg.synapses.ampa import AMPA as AMPA
 from cortexmg.synapses.exponential import Exponential as Exponential
+from cortexmg.synapses.exponential_current import ExponentialCurrent as ExponentialCurrent
 from cortexmg.synapses.gaba_a import GABAA as GABAA
 from cortexmg.synapses.gaba_b import GABAB as GABAB
 from cortexmg.synapses.nmda import NMDA as NMDA
