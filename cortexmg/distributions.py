@@ -36,31 +36,33 @@ class Uniform(Distribution):
 
 
 class Normal(Distribution):
-    """A normal distribution cut off at zero: what falls at or below zero is drawn again.
+    """A normal distribution cut off at `low`: what falls at or below it is drawn again.
 
-    `mean` and `sd` are those before the cut. With u = mean / sd, phi and Phi the standard
+    `mean` and `sd` are those before the cut. With u = (mean - low) / sd, phi and Phi the standard
     normal density and distribution function, the mean that remains is
-    mean + sd * phi(u) / Phi(u): 0.1 % larger for sd = mean / 3, 3 % for mean / 2 and 29 % for
-    sd = mean, the largest allowed.
+    mean + sd * phi(u) / Phi(u): for a cut at 0, 0.1 % larger for sd = mean / 3, 3 % for mean / 2
+    and 29 % for sd = mean, the largest allowed.
     """
 
     mean: float = quantity(UNIT, above=0.0)
     sd: float = quantity(UNIT, low=0.0)
+    low: float = quantity(UNIT, 0.0, low=0.0)
 
     def __check_init__(self):
         Part.__check_init__(self)  # first of all these are numbers
-        if self.sd > self.mean:
+        if self.sd > self.mean - self.low or self.low == self.mean:
+            below = f" - low, got low={self.low}," if self.low else ", got"
             raise ValueError(
-                f"Normal needs sd <= mean, got mean={self.mean} and sd={self.sd}: the part cut off "
-                f"at zero would no longer be small; use LogNormal, which is positive by itself."
+                f"Normal needs sd <= mean{below} mean={self.mean} and sd={self.sd}: the part cut "
+                f"off would no longer be small; use LogNormal, which is positive by itself."
             )
 
     def sample(self, rng: np.random.Generator, size: int) -> np.ndarray:
         x = self._uncut(rng, size)
-        cut = np.flatnonzero(x <= 0.0)
+        cut = np.flatnonzero(x <= self.low)
         while cut.size:
             x[cut] = self._uncut(rng, cut.size)
-            cut = cut[x[cut] <= 0.0]
+            cut = cut[x[cut] <= self.low]
         return x
 
     def _uncut(self, rng, size):

@@ -382,8 +382,9 @@ RECEPTORS = {
     "gaba_a": synapses.GABAA(),
     "gaba_b": synapses.GABAB(),
     "plain": synapses.Exponential(4.0),
+    "current": synapses.ExponentialCurrent(gain=-20.0, transmitter="gaba"),
 }
-WEIGHTS = st.sampled_from([0.0, 0.7, Normal(1.0, 0.5), LogNormal(1.0, 2.0)])
+WEIGHTS = st.sampled_from([0.0, 0.7, Normal(1.0, 0.5, 0.2), LogNormal(1.0, 2.0)])
 DELAYS = st.sampled_from([0.1, 3.0, Uniform(0.1, 2.0)])
 RELEASES = st.sampled_from(
     [releases.Certain(), releases.TsodyksMarkram(), releases.Saturating(30.0)]
@@ -394,10 +395,13 @@ RELEASES = st.sampled_from(
 def connectivities(draw, n):
     """Wiring among `n` cells by any rule, from no contacts to several per pair."""
     weight, delay, key = draw(WEIGHTS), draw(DELAYS), draw(st.integers(0, 5))
-    rule = draw(st.sampled_from(["in", "out", "probability", "one", "none", "distance"]))
+    rule = draw(st.sampled_from(["in", "out", "probability", "one", "none", "distance", "total"]))
     if rule == "probability":
         p = draw(st.sampled_from([0.0, 0.5, 1.0]))
         return wiring.fixed_probability(n, n, p, weight, delay, key=key)
+    if rule == "total":
+        n_contacts = draw(st.sampled_from([0, 11]))
+        return wiring.fixed_total_number(n, n, n_contacts, weight, delay, key=key)
     if rule == "distance":
         sheet, kernel = Sheet(100.0, 100.0, True), wiring.Gaussian(40.0)
         return wiring.by_distance(

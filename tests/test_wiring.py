@@ -16,6 +16,7 @@ from cortexmg.wiring import (
     fixed_in_degree,
     fixed_out_degree,
     fixed_probability,
+    fixed_total_number,
     from_arrays,
     one_to_one,
 )
@@ -31,6 +32,8 @@ def drawn(rule, n, key: Any = 0, **options):
         return by_distance(SHEET, n, n, 6, Gaussian(150.0), 0.5, 1.5, key=key, **options)
     if rule is fixed_probability:
         return fixed_probability(n, n, 6 / n, 0.5, 1.5, key=key, **options)
+    if rule is fixed_total_number:
+        return fixed_total_number(n, n, 6 * n, 0.5, 1.5, key=key, **options)
     return rule(n, n, 6, 0.5, 1.5, key=key, **options)
 
 
@@ -47,7 +50,8 @@ def likely(*counts):
 
 degree_rules = pytest.mark.parametrize("rule", [fixed_in_degree, fixed_out_degree])
 rules = pytest.mark.parametrize(
-    "rule", [fixed_in_degree, fixed_out_degree, fixed_probability, by_distance]
+    "rule",
+    [fixed_in_degree, fixed_out_degree, fixed_probability, fixed_total_number, by_distance],
 )
 
 
@@ -175,6 +179,63 @@ def test_probability_0_and_1():
     )
 
 
+@pytest.mark.parametrize("self_contacts", [True, False])
+def test_a_total_number_reaches_every_pair_equally_and_independently(self_contacts):
+    n, draws, contacts = 11, 400, 60
+    options = {"self_contacts": self_contacts}
+    matrices = [
+        fixed_total_number(n, n, contacts, 1.0, 1.5, key=i, **options).dense() for i in range(draws)
+    ]
+    assert all(matrix.sum() == contacts for matrix in matrices)
+    counts = np.array(matrices)[:, ~np.eye(n, dtype=bool) | self_contacts]
+    mean = draws * contacts / counts.shape[1]
+    assert likely(counts.sum(0), mean, mean, 1)
+    # Pairs share the contacts of each draw: in all of them together, counts are multinomial.
+    variance = contacts / counts.shape[1]
+    assert likely(counts[:50], variance, variance, 50)
+
+
+@pytest.mark.parametrize("n_pre, n_post, n_contacts", [(3000, 700, 1_500_000), (2, 900, 1_500_000)])
+def test_a_total_number_in_several_blocks_and_in_rows_longer_than_one(n_pre, n_post, n_contacts):
+    wiring = fixed_total_number(n_pre, n_post, n_contacts, 1.0, 1.5, key=3)
+    assert wiring.n_contacts == n_contacts
+    for degree, n in ((wiring.out_degree(), n_pre), (wiring.in_degree(), n_post)):
+        assert likely(degree, n_contacts / n, n_contacts / n, 1)
+    inside = wiring.dense().ravel()
+    assert likely(inside, inside.mean(), inside.mean(), 1)
+    rising = np.diff(wiring.targets[:n_contacts]) >= 0
+    rising[wiring.starts[1:-1] - 1] = True  # from one row to the next
+    assert np.all(rising)
+
+
+@pytest.mark.parametrize("n_pre", [1, 3000])
+def test_a_total_number_takes_little_more_memory_than_its_result(n_pre):
+    tracemalloc.start()
+    try:
+        wiring = fixed_total_number(n_pre, 4000, 3_000_000, Normal(1.0, 0.1), 1.0, key=0)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    stored = sum(np.asarray(x).nbytes for x in (wiring.starts, wiring.targets, wiring.weights))
+    assert peak < 2.0 * stored
+
+
+def test_no_contact_in_all():
+    assert fixed_total_number(3, 4, 0, LogNormal(1.0, 1.0), 1.0, key=0).n_contacts == 0
+    alone = fixed_total_number(1, 1, 0, 1.0, 1.0, key=0, self_contacts=False)
+    assert alone.n_contacts == 0
+
+
+def test_a_normal_distribution_is_cut_where_it_is_told_and_bounds_the_delays():
+    delays = Normal(0.75, 0.375, 0.1)
+    left = stats.truncnorm((0.1 - 0.75) / 0.375, np.inf, 0.75, 0.375)
+    wirings = [fixed_in_degree(50, 50, k, 1.0, delays, key=k) for k in (1, 4000)]
+    assert all(wiring.delay_min == 0.1 < wiring.delays.min() for wiring in wirings)
+    drawn = wirings[1].delays[: wirings[1].n_contacts]
+    np.testing.assert_allclose(drawn.mean(), left.mean(), atol=5 * left.std() / drawn.size**0.5)
+    assert stats.kstest(drawn[::10], left.cdf).pvalue > 1e-3
+
+
 # Counts of few contacts, and the mean, variance and constraints with which `likely` judges them.
 JUDGED = {
     "degree": lambda key: (
@@ -183,6 +244,9 @@ JUDGED = {
     "degree without multiple contacts": lambda key: (
         fixed_out_degree(100, 50, 10, 1.0, 1.5, key=key, multiple=False).in_degree(),
         20, 20 * (1 - 10 / 50) * 50 / 49, 1,
+    ),
+    "total": lambda key: (
+        fixed_total_number(50, 50, 1000, 1.0, 1.5, key=key).in_degree(), 20, 20, 1
     ),
     "probability": lambda key: (
         fixed_probability(50, 50, 0.4, 1.0, 1.5, key=key).in_degree(), 20, 20 * 0.6
@@ -317,6 +381,7 @@ def test_weights_do_not_move_the_wiring():
         (fixed_in_degree, 321643597),
         (fixed_out_degree, 3391267738),
         (fixed_probability, 2837160699),
+        (fixed_total_number, 3235655766),
         (by_distance, 3918710353),
     ],
 )
@@ -380,6 +445,10 @@ def in_degree(n_pre=10, n_post=10, k=3, weight: Any = 0.5, delay: Any = 1.5, **o
     return fixed_in_degree(n_pre, n_post, k, weight, delay, **{"key": 0, **options})
 
 
+def total(n_contacts: Any, n=10):
+    return fixed_total_number(n, n, n_contacts, 0.5, 1.5, key=0, self_contacts=False)
+
+
 NEAR = Gaussian(300.0)
 
 
@@ -434,6 +503,9 @@ def spatial(
         (lambda: fixed_probability(5, 5, -0.1, 1.0, 1.0, key=0), ValueError, "p must .* -0.1"),
         (lambda: fixed_probability(5, 5, np.nan, 1.0, 1.0, key=0), ValueError, "p must .* nan"),
         (lambda: fixed_probability(10**6, 10**6, 0.5, 1.0, 1.0, key=0), ValueError, "split"),
+        (lambda: total(-1), ValueError, "n_contacts must be .* of at least 0, got -1"),
+        (lambda: total(2**31), ValueError, "split the projection"),
+        (lambda: total(4, 1), ValueError, "need two cells, got 1"),
         (lambda: spatial(9, 8), ValueError, "self_contacts=False needs"),
         (lambda: spatial(k=9, multiple=False), ValueError, "only 8 are available"),
         (lambda: spatial(kernel=50.0), TypeError, "kernel"),
@@ -450,6 +522,9 @@ def spatial(
         (lambda: Uniform(2.0, 1.0), ValueError, "low <= high, got low=2.0 and high=1.0"),
         (lambda: Uniform(-1.0, 1.0), ValueError, "Uniform.low must be at least 0"),
         (lambda: Normal(1.0, 1.1), ValueError, "Normal needs sd <= mean"),
+        (lambda: Normal(1.0, 0.6, 0.5), ValueError, "sd <= mean - low, got low=0.5, mean=1.0"),
+        (lambda: Normal(1.0, 0.0, 1.0), ValueError, "sd <= mean - low, got low=1.0"),
+        (lambda: Normal(1.0, 0.1, -1.0), ValueError, "Normal.low must be at least 0"),
         (lambda: Normal(0.0, 0.0), ValueError, "Normal.mean must be above 0"),
         (lambda: LogNormal(1.0, -0.1), ValueError, "LogNormal.sd must be at least 0"),
         (lambda: LogNormal(np.inf, 1.0), ValueError, "LogNormal.mean must be finite"),

@@ -15,4 +15,5 @@ from cortexmg.wiring.uniform import (
     fixed_in_degree as fixed_in_degree,
     fixed_out_degree as fixed_out_degree,
     fixed_probability as fixed_probability,
+    fixed_total_number as fixed_total_number,
 )

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from cortexmg.connectivity import Connectivity
-from cortexmg.distributions import ByDistance, Distribution, Uniform
+from cortexmg.distributions import ByDistance, Distribution, Normal, Uniform
 from cortexmg.wiring.draw import BLOCK, Streams, blocks
 from cortexmg.wiring.layout import capacity_for, row_for
 
@@ -130,7 +130,9 @@ def delay_bounds(delay: Delay, delays: Any) -> tuple[float, float]:
             float(delay.offset), _rounded(float(delays.max()), math.ceil)
         )
     if isinstance(delay, Distribution):
-        return _rounded(float(delays.min()), math.floor), _rounded(float(delays.max()), math.ceil)
+        low = delay.low if isinstance(delay, Normal) else 0.0
+        low = float(low) or _rounded(float(delays.min()), math.floor)
+        return low, _rounded(float(delays.max()), math.ceil)
     return float(np.min(delays)), float(np.max(delays))
 
 

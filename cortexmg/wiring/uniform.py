@@ -14,6 +14,7 @@ from cortexmg.wiring.draw import (
     check_degree,
     check_ends,
     check_total,
+    check_whole,
     settle,
     streams,
 )
@@ -125,6 +126,46 @@ def fixed_probability(
     return connect(starts_of(lengths), targets, row, n_post, weight, delay, draws)
 
 
+def fixed_total_number(
+    n_pre: int,
+    n_post: int,
+    n_contacts: int,
+    weight: Weight,
+    delay: Delay,
+    *,
+    key: Key,
+    self_contacts: bool = True,
+) -> Connectivity:
+    """There are `n_contacts` in all, each between a pair drawn at random; a pair can have several.
+
+    The numbers of contacts of cells are multinomial. Takes time in proportion to the contacts and
+    the cells, not to the pairs. Without `self_contacts`, cell i does not contact cell i.
+
+    Raises:
+        ValueError: there is no pair to contact, or more than 2^31 contacts.
+    """
+    check_ends(n_pre, n_post, self_contacts)
+    check_whole("n_contacts", n_contacts, 0)
+    columns = n_post if self_contacts else n_post - 1
+    if n_contacts and not columns:
+        raise ValueError(
+            f"n_contacts = {n_contacts} need two cells, got 1: use more, or self_contacts=True."
+        )
+    check_total(n_contacts)
+    check_values(weight, delay)
+    draws, mean = streams(key), n_contacts / n_pre
+    starts = starts_of(draws.contacts.multinomial(n_contacts, np.full(n_pre, 1.0 / n_pre)))
+    row = row_for(_spread(mean, mean * (1.0 - 1.0 / n_pre)))
+    targets = np.zeros(capacity_for(n_contacts, row), np.int32)
+    for rows in _rows_of_contacts(starts):
+        lengths = np.diff(starts[rows.start : rows.stop + 1])
+        block = _sorted_targets(draws.contacts, lengths, columns)
+        if not self_contacts:
+            block += block >= np.repeat(np.arange(rows.start, rows.stop), lengths)
+        targets[starts[rows.start] : starts[rows.stop]] = block
+    return connect(starts, targets, row, n_post, weight, delay, draws)
+
+
 def _check(n_pre, n_post, k, others, self_contacts, multiple) -> int:
     """How many cells each cell can have contacts with; raises if that is not enough."""
     check_ends(n_pre, n_post, self_contacts)
@@ -155,6 +196,25 @@ def _partners(
         if available < others:
             partners += partners >= np.arange(rows.start, rows.stop)[:, None]
         yield rows, partners
+
+
+def _rows_of_contacts(starts: np.ndarray) -> Iterator[slice]:
+    """Slices over rows of which each has about BLOCK contacts, or is one row."""
+    last = 0
+    while (first := last) < starts.size - 1:
+        full = np.searchsorted(starts, int(starts[first]) + BLOCK, side="right") - 1
+        last = max(first + 1, int(full))
+        yield slice(first, last)
+
+
+def _sorted_targets(rng: np.random.Generator, lengths: np.ndarray, n: int) -> np.ndarray:
+    """Targets among `n` for rows of these lengths, ascending in each."""
+    targets = rng.integers(0, n, int(lengths.sum()), np.int32)
+    if lengths.size > 1:
+        before = np.repeat(np.arange(lengths.size) * n, lengths)
+        return np.sort(before + targets) - before
+    targets.sort()  # all contacts of one row, which may be most of the memory
+    return targets
 
 
 def _hits(rng: np.random.Generator, trials: int, p: float) -> Iterator[np.ndarray]:
