@@ -4,6 +4,7 @@ import importlib
 import inspect
 import itertools
 import sys
+import time
 from pathlib import Path
 
 import jax
@@ -19,7 +20,11 @@ from cases import cell_statistics  # noqa: E402 - beside the data it describes
 
 EVERY_MODEL = {name: f for name, f in vars(models).items() if inspect.isfunction(f)}
 SMALL = {"ei_nmda": 50}  # others run with 40 cells
-cortex_file = importlib.import_module("cortexmg.models.cortex")  # the module, not the function
+SLOW_TO_COMPILE = ("microcircuit",)
+SMALL_SCALE = 0.004  # of those whose size is a scale
+# The modules, not the functions.
+cortex_file = importlib.import_module("cortexmg.models.cortex")
+microcircuit_file = importlib.import_module("cortexmg.models.microcircuit")
 
 
 def small(name, **options):
@@ -27,6 +32,8 @@ def small(name, **options):
     build = EVERY_MODEL[name]
     if "n" in inspect.signature(build).parameters:
         options["n"] = SMALL.get(name, 40)
+    if "scale" in inspect.signature(build).parameters:
+        options["scale"] = SMALL_SCALE
     return build(**options)
 
 
@@ -43,8 +50,12 @@ def model(request):
     return request.param
 
 
-def test_every_model_runs_and_stays_finite(model):
-    network = small(model)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=pytest.mark.slow) if n in SLOW_TO_COMPILE else n for n in EVERY_MODEL],
+)
+def test_every_model_runs_and_stays_finite(name):
+    network = small(name)
     trains, run = spikes(network, 20.0, 0.0, dt=0.05)
     assert run.complete and trains.keys() == network.populations.keys()
     for population in run.state.populations.values():
@@ -57,7 +68,7 @@ def test_every_model_follows_from_its_key(model):
     assert not all(np.array_equal(x, y) for x, y in zip(a, other, strict=True))
 
 
-@pytest.mark.parametrize("name", ["cortex", "ei_nmda"])
+@pytest.mark.parametrize("name", ["cortex", "ei_nmda", "microcircuit"])
 def test_networks_that_differ_by_key_share_their_shapes(name):
     a, b = ([np.shape(x) for x in jax.tree.leaves(small(name, key=key))] for key in (1, 2))
     assert a == b
@@ -136,6 +147,107 @@ def test_brunel_wang_is_all_to_all_with_balanced_potentiation():
     for p in network.projections.values():
         dense = p.connectivity.dense()
         assert np.count_nonzero(dense) >= dense.size - min(dense.shape)
+
+
+def test_the_microcircuit_has_the_sizes_and_total_that_are_published():
+    assert sum(microcircuit_file.SIZES) == 77_169
+    numbers = microcircuit_file.contact_numbers()
+    np.testing.assert_allclose(numbers.sum(), 0.2989e9, rtol=1e-3)
+    assert np.all((numbers > 0) == (np.asarray(microcircuit_file.PROBABILITIES) > 0))
+    assert np.count_nonzero(numbers) == 55
+    assert [len(t) for t in microcircuit_file.PROBABILITIES] == [8] * 8
+
+
+@pytest.fixture(scope="module")
+def circuit():
+    """A twentieth of the microcircuit."""
+    return models.microcircuit(0.05, key=3)
+
+
+def test_pairs_of_the_microcircuit_have_contacts_with_the_published_probabilities(circuit):
+    """These do not change with the scale."""
+    names, table = microcircuit_file.POPULATIONS, microcircuit_file.PROBABILITIES
+    assert {name: p.n for name, p in circuit.populations.items()} == {
+        "L23E": 1034, "L23I": 292, "L4E": 1096, "L4I": 274,
+        "L5E": 242, "L5I": 53, "L6E": 720, "L6I": 147,
+    }  # fmt: skip
+    found = {(p.post, p.pre): p.connectivity for p in circuit.projections.values()}
+    z = []
+    for (i, post), (j, pre) in itertools.product(enumerate(names), enumerate(names)):
+        if (p := table[i][j]) == 0.0:
+            assert (post, pre) not in found
+            continue
+        wiring = found.pop((post, pre))
+        joined = np.unique(wiring.pre() * wiring.n_post + wiring.targets[: wiring.n_contacts]).size
+        # Sizes and the number of contacts are rounded.
+        slack = 0.5 + joined * 0.5 * (1 / wiring.n_pre + 1 / wiring.n_post)
+        pairs = wiring.n_pre * wiring.n_post
+        z.append(max(0.0, abs(joined - p * pairs) - slack) / np.sqrt(p * (1 - p) * pairs))
+    assert not found and max(z) < 3.5
+
+
+def test_contacts_of_the_microcircuit_have_the_signs_strengths_and_delays_that_are_published():
+    circuit = models.microcircuit(0.04)
+    for name, p in circuit.projections.items():
+        sign = {"glutamate": 1.0, "gaba": -4.0}[p.transmitter]
+        assert (sign > 0) == p.pre.endswith("E")
+        heard = [
+            r for r in circuit.populations[p.post].receptors.values()
+            if r.transmitter == p.transmitter
+        ]  # fmt: skip
+        assert len(heard) == 1 and np.sign(sign) == heard[0].gain
+        n = p.connectivity.n_contacts
+        if n < 30:
+            continue
+        weights, delays = (
+            np.asarray(x)[:n] for x in (p.connectivity.weights, p.connectivity.delays)
+        )
+        # 87.8 pA, a potential of 0.15 mV, times 1 / sqrt(0.04).
+        mean = 5.0 * 87.81 * abs(sign) * (2.0 if name == "L4E to L23E" else 1.0)
+        assert abs(weights.mean() / mean - 1.0) < 0.1 * 4 / n**0.5
+        assert delays.min() > 0.1 == p.connectivity.delay_min
+        # The cut at 0.1 ms makes 0.75 ms 0.785, and 1.5 ms 1.554.
+        want, sd = (1.554, 0.69) if sign > 0 else (0.785, 0.35)
+        assert abs(delays.mean() - want) < 4 * sd / n**0.5 + 2e-3
+
+
+@pytest.mark.parametrize("scale", [0.05, 1.0])
+def test_a_smaller_microcircuit_receives_the_same_mean_input(circuit, scale):
+    """At the published rates: what all populations and the outside send, and the compensation."""
+    file, weight = microcircuit_file, 87.8084935
+    sizes = dict(zip(file.POPULATIONS, file.SIZES, strict=True))
+    rates = dict(zip(file.POPULATIONS, file.RATES, strict=True))
+    outside = dict(zip(file.POPULATIONS, file.OUTSIDE_CONTACTS, strict=True))
+    for i, post in enumerate(file.POPULATIONS):
+        full, scaled = 8.0 * outside[post] * weight, file.compensation(scale)[i] / 0.5e-3
+        for j, pre in enumerate(file.POPULATIONS):
+            strength = weight * (1.0 if pre[-1] == "E" else -4.0) * rates[pre]
+            strength *= 2.0 if (pre, post) == ("L4E", "L23E") else 1.0
+            full += file.contact_numbers()[i, j] / sizes[post] * strength
+        if scale < 1.0:
+            scaled += _mean_input(circuit, post, rates)
+            dc = circuit.stimuli[f"compensation {post}"]
+            assert dc.first == dc.last == file.compensation(scale)[i] > 0.0
+        else:
+            scaled += full
+        np.testing.assert_allclose(scaled, full, rtol=0.02)
+
+
+def _mean_input(network, post, rates):
+    """What arrives at a cell per second (pA)."""
+    stimulus = network.stimuli[f"outside {post}"]
+    total = stimulus.rate * stimulus.weight
+    for p in network.projections.values():
+        if p.post == post:
+            sign = 1.0 if p.transmitter == "glutamate" else -1.0
+            total += sign * p.connectivity.weights.sum() / p.connectivity.n_post * rates[p.pre]
+    return total
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0, 1.5, float("nan")])
+def test_a_scale_that_the_microcircuit_cannot_have_is_refused(scale):
+    with pytest.raises(ValueError, match="scale must be above 0 and at most 1, got"):
+        models.microcircuit(scale)
 
 
 def test_an_unknown_wiring_of_cortex_is_refused():
@@ -233,3 +345,19 @@ def test_cortex_is_asynchronous_and_irregular_and_low_magnesium_excites_it():
     correlation = [statistics.pairwise_correlation(x["E"]) for x in (usual, excited)]
     assert correlation[0] < 0.05 and correlation[0] < correlation[1]
     assert statistics.mean_rate(excited["E"]) > 1.5 * statistics.mean_rate(usual["E"])
+
+
+# Of NEST 3.10 at this scale, its own cells and connections (experiments/02_microcircuit): Hz.
+NEST_MICROCIRCUIT = {}
+
+
+@pytest.mark.slow
+def test_the_microcircuit_compiles_in_half_a_minute_and_fires_as_in_nest():
+    network = models.microcircuit(0.1)
+    began = time.perf_counter()
+    _, run = spikes(network, 1.0, 0.0)
+    assert time.perf_counter() - began < 30.0
+    trains, _ = spikes(network, 5000.0, 1000.0, state=run.state)
+    for name, rate in NEST_MICROCIRCUIT.items():
+        assert abs(statistics.mean_rate(trains[name]) / rate - 1.0) < 0.1
+        assert 0.6 < statistics.mean_cv(trains[name]) < 1.0
