@@ -1,18 +1,20 @@
-"""The command line: `cortexmg sweep`, `cortexmg run` and `cortexmg info`."""
+"""The command line: `cortexmg sweep`, `run`, `plan` and `info`."""
 
 import inspect
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import jax
 import typer
 
-from cortexmg import ladder, models, plots, results
+from cortexmg import ladder, outline, plots, results
+from cortexmg.choice import MODELS, builder_of, network_of
+from cortexmg.hardware import DEVICES, device_named
 from cortexmg.hostloop import Run
-from cortexmg.network import Network
-from cortexmg.parameters import parameters, with_parameters
+from cortexmg.parameters import parameters
+from cortexmg.plan import forecast, table, verdict
+from cortexmg.recorders import Recorder, Spikes
 from cortexmg.selfcheck import check_arithmetic
 from cortexmg.simulate import simulate
 
@@ -29,13 +31,12 @@ app = typer.Typer(
     help="Conductance-based cortical networks with magnesium and calcium as parameters.",
 )
 
-MODELS: dict[str, Callable[..., Network]] = {
-    name: f for name, f in vars(models).items() if inspect.isfunction(f)
-}
 MAGNESIUM = [0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0]  # mM
 
 Model = Annotated[str, typer.Argument(help=f"One of {', '.join(sorted(MODELS))}.")]
-Cells = Annotated[int | None, typer.Option("--n", help="Number of cells, if the model has one.")]
+Cells = Annotated[
+    int | None, typer.Option("--n", "--cells", help="Number of cells, if the model has one.")
+]
 WiringKey = Annotated[int, typer.Option(help="Seed of wiring and initial state.")]
 NoiseKey = Annotated[int, typer.Option(help="Seed of the noise.")]
 Duration = Annotated[float, typer.Option(help="Time simulated and measured (ms).")]
@@ -67,7 +68,7 @@ def sweep(
         n, duration, settle, values = n or 500, 300.0, 200.0, "0.05,0.5,1,2"
     _check_before(duration, out)
     steps = _numbers(values)
-    network = _network(model, n, key, changes)
+    network = network_of(model, n, key, changes)
     runs = ladder.run_ladder(
         network,
         steps,
@@ -103,7 +104,7 @@ def run(
 ) -> None:
     """Simulate a model once and show rates and raster."""
     _check_before(duration, out)
-    network = _network(model, n, key, changes)
+    network = network_of(model, n, key, changes)
     record = ladder.recorders_for(network)
     done = simulate(network, duration, dt, record=record, key=noise, progress=True)
     _end_if_too_short(done, 0.0)
@@ -119,6 +120,34 @@ def run(
 
 
 @app.command()
+def plan(
+    model: Model,
+    n: Cells = None,
+    contacts: Annotated[
+        float | None, typer.Option("--contacts-per-cell", help="If not those of the model.")
+    ] = None,
+    device: Annotated[str, typer.Option(help=f"One of {', '.join(DEVICES)}, cpu.")] = "cpu",
+    dt: Step = 0.05,
+    rate: Annotated[float, typer.Option(help="Mean rate that is assumed (Hz).")] = 10.0,
+    spikes: Annotated[bool, typer.Option("--spikes", help="Record all spikes.")] = False,
+    record: Annotated[bool, typer.Option("--record", help="Record what `run` does.")] = False,
+) -> None:
+    """Show what a run would need, and how fast it could be, before anything is built.
+
+    The exit code is 0 if the run fits into the memory of the device, and 3 if it does not.
+    """
+    target, build = device_named(device), builder_of(model, n)
+    network = outline.outline(build, n, contacts)
+    recorders: dict[str, Recorder] = ladder.recorders_for(network) if record else {}
+    if spikes:
+        recorders |= {name: Spikes(name) for name in network.populations}
+    found = forecast(network, recorders, dt, rate, target, host=device == "cpu")
+    print(f"{model}, {table(found, rate)}\n\n{verdict(found)}")
+    if not found.fits:
+        raise typer.Exit(3)
+
+
+@app.command()
 def info(
     names: Annotated[
         str | None, typer.Option("--parameters", help="List those of a model.")
@@ -126,7 +155,7 @@ def info(
 ) -> None:
     """Show models, devices and versions, and check that this JAX computes right numbers."""
     if names:
-        for name, p in parameters(_network(names, None, 0, None)).items():
+        for name, p in parameters(network_of(names, None, 0, None)).items():
             shape = getattr(p.value, "shape", ())
             print(f"{name}  {list(shape) if shape else f'{float(p.value):g}'} {p.unit}")
         return
@@ -186,20 +215,3 @@ def _numbers(text: str) -> list[float]:
         return [float(x) for x in text.split(",")]
     except ValueError:
         raise ValueError(f"--values takes numbers separated by commas, got {text!r}.") from None
-
-
-def _network(model: str, n: int | None, key: int, changes: list[str] | None) -> Network:
-    if model not in MODELS:
-        raise ValueError(f"No model {model!r}: choose one of {sorted(MODELS)}.")
-    build = MODELS[model]
-    if n is not None and "n" not in inspect.signature(build).parameters:
-        raise ValueError(f"Model {model!r} has a fixed size; leave --n away.")
-    network = build(**({} if n is None else {"n": n}), key=key)
-    replaced = {}
-    for change in changes or []:
-        name, _, value = change.partition("=")
-        try:
-            replaced[name] = float(value)
-        except ValueError:
-            raise ValueError(f"--set takes NAME=VALUE with a number, got {change!r}.") from None
-    return with_parameters(network, replaced)

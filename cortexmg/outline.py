@@ -1,0 +1,112 @@
+"""Networks of any size as shapes alone: what is too large to build can still be looked at."""
+
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from cortexmg.connectivity import Connectivity
+from cortexmg.network import Network
+from cortexmg.parameters import path_name
+from cortexmg.part import Part, quantities
+from cortexmg.wiring.layout import capacity_for, row_for
+
+SMALL = (1000, 2000)  # cells, of the networks that are built
+
+
+def outline(
+    build: Callable[..., Network], n: int | None = None, contacts: int | float | None = None
+) -> Network:
+    """The network `build(n)` in which every array is a `jax.ShapeDtypeStruct`.
+
+    Two small networks are built, and every size is continued along the line through theirs. With
+    `contacts`, each cell receives so many, shared among the projections as in the model. Without
+    `n` the model is built at the size that it has by default.
+
+    Raises: ValueError for a size that is none, or with too many contacts to number.
+    """
+    if n is None:
+        small = large = build()
+        grown = large
+    else:
+        _check("n", n)
+        small, large = (build(n=size) for size in SMALL)
+        grown = _grown(small, large, (n - SMALL[0]) / (SMALL[1] - SMALL[0]))
+    if contacts is not None:
+        _check("contacts", contacts)
+    cells = sum(large.sizes.values())
+    have = sum(p.connectivity.n_contacts for p in large.projections.values()) / cells
+    more = 1.0 if contacts is None or not have else contacts / have
+    projections = {}
+    for name, p in grown.projections.items():
+        wiring = _wired(large.projections[name].connectivity, p.connectivity, more)
+        projections[name] = _with(p, connectivity=wiring)
+    return shapes(_with(grown, projections=projections))
+
+
+def shapes(network: Network) -> Network:
+    """The network with the shape and type that each array has in a run, in place of the array."""
+    known, real = quantities(network), jnp.result_type(float)
+
+    def shape(path, x):
+        dtype = np.result_type(x)
+        number = dtype.kind == "f" or (dtype.kind in "iu" and path_name(path) in known)
+        dtype = real if number else jax.dtypes.canonicalize_dtype(dtype)
+        return jax.ShapeDtypeStruct(np.shape(x), dtype)
+
+    return jax.tree_util.tree_map_with_path(shape, network)
+
+
+def _check(what: str, value: int | float) -> None:
+    if not 1 <= value < np.inf:
+        raise ValueError(f"{what} must be a number of at least 1, got {value:g}: name a size.")
+
+
+def _grown(a: Any, b: Any, far: int | float, static: bool = False) -> Any:
+    """What `a` and `b` become `far` times the way from `a` to `b`."""
+    if isinstance(b, Part):
+        grown = {
+            f.name: _grown(getattr(a, f.name), getattr(b, f.name), far, "static" in f.metadata)
+            for f in fields(b)
+        }
+        return _with(b, **grown)
+    if isinstance(b, dict):
+        return {name: _grown(a[name], b[name], far, static) for name in b}
+    if isinstance(b, tuple):
+        parts = (_grown(x, y, far, static) for x, y in zip(a, b, strict=True))
+        return type(b)(*parts) if hasattr(b, "_fields") else tuple(parts)
+    if static and isinstance(b, int) and not isinstance(b, bool):
+        return _line(a, b, far)
+    if isinstance(b, np.ndarray | jax.Array) and b.ndim:
+        shape = tuple(_line(x, y, far) for x, y in zip(a.shape, b.shape, strict=True))
+        return jax.ShapeDtypeStruct(shape, b.dtype)
+    return b
+
+
+def _line(a: int, b: int, far: int | float) -> int:
+    return max(min(a, 1), round(a + (b - a) * far))
+
+
+def _wired(known: Connectivity, grown: Connectivity, more: float) -> Connectivity:
+    """The grown wiring with `more` times the contacts per row that the `known` one has."""
+    lengths = np.rint(np.diff(np.asarray(known.starts)) * more).astype(np.int64)
+    row = known.row if more == 1.0 else row_for(lengths)
+    rows = grown.starts.shape[0] - 1
+    capacity = capacity_for(round(rows * float(lengths.mean())), row)
+
+    def stored(x):
+        return jax.ShapeDtypeStruct((capacity,), x.dtype) if np.ndim(x) else x
+
+    arrays = {name: stored(getattr(known, name)) for name in ("targets", "weights", "delays")}
+    return _with(grown, row=row, **arrays)
+
+
+def _with[T](part: T, **changed: Any) -> T:
+    """A copy with some fields replaced, without the checks that need values."""
+    copy = object.__new__(type(part))
+    for field in fields(part):  # pyright: ignore
+        object.__setattr__(copy, field.name, changed.get(field.name, getattr(part, field.name)))
+    return copy

@@ -1,0 +1,185 @@
+"""What a run is said to need, against what it takes."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from cortexmg import cli, models, outline, plan, recorders
+from cortexmg.frames import plan_of
+from cortexmg.hardware import DEVICES, device_named
+from cortexmg.hostloop import HostLoop
+from cortexmg.programs import OneDevice
+from cortexmg.states import initial
+
+HERE = Path(cli.__file__).parent.parent
+DT = 0.1  # ms
+
+FORECAST = """
+import json, sys
+from cortexmg import choice, cli, hardware, outline, plan, recorders
+model, n = sys.argv[1], int(sys.argv[2])
+network = outline.outline(choice.MODELS[model], n)
+record = {"spikes": recorders.Spikes("cells")}
+found = plan.forecast(network, record, 0.1, 10.0, hardware.device_named("cpu"), True)
+print(json.dumps(found.total))
+"""
+RUN = """
+import json, resource, sys
+import cortexmg as cx
+from cortexmg import choice, cli, recorders
+model, n = sys.argv[1], int(sys.argv[2])
+network = choice.MODELS[model](n)
+cx.simulate(network, 100.0, 0.1, record={"spikes": recorders.Spikes("cells")}, devices=1)
+print(json.dumps(1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss))
+"""
+
+
+def in_a_fresh_process(program, *words):
+    run = subprocess.run(
+        [sys.executable, "-c", program, *words], capture_output=True, text=True, cwd=HERE
+    )
+    assert run.returncode == 0, run.stderr
+    return json.loads(run.stdout)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="units of ru_maxrss")
+@pytest.mark.parametrize(
+    "model, n", [("ei_nmda", 10_000), ("ei_nmda", 20_000), ("cobahh", 100_000), ("cobahh", 300_000)]
+)
+def test_memory_is_that_of_a_run(model, n):
+    """A fresh process that builds and simulates, with its libraries, against the forecast."""
+    measured = in_a_fresh_process(RUN, model, str(n))
+    assert in_a_fresh_process(FORECAST, model, str(n)) == pytest.approx(measured, rel=0.15)
+
+
+@pytest.mark.parametrize("name", ["cobahh", "cortex", "ei_nmda"])
+def test_an_outline_has_the_shapes_of_the_network(name):
+    build = getattr(models, name)
+    drawn, built = outline.outline(build, 4000), outline.shapes(build(4000))
+    assert jax.tree.structure(drawn.populations) == jax.tree.structure(built.populations)
+    key = jax.random.key(0)
+    states = [
+        jax.eval_shape(lambda k, n=n: initial(n, k, dt=DT, exact=True), key) for n in (drawn, built)
+    ]
+    assert jax.tree.leaves(states[0]) == jax.tree.leaves(states[1])
+    for p, projection in built.projections.items():
+        mine, theirs = drawn.projections[p].connectivity, projection.connectivity
+        assert mine.starts == theirs.starts and mine.sending == theirs.sending
+        assert mine.targets.shape[0] == pytest.approx(theirs.targets.shape[0], rel=0.06)
+
+
+def test_contacts_per_cell_are_shared_as_in_the_model():
+    wide = outline.outline(models.cobahh, 4000, 160.0)
+    sizes = [p.connectivity.targets.shape[0] for p in wide.projections.values()]
+    assert sum(sizes) == pytest.approx(4000 * 160, rel=0.05)
+    assert sizes[0] / sizes[1] == pytest.approx(4.0, rel=0.05)
+
+
+@pytest.mark.parametrize("n", [0, -3])
+def test_a_size_that_is_none_is_refused(n):
+    with pytest.raises(ValueError, match="at least 1"):
+        outline.outline(models.cortex, n)
+
+
+def test_pieces_are_as_long_as_those_of_a_run():
+    network = models.cobahh(1000)
+    for every in (None, 5.0):
+        record = {"n": recorders.PopulationRate("cells", every=every)}
+        program = OneDevice(network, network.init(jax.random.key(0), DT))
+        loop = HostLoop(program, network, plan_of(record, DT), 50.0, DT)
+        assert loop._most() == plan.steps_at_once(1000, loop.frame)
+
+
+def forecast(n, device, record=None):
+    network = outline.outline(models.cobahh, n)
+    return plan.forecast(network, record or {}, DT, 10.0, device_named(device), device == "cpu")
+
+
+def test_ten_times_the_cells_need_ten_times_the_memory_and_time():
+    small, large = forecast(100_000, "h100"), forecast(1_000_000, "h100")
+    assert large.total == pytest.approx(10 * small.total, rel=0.05)
+    assert large.moving == pytest.approx(10 * small.moving, rel=0.05)
+    assert large.step.kernels == small.step.kernels
+    # 80 contacts of 4 bytes, and 7 numbers of state.
+    assert large.memory["wiring"] == pytest.approx(1e6 * 80 * 4, rel=0.05)
+    number = jnp.result_type(float).itemsize
+    assert 7e6 * number <= large.memory["cells"] <= 15e6 * number
+    # Each state is read and written at least once in a step.
+    assert 2 * 7e6 * number <= large.step.moved <= 10 * 7e6 * number
+
+
+def test_the_largest_that_fits_just_fits():
+    device = DEVICES["t4"]._replace(memory=1e9)
+    f = forecast(1_000_000, "t4")._replace(device=device)
+    largest = plan.largest_that_fits(f)
+    assert forecast(largest, "t4").total == pytest.approx(f.usable, rel=0.05)
+
+
+def test_the_command_says_what_fits_and_what_does_not(monkeypatch, capsys):
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["cortexmg", "plan", *words])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        return end.value.code or 0, *capsys.readouterr()
+
+    code, text, _ = run("cobahh", "--cells", "1000000", "--device", "h100", "--spikes")
+    assert code == 0 and "It fits" in text and "H100" in text
+    for part in plan.REMEDY.keys() - {"libraries and compiler", "wiring, copied to the device"}:
+        assert part in text
+    large = ("--cells", "2000000", "--contacts-per-cell", "1000")
+    code, text, _ = run("cortex", *large, "--device", "t4")
+    assert code == 3 and "It does not fit" in text and "'wiring'" in text and "fewer" in text
+    code, _, err = run("cortex", "--device", "abacus")
+    assert code == 1 and "abacus" in err and "h100" in err
+    code, _, err = run("brunel_wang", "--cells", "10")
+    assert code == 1 and "fixed size" in err
+
+
+# ---- before a run -------------------------------------------------------------------------------
+
+
+def test_a_run_that_fits_is_not_stopped():
+    plan.check_memory(models.cobahh(1000), {}, DT, 1000)
+    plan.check_memory(models.cobahh(1000), {}, DT, 1000, available=3e6)
+
+
+def test_a_run_that_cannot_fit_is_stopped_with_the_part_to_shrink():
+    network = models.cobahh(1000)
+    with pytest.raises(MemoryError, match=r"'wiring'.*fewer contacts.*cells fit") as error:
+        plan.check_memory(network, {}, DT, 1000, available=1e5)
+    assert "instead of 1,000" in str(error.value)
+    record = {"v": recorders.Probe("cells", "v", every=None)}
+    with pytest.raises(MemoryError, match=r"'recording'.*less often"):
+        plan.check_memory(network, record, DT, 20_000, available=1e6)
+
+
+def test_members_of_a_sweep_share_the_wiring_only():
+    network = outline.shapes(models.cobahh(1000))
+    one, ten = (plan.needed(network, {}, DT, 100, members=m) for m in (1, 10))
+    assert ten["wiring"] == one["wiring"]
+    assert ten["spikes and inputs underway"] == 10 * one["spikes and inputs underway"]
+
+
+def test_what_is_said_to_be_needed_is_what_the_compiled_program_takes():
+    network = models.cortex(2000)
+    f = plan.forecast(outline.shapes(network), {}, DT, 10.0, device_named("cpu"), False)
+    estimated = plan.needed(outline.shapes(network), {}, DT, 100)["temporaries of a step"]
+    assert estimated == pytest.approx(f.memory["temporaries of a step"], rel=0.3)
+
+
+# ---- reading programs ---------------------------------------------------------------------------
+
+
+def test_every_device_is_published_and_plausible():
+    for d in DEVICES.values():
+        assert 1e10 < d.memory < 1e12 and 1e11 < d.bandwidth < 1e13 and d.source
+    here = device_named("cpu")
+    assert 1e8 < here.bandwidth < 1e12 and here.memory > 1e8
+    assert np.isfinite(here.memory)
