@@ -9,6 +9,7 @@ import jax
 import typer
 
 from cortexmg import ladder, outline, plots, results
+from cortexmg.cache import keep_compiled
 from cortexmg.choice import MODELS, builder_of, network_of
 from cortexmg.hardware import DEVICES, device_named
 from cortexmg.hostloop import Run
@@ -67,6 +68,7 @@ def sweep(
     if quick:
         n, duration, settle, values = n or 500, 300.0, 200.0, "0.05,0.5,1,2"
     _check_before(duration, out)
+    keep_compiled()
     steps = _numbers(values)
     network = network_of(model, n, key, changes)
     runs = ladder.run_ladder(
@@ -104,6 +106,7 @@ def run(
 ) -> None:
     """Simulate a model once and show rates and raster."""
     _check_before(duration, out)
+    keep_compiled()
     network = network_of(model, n, key, changes)
     record = ladder.recorders_for(network)
     done = simulate(network, duration, dt, record=record, key=noise, progress=True)

@@ -1,6 +1,7 @@
 """Double precision in all tests, unless one asks for single; networks that tests share."""
 
 import inspect
+import os
 
 import jax
 import jaxtyping
@@ -13,6 +14,7 @@ from cortexmg import cells, recorders, stimuli, synapses, wiring
 from cortexmg.distributions import LogNormal, Uniform
 from cortexmg.releases import TsodyksMarkram
 
+os.environ["CORTEXMG_CACHE"] = "off"  # what earlier tests compiled would hide what these do
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_num_cpu_devices", 8)
 # The first example of a test is compiled.

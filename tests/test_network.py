@@ -235,7 +235,7 @@ LAYERS = [
     {"cells", "network"},
     {"devices"},
     {"recorders", "models", "drawing", "division", "states"},
-    {"outline", "kernels", "choice", "hardware"},
+    {"outline", "kernels", "choice", "hardware", "cache"},
     {"frames", "results", "plots"},
     {"programs"},
     {"plan"},

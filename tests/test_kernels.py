@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from cortexmg import program
+from cortexmg import kernels
 
 N = 1_000_000
 
@@ -17,7 +17,7 @@ def compiled(step, *shapes, length=100):
 
 
 def test_one_kernel_reads_and_writes_its_array_once():
-    work = program.work_of_loop(compiled(lambda x: x + 0.1 * jnp.exp(-x * x), (N,)))
+    work = kernels.work_of_loop(compiled(lambda x: x + 0.1 * jnp.exp(-x * x), (N,)))
     assert work.moved == pytest.approx(2 * 4 * N, rel=0.01)
     assert work.loops == () and work.branches == 0 and work.kernels >= 1
 
@@ -28,7 +28,7 @@ def test_a_slice_counts_what_it_takes_out():
         piece = jax.lax.dynamic_slice(x, (jnp.int32(y[0]),), (100,))
         return x, y + piece
 
-    assert program.work_of_loop(compiled(step, (N,), (100,))).moved < 10_000
+    assert kernels.work_of_loop(compiled(step, (N,), (100,))).moved < 10_000
 
 
 def test_an_update_in_place_counts_what_it_changes():
@@ -36,14 +36,14 @@ def test_an_update_in_place_counts_what_it_changes():
         x, y = carry
         return jax.lax.dynamic_update_slice(x, y, (jnp.int32(y[0]),)), y * 0.5
 
-    assert program.work_of_loop(compiled(step, (N,), (100,))).moved < 10_000
+    assert kernels.work_of_loop(compiled(step, (N,), (100,))).moved < 10_000
 
 
 def test_a_loop_of_known_length_counts_as_often_as_it_runs():
     def step(x):
         return jax.lax.fori_loop(0, 7, lambda _, x: jnp.sin(x) + jax.lax.rsqrt(x), x)
 
-    work = program.work_of_loop(compiled(step, (N,)))
+    work = kernels.work_of_loop(compiled(step, (N,)))
     assert work.loops == () and work.moved >= 7 * 2 * 4 * N
 
 
@@ -51,7 +51,7 @@ def test_a_loop_whose_length_depends_on_data_is_found():
     def step(x):
         return jax.lax.while_loop(lambda x: jnp.max(x) < 1.0, lambda x: x * 2.0, x)
 
-    work = program.work_of_loop(compiled(step, (N,)))
+    work = kernels.work_of_loop(compiled(step, (N,)))
     assert work.all_loops == 1
     assert work.loops[0].moved >= 2 * 4 * N
 
@@ -60,13 +60,13 @@ def test_a_condition_is_found():
     def step(x):
         return jax.lax.cond(x[0] > 0, jnp.sin, lambda x: x @ jnp.ones((100, 100), jnp.float32), x)
 
-    assert program.work_of_loop(compiled(step, (100,))).branches == 1
+    assert kernels.work_of_loop(compiled(step, (100,))).branches == 1
 
 
 def test_a_program_without_a_loop_is_refused():
     text = jax.jit(lambda x: x + 1).lower(jnp.ones(3)).compile().as_text()
     with pytest.raises(ValueError, match="no loop"):
-        program.work_of_loop(text)
+        kernels.work_of_loop(text)
 
 
 @pytest.mark.parametrize(
@@ -81,4 +81,4 @@ def test_a_program_without_a_loop_is_refused():
     ],
 )
 def test_sizes(shape, bytes_):
-    assert program.size(shape) == bytes_
+    assert kernels.size(shape) == bytes_
