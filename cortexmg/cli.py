@@ -1,4 +1,4 @@
-"""The command line: `cortexmg sweep`, `run`, `plan` and `info`."""
+"""The command line: `cortexmg sweep`, `run`, `plan`, `bench` and `info`."""
 
 import inspect
 import sys
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import jax
 import typer
 
-from cortexmg import ladder, outline, plots, results
+from cortexmg import bench, ladder, outline, plots, results
 from cortexmg.cache import keep_compiled
 from cortexmg.choice import MODELS, builder_of, network_of
 from cortexmg.hardware import DEVICES, device_named
@@ -148,6 +148,25 @@ def plan(
     print(f"{model}, {table(found, rate)}\n\n{verdict(found)}")
     if not found.fits:
         raise typer.Exit(3)
+
+
+@app.command("bench")
+def measure(
+    sizes: Annotated[str, typer.Option(help="MODEL:CELLS, by commas.")] = ",".join(bench.SIZES),
+    repetitions: Annotated[int, typer.Option(min=1, help="Runs of each, of which the median.")] = 3,
+    out: Annotated[
+        Path | None, typer.Option(help="File to which a line of JSON per network is added.")
+    ] = None,
+) -> None:
+    """Measure how fast this machine simulates, as a table that can be pasted into an issue."""
+    rows = []
+    for model, n in bench.parsed(sizes.split(",")):
+        print(f"{model} with {n:,} cells ...", file=sys.stderr)
+        rows.append(bench.in_a_process_of_its_own(model, n, repetitions))
+        if out:
+            bench.append(out, rows[-1])
+    print(f"{bench.heading(rows[0])}\n\n{bench.table(rows)}\n")
+    print(f"Medians of {repetitions} after the results have arrived, without compilation.")
 
 
 @app.command()

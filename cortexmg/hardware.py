@@ -23,8 +23,7 @@ class Device(NamedTuple):
 
 
 PREALLOCATED = 0.75  # of a GPU, unless XLA_PYTHON_CLIENT_MEM_FRACTION says otherwise
-# Kernels in a CUDA graph took 3.4 us of which 2.9 were work, and about 2 more without a graph:
-# developer.nvidia.com/blog/cuda-graphs, on a V100. The same for all, for lack of other figures.
+# Assumed, not published: short kernels in a row take a few us on a GPU whatever they do.
 GPU_KERNEL, TPU_KERNEL = 2e-6, 1e-6
 
 _NVIDIA, _GOOGLE = "nvidia.com/en-us/data-center/", "docs.cloud.google.com/tpu/docs/"

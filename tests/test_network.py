@@ -241,7 +241,7 @@ LAYERS = [
     {"plan"},
     {"hostloop"},
     {"simulate"},
-    {"ladder"},
+    {"ladder", "bench"},
     {"cli"},
     {"__init__"},
 ]
