@@ -2,8 +2,9 @@
 
 usage: python benchmarks/report.py
 
-Replaces what is between the markers "<!-- speed -->" and "<!-- end of speed -->". A row is one of
-`cortexmg bench --out FILE` or of benchmarks/speed.py.
+Replaces what is between the markers "<!-- speed -->" and "<!-- end of speed -->", from rows of
+`cortexmg bench --out FILE` or of benchmarks/speed.py, and between those of "accelerators", from
+rows of benchmarks/accelerators.py.
 """
 
 import json
@@ -14,7 +15,6 @@ from matplotlib.figure import Figure
 from cortexmg import bench, plots
 
 HERE = Path(__file__).parent
-BEGIN, END = "<!-- speed -->", "<!-- end of speed -->"
 OLD_NAMES = {"m1": "cobahh", "m2": "ei_nmda"}
 COLUMNS = bench.COLUMNS | {
     "first_call_s": "first call (s)",
@@ -22,6 +22,20 @@ COLUMNS = bench.COLUMNS | {
     "ratio": "ratio",
     "reference_rate_hz": "its rate (Hz)",
     "date": "date",
+}
+
+STEPS = {
+    "device": "device",
+    "kernels": "kernels",
+    "loops": "loops on data",
+    "branches": "branches",
+    "atomics": "atomics in them, float and integer",
+    "moved_mb": "MB per step",
+    "argument_mb": "arguments (MB)",
+    "temp_mb": "temporaries (MB)",
+    "roofline_s": "bandwidth (s per simulated second)",
+    "kernel_s": "kernels (s per simulated second)",
+    "compile_s": "compilation (s)",
 }
 
 
@@ -80,13 +94,34 @@ def figure(rows: list[dict]) -> Figure:
     return drawn
 
 
-def replaced(text: str, new: str) -> str:
-    """The text with what is between the markers replaced."""
-    before, _, rest = text.partition(BEGIN)
-    _, found, after = rest.partition(END)
+def step_tables(file: Path) -> str:
+    """One table per network of what a step is compiled to, a row per device."""
+    rows = {}
+    for line in file.read_text().splitlines():
+        row = json.loads(line)
+        counted = (row.get("float_atomics"), row.get("integer_atomics"))
+        row["atomics"] = None if counted[0] is None else "{}, {}".format(*counted)
+        rows[row["model"], row["n"], row["device"]] = row
+    parts = []
+    for model, n in dict.fromkeys(key[:2] for key in rows):
+        mine = [row for row in rows.values() if (row["model"], row["n"]) == (model, n)]
+        good = [row for row in mine if "failed" not in row]
+        if good:
+            contacts, dt = good[0]["contacts"], good[0]["dt"]
+            parts.append(f"`{model}({n:,})`, {contacts:,} contacts, steps of {dt:g} ms:")
+            parts.append(bench.table(good, STEPS))
+        parts += [f"{r['device']} failed: {r['failed']}" for r in mine if "failed" in r]
+    return "\n\n".join(parts)
+
+
+def replaced(text: str, what: str, new: str) -> str:
+    """The text with what is between the markers of `what` replaced."""
+    begin, end = f"<!-- {what} -->", f"<!-- end of {what} -->"
+    before, _, rest = text.partition(begin)
+    _, found, after = rest.partition(end)
     if not found:
-        raise ValueError(f"README.md needs the markers {BEGIN} and {END}: put them back.")
-    return f"{before}{BEGIN}\n\n{new}\n\n{END}{after}"
+        raise ValueError(f"README.md needs the markers {begin} and {end}: put them back.")
+    return f"{before}{begin}\n\n{new}\n\n{end}{after}"
 
 
 def main() -> None:
@@ -94,7 +129,9 @@ def main() -> None:
     plots.save(figure(rows), HERE / "results" / "speed.png")
     readme = HERE / "README.md"
     picture = "![Seconds per simulated second against cells](results/speed.png)"
-    readme.write_text(replaced(readme.read_text(), f"{tables(rows)}\n\n{picture}"))
+    text = replaced(readme.read_text(), "speed", f"{tables(rows)}\n\n{picture}")
+    steps = step_tables(HERE / "results" / "accelerators.jsonl")
+    readme.write_text(replaced(text, "accelerators", steps))
 
 
 if __name__ == "__main__":

@@ -2,16 +2,21 @@
 
 from collections.abc import Callable
 from dataclasses import fields
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import SingleDeviceSharding
 
 from cortexmg.connectivity import Connectivity
-from cortexmg.network import Network
+from cortexmg.frames import plan_of
+from cortexmg.network import Network, State
 from cortexmg.parameters import path_name
 from cortexmg.part import Part, quantities
+from cortexmg.programs import compiled
+from cortexmg.states import initial
 from cortexmg.wiring.layout import capacity_for, row_for
 
 SMALL = (1000, 2000)  # cells, of the networks that are built
@@ -58,6 +63,30 @@ def shapes(network: Network) -> Network:
         return jax.ShapeDtypeStruct(np.shape(x), dtype)
 
     return jax.tree_util.tree_map_with_path(shape, network)
+
+
+def state_of(network: Network, dt: float, exact: bool = True) -> State:
+    """The shapes of the state of a network of shapes at time 0."""
+    key = jax.eval_shape(lambda: jax.random.key(0, impl="philox4x32"))
+    return jax.eval_shape(partial(initial, dt=dt, exact=exact), network, key)
+
+
+def compiled_step(network: Network, dt: float, platform: str = "", device: Any = None) -> Any:
+    """The program of a run that records nothing, compiled from a network of shapes.
+
+    It is for the devices at hand, or for one of a topology of another `platform`.
+    """
+    platform = platform or jax.default_backend()
+
+    def placed(tree):
+        where = SingleDeviceSharding(device) if device else None
+        return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=where), tree)
+
+    state = state_of(network, dt)
+    given = placed(network), placed(state), {}, placed(jax.ShapeDtypeStruct((), jnp.int32))
+    program = compiled(platform)
+    traced = program.trace(*given, plan=plan_of({}, dt), dt=dt, most=1000)
+    return traced.lower(lowering_platforms=(platform,)).compile()
 
 
 def _check(what: str, value: int | float) -> None:

@@ -6,7 +6,6 @@ them the kernels are a guide and the memory is what counts.
 """
 
 import math
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -18,9 +17,7 @@ from cortexmg.frames import Record, plan_of, run_frame
 from cortexmg.hardware import Device, memory_here, memory_in_use
 from cortexmg.kernels import Work, work_of_loop
 from cortexmg.network import Network, State
-from cortexmg.outline import shapes
-from cortexmg.programs import compiled
-from cortexmg.states import initial
+from cortexmg.outline import compiled_step, shapes, state_of
 
 Memory = dict[str, float]  # bytes by part
 
@@ -75,16 +72,24 @@ class Forecast(NamedTuple):
 
 
 def forecast(
-    network: Network, record: Record, dt: float, rate: float, device: Device, host: bool
+    network: Network,
+    record: Record,
+    dt: float,
+    rate: float,
+    device: Device,
+    *,
+    host: bool = False,
+    program: Any = None,
 ) -> Forecast:
     """What a network of shapes needs on a device, if its cells fire at `rate` Hz.
 
     On the `host` itself the libraries, the compiler and the network as it was built need room too.
+    `program` is what `compiled_step` made for the device, if not for this machine.
     """
     cells = sum(network.sizes.values())
     most = steps_at_once(cells, plan_of(record, dt)[0][0])
     memory = needed(network, record, dt, most)
-    program = _compiled(network, dt)
+    program = program or compiled_step(network, dt)
     memory["temporaries of a step"] = program.memory_analysis().temp_size_in_bytes
     if host:
         # This process has just done what another one will do before it builds the network.
@@ -204,23 +209,10 @@ def verdict(f: Forecast) -> str:
 
 def _state_and_saved(network: Network, record: Record, dt: float, exact: bool) -> tuple[State, Any]:
     """Shapes of the state and of what one frame records."""
-    state = jax.eval_shape(partial(initial, dt=dt, exact=exact), network, _key())
+    state = state_of(network, dt, exact)
     plan = plan_of(record, dt)
     _, saved = jax.eval_shape(lambda n, s: run_frame(n, s, record, plan, dt), network, state)
     return state, saved
-
-
-def _compiled(network: Network, dt: float) -> Any:
-    """The program of a run that records nothing, compiled from shapes."""
-    state, _ = _state_and_saved(network, {}, dt, True)
-    program = compiled(jax.default_backend())
-    frames = jax.ShapeDtypeStruct((), jnp.int32)
-    lowered = program.lower(network, state, {}, frames, plan=plan_of({}, dt), dt=dt, most=1000)
-    return lowered.compile()
-
-
-def _key() -> Any:
-    return jax.eval_shape(lambda: jax.random.key(0, impl="philox4x32"))
 
 
 def _size(tree: Any) -> float:

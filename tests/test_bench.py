@@ -7,18 +7,27 @@ from pathlib import Path
 
 import pytest
 
-from cortexmg import bench, cli, models
+from cortexmg import bench, cli, devices, models
 
 ROOT = Path(cli.__file__).parent.parent
 
 
-@pytest.fixture(scope="module")
-def report():
-    """The script that makes the tables."""
-    spec = importlib.util.spec_from_file_location("report", ROOT / "benchmarks" / "report.py")
+def script(name):
+    """A script of the benchmarks as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "benchmarks" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def report():
+    return script("report")
+
+
+@pytest.fixture(scope="module")
+def accelerators():
+    return script("accelerators")
 
 
 def test_times_are_without_compilation():
@@ -75,15 +84,58 @@ def test_the_report_holds_the_newest_row_of_each_network(report, tmp_path):
     (tmp_path / "speed.jsonl").write_text(lines)
     (row,) = report.newest_rows(tmp_path)
     assert row["median"] == 1.0 and row["model"] == "cobahh"
-    text = report.replaced(f"a {report.BEGIN} old {report.END} b", report.tables([row]))
+    markers = "a <!-- speed --> old <!-- end of speed --> b"
+    text = report.replaced(markers, "speed", report.tables([row]))
     assert "| cobahh | 4,000 |" in text and "old" not in text
     assert text.startswith("a ") and text.endswith(" b")
-    assert report.replaced(text, report.tables([row])) == text
+    assert report.replaced(text, "speed", report.tables([row])) == text
     assert report.figure([row]).axes[0].get_xscale() == "log"
     with pytest.raises(ValueError, match="markers"):
-        report.replaced("nothing", "new")
+        report.replaced("nothing", "speed", "new")
 
 
 def test_the_tables_in_the_readme_are_those_of_the_results(report):
     rows = report.newest_rows(ROOT / "benchmarks" / "results")
-    assert report.tables(rows) in (ROOT / "benchmarks" / "README.md").read_text()
+    text = (ROOT / "benchmarks" / "README.md").read_text()
+    assert report.tables(rows) in text
+    assert report.step_tables(ROOT / "benchmarks" / "results" / "accelerators.jsonl") in text
+
+
+# ---- devices that are not here ------------------------------------------------------------------
+
+PTX = """
+  atom.global.add.u32 %r1, [%rd1], %r2;
+  red.relaxed.gpu.global.add.s32 [%rd1], 1;
+  red.global.add.f32 [%rd1], %f1;
+  atom.global.cas.b32 %r1, [%rd1], %r2, %r3;
+  ld.global.f32 %f1, [%rd1];
+"""
+
+
+def test_atomics_are_told_apart(accelerators, tmp_path):
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner" / "module.ptx").write_text(PTX)
+    found = accelerators.atomics(tmp_path)
+    assert found == {"float_atomics": 1, "integer_atomics": 2, "compare_and_swap": 1}
+
+
+def test_without_ptx_nothing_is_said_about_atomics(accelerators, tmp_path):
+    assert set(accelerators.atomics(tmp_path).values()) == {None}
+
+
+def test_every_accelerator_has_a_published_memory(accelerators):
+    assert {*accelerators.GPUS, *accelerators.TPUS} == devices.DEVICES.keys()
+
+
+def test_a_compiler_that_is_not_there_is_told(accelerators, monkeypatch):
+    monkeypatch.setitem(accelerators.GPUS, "abacus", accelerators.GPUS["t4"])
+    row = accelerators.in_a_process_of_its_own("abacus", "cobahh", 1000, 10.0)
+    assert row["device"] == "abacus" and "abacus" in row["failed"]
+
+
+def test_a_step_is_summed_up_for_each_device(report, tmp_path):
+    row = {"device": "h100", "model": "cobahh", "n": 10, "contacts": 800, "dt": 0.1, "kernels": 12}
+    failed = {"device": "t4", "model": "cobahh", "n": 10, "failed": "no compiler"}
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(r) + "\n" for r in (row, row, failed)))
+    text = report.step_tables(tmp_path / "a.jsonl")
+    assert text.count("| h100 | 12 |") == 1 and "t4 failed: no compiler" in text

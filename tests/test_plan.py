@@ -26,7 +26,7 @@ from cortexmg import choice, cli, hardware, outline, plan, recorders
 model, n = sys.argv[1], int(sys.argv[2])
 network = outline.outline(choice.MODELS[model], n)
 record = {"spikes": recorders.Spikes("cells")}
-found = plan.forecast(network, record, 0.1, 10.0, hardware.device_named("cpu"), True)
+found = plan.forecast(network, record, 0.1, 10.0, hardware.device_named("cpu"), host=True)
 print(json.dumps(found.total))
 """
 RUN = """
@@ -99,7 +99,7 @@ def test_pieces_are_as_long_as_those_of_a_run():
 
 def forecast(n, device, record=None):
     network = outline.outline(models.cobahh, n)
-    return plan.forecast(network, record or {}, DT, 10.0, device_named(device), device == "cpu")
+    return plan.forecast(network, record or {}, DT, 10.0, device_named(device))
 
 
 def test_ten_times_the_cells_need_ten_times_the_memory_and_time():
@@ -169,7 +169,7 @@ def test_members_of_a_sweep_share_the_wiring_only():
 
 def test_what_is_said_to_be_needed_is_what_the_compiled_program_takes():
     network = models.cortex(2000)
-    f = plan.forecast(outline.shapes(network), {}, DT, 10.0, device_named("cpu"), False)
+    f = plan.forecast(outline.shapes(network), {}, DT, 10.0, device_named("cpu"))
     estimated = plan.needed(outline.shapes(network), {}, DT, 100)["temporaries of a step"]
     assert estimated == pytest.approx(f.memory["temporaries of a step"], rel=0.3)
 

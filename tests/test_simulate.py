@@ -303,8 +303,8 @@ class Poison(Stimulus):
     def init(self, n, key):
         pass
 
-    def step(self, state, step, key, n, dt):
-        now = (step == self.step_number) & (jnp.arange(n) == n - 1) & (self.amplitude > 0)
+    def step(self, state, step, key, n, dt, first=0):
+        now = (step == self.step_number) & (first + jnp.arange(n) == n - 1) & (self.amplitude > 0)
         return state, Current(jnp.where(now, jnp.nan, 0.0))
 
 
