@@ -347,17 +347,20 @@ def test_cortex_is_asynchronous_and_irregular_and_low_magnesium_excites_it():
     assert statistics.mean_rate(excited["E"]) > 1.5 * statistics.mean_rate(usual["E"])
 
 
-# Of NEST 3.10 at this scale, its own cells and connections (experiments/02_microcircuit): Hz.
-NEST_MICROCIRCUIT = {}
+# Hz, of NEST 3.10 at a scale of 0.1: experiments/02_microcircuit, mean of 3 seeds.
+NEST_MICROCIRCUIT = {
+    "L23E": 0.471, "L23I": 2.096, "L4E": 3.973, "L4I": 5.011,
+    "L5E": 6.568, "L5I": 7.813, "L6E": 0.834, "L6I": 7.016,
+}  # fmt: skip
 
 
 @pytest.mark.slow
-def test_the_microcircuit_compiles_in_half_a_minute_and_fires_as_in_nest():
+def test_the_microcircuit_compiles_in_a_minute_and_fires_as_in_nest():
     network = models.microcircuit(0.1)
-    began = time.perf_counter()
+    began = time.process_time()  # of one processor, whatever else it does
     _, run = spikes(network, 1.0, 0.0)
-    assert time.perf_counter() - began < 30.0
+    assert time.process_time() - began < 60.0
     trains, _ = spikes(network, 5000.0, 1000.0, state=run.state)
     for name, rate in NEST_MICROCIRCUIT.items():
         assert abs(statistics.mean_rate(trains[name]) / rate - 1.0) < 0.1
-        assert 0.6 < statistics.mean_cv(trains[name]) < 1.0
+        assert 0.7 < statistics.mean_cv(trains[name]) < 0.95
