@@ -41,7 +41,7 @@ def cortexmg(monkeypatch, capsys, tmp_path):
 def test_help_is_everywhere(cortexmg):
     code, text, _ = cortexmg("--help")
     assert code == 0
-    for command in ("sweep", "run", "info"):
+    for command in ("sweep", "run", "plan", "bench", "info"):
         assert command in text
         code, help_text, _ = cortexmg(command, "--help")
         assert code == 0 and "Usage" in help_text and "--help" in help_text
