@@ -80,7 +80,7 @@ class _Form:
         inside = self.layout.base + self._piece(self.targets, first)
         if self.layout.slots > 1:
             delay = self.delays if self.delays.shape[0] == 1 else self._piece(self.delays, first)
-            slot = (self.step[member] + delay) % self.layout.slots
+            slot = (self.step[member] + delay.astype(jnp.int32)) % self.layout.slots
             inside = slot * self.layout.n_post + inside
         return _at(array, member, inside)
 

@@ -104,6 +104,7 @@ def run_frames(network, state, record, frames, *, plan, dt, most):
     How many is decided when it runs, so that one compiled program serves any duration. Health is
     whether all voltages of each population are finite.
     """
+    network = network.in_steps(dt)
     _, shapes = jax.eval_shape(lambda s: run_frame(network, s, record, plan, dt), state)
     room = jax.tree.map(lambda x: jnp.zeros((most, *x.shape), x.dtype), shapes)
 

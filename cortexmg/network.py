@@ -20,6 +20,7 @@ from cortexmg.transmission import (
     arrive,
     exactly,
     in_floating_point,
+    in_steps,
     nothing_underway,
 )
 from cortexmg.waiting import WHOLE, Split, depart
@@ -128,6 +129,11 @@ class Network(Part):
         underway = Underway(waiting, rings, state.underway.quanta)
         after = State(state.step + 1, populations, underway, releases, stimuli, key, state.dt)
         return after, spikes
+
+    def in_steps(self, dt: float) -> "Network":
+        """The same with delays in steps, for a loop over `step`."""
+        projections = in_steps(self.projections, dt)
+        return eqx.tree_at(lambda n: n.projections, self, projections)
 
     def adopted(self, state: State, exact: bool) -> State:
         """A state of this network, made exact or differentiable, for weights that may be new."""

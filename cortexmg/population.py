@@ -136,7 +136,8 @@ class Population(Part):
                 )
         self.rule.check(name, dt)
         leak = sum(np.asarray(c.g) for c in self.channels.values() if isinstance(c, Leak))
-        tau = float(np.min(np.asarray(self.capacitance) / leak))
+        with np.errstate(divide="ignore"):  # a leak may be 0
+            tau = float(np.min(np.asarray(self.capacitance) / leak))
         if dt > tau / 10:
             raise ValueError(
                 f"dt of {dt:g} ms is too large for population {name!r}: its membrane time constant "

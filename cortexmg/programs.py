@@ -99,9 +99,11 @@ class Members(OneDevice):
         return jax.tree.map(lambda x: x[m], saved)
 
     def end(self, m: int) -> State:
-        return State._make(
-            x if axis is None else jax.tree.map(lambda leaf: leaf[m], x)
-            for x, axis in zip(self.state, members_axes(self.key_axis), strict=True)
+        return _free(
+            State._make(
+                x if axis is None else jax.tree.map(lambda leaf: leaf[m], x)
+                for x, axis in zip(self.state, members_axes(self.key_axis), strict=True)
+            )
         )
 
 

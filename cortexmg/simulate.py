@@ -61,7 +61,7 @@ def simulate(
     key = _key(key)
     if key.ndim:
         raise ValueError(f"simulate needs one key, got {key.shape[0]}: sweep makes a run for each.")
-    plan = _planned(network, dt, record)
+    plan = _planned(network, duration, dt, record)
     exact = not gradients
     if state is None:
         begin = initial(arrays(network), key, dt=dt, exact=exact)
@@ -102,16 +102,16 @@ def sweep(
     for i in range(next(iter(sizes.values()))):
         with_parameters(network, {name: v[i] for name, v in values.items()}).check(dt)
     record = _checked(record, network)
-    plan, size = _planned(network, dt, record), next(iter(sizes.values()))
-    frames_in(duration, dt, plan)
+    plan, size = _planned(network, duration, dt, record), next(iter(sizes.values()))
     program = Members(network, values, keys, dt, mesh_of(devices, size))
     loop = HostLoop(program, network, plan, duration, dt)
     return loop.run(record, values, Progress(progress, duration, size))
 
 
-def _planned(network: Network, dt: float, record: Record) -> Plan:
-    """The plan of a run, before which network and machine are checked."""
+def _planned(network: Network, duration: float, dt: float, record: Record) -> Plan:
+    """The plan of a run; before anything runs, times, network and machine are checked."""
     plan = plan_of(record, dt)
+    frames_in(duration, dt, plan)
     network.check(dt)
     check_arithmetic()
     return plan
@@ -127,6 +127,8 @@ def _simulate_traced(network, duration, dt, record, state, key, exact) -> Run:
         state = network.init(_key(key), dt, exact)
     else:
         state = resumed(network, state, dt, exact)
+
+    network = network.in_steps(dt)
 
     def frame(state, _):
         return run_frame(network, state, record, plan, dt)

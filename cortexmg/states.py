@@ -18,6 +18,11 @@ def initial(network: Network, key: Any, *, dt: float, exact: bool) -> State:
     return network.init(key, dt, exact)
 
 
+@partial(jax.jit, static_argnames="exact")
+def _adopted(network: Network, state: State, exact: bool) -> State:
+    return network.adopted(state, exact)
+
+
 def resumed(network: Network, state: Any, dt: float, exact: bool) -> State:
     """A copy of the state, which a run gives away; raises unless it is one of `network` at `dt`.
 
@@ -39,7 +44,7 @@ def resumed(network: Network, state: Any, dt: float, exact: bool) -> State:
                 f"state is not one of this network: {name} is {given.get(name, 'missing')}, "
                 f"expected {expected.get(name, 'none')}. Go on with the network that it came from."
             )
-    return jax.tree.map(jnp.copy, network.adopted(state, exact))
+    return jax.tree.map(jnp.copy, _adopted(network, state, exact))
 
 
 def _shapes(state: State) -> dict[str, str]:

@@ -8,6 +8,7 @@ so neither does the number of devices. Where derivatives are wanted it is summed
 
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int
@@ -17,10 +18,11 @@ from cortexmg.environment import Environment
 from cortexmg.events import Layout, Rows, deliver
 from cortexmg.part import PerCell
 from cortexmg.projection import Projection
+from cortexmg.quanta import Inputs, number_kind, quanta, quantum_for
 from cortexmg.spiking import Spikes
 from cortexmg.waiting import Split, Waiting, due, steps, wait
 
-Inputs = dict[str, dict[str, Array]]  # by postsynaptic population and transmitter
+STEPS = jnp.dtype("uint16")  # of delays, once they are in steps
 
 
 class Underway(NamedTuple):
@@ -51,44 +53,9 @@ def nothing_underway(
     rings: Inputs = {}
     for (post, transmitter), lane in _lanes(projections, sizes, dt).items():
         if lane.slots > 1:
-            zeros = jnp.zeros(lane.slots * sizes[post], _kind(exact))
+            zeros = jnp.zeros(lane.slots * sizes[post], number_kind(exact))
             rings.setdefault(post, {})[transmitter] = zeros
     return Underway(waiting, rings, quanta(projections) if exact else {})
-
-
-def quanta(projections: dict[str, Projection]) -> Inputs:
-    """What a whole number of input stands for (nS), so that no sum can overflow.
-
-    At most all contacts of a transmitter onto a cell arrive in one step, with the largest release.
-    That is at most 2^30 quanta (2^60 in double precision); a quantum is a
-    power of 2, so that scaling by it is exact. What arrives is rounded to half a quantum, 2^-31 of
-    that sum.
-    """
-    most: dict[tuple[str, str], Array] = {}
-    for p in projections.values():
-        c, place = p.connectivity, (p.post, p.transmitter)
-        heaviest = c.fan_in * c.weights
-        if jnp.ndim(c.weights):
-            each = jnp.zeros(c.n_post).at[c.targets].add(c.weights, mode="promise_in_bounds")
-            heaviest = 1.001 * jnp.max(each)  # sums of floats depend on their order
-        largest = heaviest * p.strength * p.release.largest()
-        most[place] = most.get(place, 0.0) + largest
-    found: Inputs = {}
-    for (post, transmitter), total in most.items():
-        found.setdefault(post, {})[transmitter] = _quantum(total)
-    return found
-
-
-def _quantum(total: Any) -> Array:
-    """The power of 2 of which whole numbers up to a quarter of their range reach `total`."""
-    exponent = jnp.frexp(jnp.asarray(total, float))[1] + 2 - jnp.iinfo(_kind(True)).bits
-    return jnp.ldexp(jnp.ones((), float), exponent)
-
-
-def _kind(exact: bool) -> Any:
-    """Of what type sums of input are."""
-    floating = jnp.result_type(float)
-    return jnp.dtype(f"int{8 * floating.itemsize}") if exact else floating
 
 
 def arrive(
@@ -109,7 +76,7 @@ def arrive(
     now = {
         post: jnp.zeros(sum(x.slots == 1 for (p, _), x in lanes.items() if p == post) * n, kind)
         for post, n in sizes.items()
-        for kind in [_kind(exact)]
+        for kind in [number_kind(exact)]
     }
     for name in sorted(projections):
         p = projections[name]
@@ -151,10 +118,10 @@ def exactly(
             old = underway.quanta[post][t] if underway.exact else jnp.ones(())
             new = found[post][t]
             # With other weights than before, what is underway must fit as well.
-            changed = 2.0 * jnp.maximum(new, _quantum(jnp.max(ring) * old))
+            changed = 2.0 * jnp.maximum(new, quantum_for(jnp.max(ring) * old))
             new = jnp.where(underway.exact & (new == old), new, changed)
             found[post][t] = new
-            rings[post][t] = jnp.rint(ring * (old / new)).astype(_kind(True))
+            rings[post][t] = jnp.rint(ring * (old / new)).astype(number_kind(True))
     waiting = {pre: Waiting(w.fired, None, None) for pre, w in underway.waiting.items()}
     return Underway(waiting, rings, found)
 
@@ -187,6 +154,23 @@ def check_size(population: str, slots: int, n: int) -> None:
         )
 
 
+def in_steps(projections: dict[str, Projection], dt: float) -> dict[str, Projection]:
+    """The same with delays in steps, for a loop over steps: else each step converts them anew."""
+    return {name: _with_delays(p, _left(p, dt)) for name, p in projections.items()}
+
+
+def _with_delays(p: Projection, delays: Array) -> Projection:
+    return eqx.tree_at(lambda p: p.connectivity.delays, p, delays)
+
+
+def _left(p: Projection, dt: float) -> Array:
+    """Steps from the end of the wait to the arrival, for each contact."""
+    longest = steps(p.connectivity.delay_max, dt) - wait(p, dt)
+    # To the nearest step. The upper bound matters where single precision rounds a half up.
+    delays = jnp.round(p.connectivity.delays / dt) - wait(p, dt)
+    return jnp.clip(delays, 0, longest).astype(STEPS)
+
+
 class _Lane(NamedTuple):
     """Where the input of one population from one transmitter is collected."""
 
@@ -202,6 +186,11 @@ def _lanes(
         place = (p.post, p.transmitter)
         spread = steps(p.connectivity.delay_max, dt) - wait(p, dt)
         slots[place] = max(slots.get(place, 1), spread + 1)
+        if spread > jnp.iinfo(STEPS).max:
+            raise ValueError(
+                f"Delays onto population {p.post!r} differ by {spread} steps, expected at most "
+                f"{jnp.iinfo(STEPS).max}: use a larger dt or delays that are more alike."
+            )
         check_size(p.post, slots[place], sizes[p.post])
     lanes, filled = {}, dict.fromkeys(sizes, 0)
     for (post, transmitter), count in sorted(slots.items()):
@@ -222,9 +211,8 @@ def _add(
 ) -> Array:
     """The inbox with the spikes of one projection, in units of 1 / scale."""
     c = p.connectivity
-    # To the nearest step. The upper bound matters where single precision rounds a half up.
-    delays = jnp.round(c.delays / dt).astype(jnp.int32) - wait(p, dt)
-    delays = jnp.atleast_1d(jnp.clip(delays, 0, layout.slots - 1))
+    delays = c.delays if jnp.result_type(c.delays) == STEPS else _left(p, dt)
+    delays = jnp.atleast_1d(delays)
     # A factor on every stored weight would cost a pass over all contacts in every step.
     same = jnp.ndim(c.weights) == 0
     return deliver(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cortexmg import bench, cli, devices, models
+from cortexmg import bench, cli, hardware, models
 
 ROOT = Path(cli.__file__).parent.parent
 
@@ -124,7 +124,7 @@ def test_without_ptx_nothing_is_said_about_atomics(accelerators, tmp_path):
 
 
 def test_every_accelerator_has_a_published_memory(accelerators):
-    assert {*accelerators.GPUS, *accelerators.TPUS} == devices.DEVICES.keys()
+    assert {*accelerators.GPUS, *accelerators.TPUS} == hardware.DEVICES.keys()
 
 
 def test_a_compiler_that_is_not_there_is_told(accelerators, monkeypatch):

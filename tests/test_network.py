@@ -230,7 +230,7 @@ LAYERS = [
     {"compaction", "noise", "magnesium", "parameters", "connectivity", "spiking", "statistics"},
     {"channels", "synapses", "releases", "stimuli", "pools", "wiring", "contraction"},
     {"population", "projection", "events"},
-    {"waiting"},
+    {"waiting", "quanta"},
     {"transmission"},
     {"cells", "network"},
     {"devices"},

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import cortexmg as cx
-from cortexmg import cells, recorders, stimuli, synapses, transmission, wiring
+from cortexmg import cells, quanta, recorders, stimuli, synapses, wiring
 from cortexmg.distributions import LogNormal, Uniform
 from cortexmg.wiring import from_arrays
 
@@ -62,7 +62,7 @@ def test_the_order_of_contacts_does_not_change_a_bit(delay):
     np.testing.assert_array_equal(exact, conductance(turned, False))
     in_floats = conductance(plain, True)
     assert np.any(in_floats != conductance(turned, True))  # so the first result means something
-    quantum = float(transmission.quanta(plain.projections)["post"]["glutamate"])
+    quantum = float(quanta.quanta(plain.projections)["post"]["glutamate"])
     np.testing.assert_allclose(exact, in_floats, rtol=1e-6, atol=10 * quantum)
 
 
@@ -98,12 +98,12 @@ def test_a_quantum_is_a_power_of_two_and_no_sum_can_overflow():
     for weight in (1e-6, 0.1, 6.0, 1e5):
         c = wiring.fixed_in_degree(50, 40, 7, weight, 1.0, key=1)
         projections = network(c).projections
-        quantum = float(transmission.quanta(projections)["post"]["glutamate"])
+        quantum = float(quanta.quanta(projections)["post"]["glutamate"])
         mantissa, _ = np.frexp(quantum)
         assert mantissa == 0.5
         assert 2**28 < 7 * np.float32(weight) / quantum <= 2**30
     both = {"a": projections["contacts"], "b": projections["contacts"]}
-    assert transmission.quanta(both)["post"]["glutamate"] == 2 * quantum
+    assert quanta.quanta(both)["post"]["glutamate"] == 2 * quantum
 
 
 def test_the_derivative_of_an_exact_run_is_refused_with_the_remedy():
@@ -137,3 +137,9 @@ def test_cells_without_a_row_send_nothing():
         g = g * np.exp(-DT / 5.0) + mine
         np.testing.assert_allclose(run["g"].values[step], g, rtol=1e-6, atol=1e-9)
     assert g.max() > 0 and jnp.all(jnp.isfinite(run["v"].values))
+
+
+def test_delays_that_differ_too_much_are_refused():
+    far = network(from_arrays([0, 1], [0, 1], 1.0, np.array([1.0, 6600.0], np.float32), 2, 2))
+    with pytest.raises(ValueError, match="'post' differ by 65990 steps, expected at most 65535"):
+        cx.simulate(far, 1.0, DT)
