@@ -9,7 +9,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Key
 
-from cortexmg.devices import WORTHWHILE, Devices, mesh_of, request_cores
+from cortexmg.devices import WORTHWHILE, Devices, mesh_of, start
 from cortexmg.frames import Plan, Record, plan_of, run_frame
 from cortexmg.hostloop import HostLoop, Run, frames_in
 from cortexmg.network import Network, State
@@ -49,12 +49,13 @@ def simulate(
     order of contacts; `gradients` sums it in floating point, so that it can be differentiated.
 
     `devices` are how many devices, or which ones, share the cells; the result is the same, bit for
-    bit. By default these are all cores of a CPU that save time, or all devices of an accelerator.
+    bit. By default these are all of an accelerator; a CPU has one unless JAX_NUM_CPU_DEVICES says
+    otherwise.
 
     Raises: ValueError for times that do not fit and for a dt too large for the cells;
     FloatingPointError, naming population and time, if a voltage stops being finite.
     """
-    request_cores()
+    start()
     record = _checked(record, network)
     if _traced(network) or _traced(state) or _traced(key):
         return _simulate_traced(network, duration, dt, record, state, key, not gradients)
@@ -90,7 +91,7 @@ def sweep(
     wiring, and the noise too unless `key` is an array of keys, one for each. They are spread over
     `devices`, by default all. Errors: as `simulate`.
     """
-    request_cores()
+    start()
     values = {name: np.asarray(v) for name, v in values.items()}
     keys = _key(key)
     sizes = {name: v.shape[0] if v.ndim else 0 for name, v in values.items()}
