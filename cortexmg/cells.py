@@ -105,12 +105,17 @@ def low_threshold_spiking(
     return cell.population(n, receptors, v0, calcium_shell)
 
 
-def traub_miles(n: int, receptors: Receptors = None, v0: PerCell | None = None) -> Population:
-    """Cells of the COBAHH benchmark: Brette et al. (2007, doi:10.1007/s10827-007-0038-6)."""
+def traub_miles(
+    n: int, receptors: Receptors = None, v0: PerCell | None = None, *, shut: bool = False
+) -> Population:
+    """Cells of the COBAHH benchmark: Brette et al. (2007, doi:10.1007/s10827-007-0038-6).
+
+    There all gates are `shut` at the beginning; otherwise they have settled at `v0`.
+    """
     channels: dict[str, Channel] = {
         "leak": Leak(10.0, -60.0),
-        "na": Sodium(20_000.0, 50.0, -63.0),
-        "k": Potassium(6_000.0, -90.0, -63.0),
+        "na": Sodium(20_000.0, 50.0, -63.0, shut),
+        "k": Potassium(6_000.0, -90.0, -63.0, shut),
     }
     return Population(n, 200.0, channels, receptors, v0=-60.0 if v0 is None else v0)
 

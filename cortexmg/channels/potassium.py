@@ -1,5 +1,8 @@
 """Delayed-rectifier potassium current of cortical cells."""
 
+import equinox as eqx
+import jax.numpy as jnp
+
 from cortexmg.channels.channel import Channel
 from cortexmg.environment import Environment
 from cortexmg.membrane import Pathway
@@ -20,9 +23,12 @@ class Potassium(Channel):
     g_max: PerCell = quantity("nS", 1448.0, low=0.0)
     e: PerCell = quantity("mV", -100.0)
     v_t: PerCell = quantity("mV", -55.0)  # moves all rates along the voltage axis
+    shut: bool = eqx.field(static=True, default=False)  # start with all gates at 0
 
     def init(self, v: PerCell, env: Environment) -> PerCell:
         del env
+        if self.shut:
+            return jnp.zeros_like(v)
         alpha, beta = self.rates(v)
         return alpha / (alpha + beta)
 

@@ -2,6 +2,9 @@
 
 from typing import NamedTuple
 
+import equinox as eqx
+import jax.numpy as jnp
+
 from cortexmg.channels.channel import Channel
 from cortexmg.environment import Environment
 from cortexmg.membrane import Pathway
@@ -29,9 +32,12 @@ class Sodium(Channel):
     g_max: PerCell = quantity("nS", 14476.0, low=0.0)
     e: PerCell = quantity("mV", 50.0)
     v_t: PerCell = quantity("mV", -55.0)  # moves all rates along the voltage axis
+    shut: bool = eqx.field(static=True, default=False)  # start with all gates at 0
 
     def init(self, v: PerCell, env: Environment) -> SodiumGates:
         del env
+        if self.shut:
+            return SodiumGates(jnp.zeros_like(v), jnp.zeros_like(v))
         (alpha_m, beta_m), (alpha_h, beta_h) = self.rates(v)
         return SodiumGates(alpha_m / (alpha_m + beta_m), alpha_h / (alpha_h + beta_h))
 
