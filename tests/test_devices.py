@@ -125,6 +125,7 @@ def test_a_sweep_over_devices_gives_the_same_bits(few_cells, same_bits, members)
         same_bits(one.state, two.state)
 
 
+@pytest.mark.slow
 def test_a_gradient_run_on_several_devices_is_close(network):
     one, two = (cx.simulate(network, 10.0, DT, gradients=True, devices=d) for d in (1, 2))
     v = [np.asarray(x.state.populations["I"].v) for x in (one, two)]
