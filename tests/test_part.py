@@ -91,7 +91,8 @@ def members(kind):
 
 
 CONCRETE = sorted(
-    {c for c in members(Part) if not inspect.isabstract(c)}, key=lambda c: c.__qualname__
+    {c for c in members(Part) if not inspect.isabstract(c)},
+    key=lambda c: (c.__qualname__, c.__module__),
 )
 # What a part may need beside the number in question.
 ANYTHING = {str: "e", int: 1, PerCell: 1.0, Scalar: 1.0, float: 1.0}
