@@ -32,6 +32,17 @@ class Run:
         return self.recordings[name]
 
 
+class NotFinite(FloatingPointError):
+    """A voltage stopped being finite; `runs` are what was right until then, one for each member.
+
+    Each ends with a state from which to go on, for instance with a smaller current.
+    """
+
+    def __init__(self, message: str, runs: list[Run]):
+        super().__init__(message)
+        self.runs = runs
+
+
 class HostLoop:
     """Pieces of a run, one compiled call each; recordings are unpacked while the next one runs."""
 
@@ -48,13 +59,13 @@ class HostLoop:
         pending, interrupted = None, _Interrupt()
         with interrupted, progress:
             while done < self.steps and not interrupted.asked:
-                frames = min(most, (self.steps - done) // self.frame)
+                frames, before = min(most, (self.steps - done) // self.frame), self.program.state
                 saved, healthy = self.program.advance(
                     record, frames, plan=self.plan, dt=self.dt, most=most
                 )
                 if pending:
                     self._keep(record, *pending, values, progress)
-                pending = (saved, healthy, done, frames)
+                pending = (saved, healthy, done, frames, before)
                 done += frames * self.frame
             if pending:
                 self._keep(record, *pending, values, progress)
@@ -66,10 +77,16 @@ class HostLoop:
         steps = min(max(CELL_STEPS / cells, 20), 20_000)
         return max(1, int(steps) // self.frame)
 
-    def _keep(self, record, saved, healthy, done, frames, values, progress) -> None:
-        """Move the recordings of a piece to the host."""
-        self._raise_if_sick(healthy, done, frames, values)
+    def _keep(self, record, saved, healthy, done, frames, before, values, progress) -> None:
+        """Move the recordings of a piece to the host.
+
+        Raises: NotFinite, with all that was before the piece, if a voltage in it is not finite.
+        """
         program = self.program
+        if message := self._sickness(healthy, done, frames, values):
+            program.state = before
+            runs = [self._result(record, m, done, 0.0) for m in range(program.members)]
+            raise NotFinite(message, runs)
         for name, r in record.items():
             steps = next(s for s, names in self.plan if name in names)
             count = frames * self.frame // steps
@@ -79,7 +96,8 @@ class HostLoop:
                 self.pieces[m][name].append(piece)
         progress.show((done + frames * self.frame) * self.dt)
 
-    def _raise_if_sick(self, healthy, done: int, frames: int, values: dict[str, Any]) -> None:
+    def _sickness(self, healthy, done: int, frames: int, values: dict[str, Any]) -> str:
+        """Which voltage is not finite, and when that began; empty if all are."""
         for name, ok in healthy.items():
             if np.all(ok):
                 continue
@@ -90,11 +108,12 @@ class HostLoop:
             which = f", cell {cell} first of {np.sum(ill)}"
             if values or self.program.members > 1:
                 which += f", in run {m} ({ {k: float(v[m]) for k, v in values.items()} })"
-            raise FloatingPointError(
+            return (
                 f"The voltage of population {name!r} stopped being finite between {begin:g} and "
                 f"{end:g} ms{which}. Use a smaller dt (now {self.dt:g} ms), or look for weights "
                 f"and currents that are too large."
             )
+        return ""
 
     def _result(self, record: Record, m: int, done: int, seconds: float) -> Run:
         start, stop = self.first * self.dt, (self.first + done) * self.dt

@@ -18,6 +18,7 @@ from cortexmg.hardware import Device, memory_here, memory_in_use
 from cortexmg.kernels import Work, work_of_loop
 from cortexmg.network import Network, State
 from cortexmg.outline import compiled_step, shapes, state_of
+from cortexmg.transmission import STEPS
 
 Memory = dict[str, float]  # bytes by part
 
@@ -31,6 +32,9 @@ REMEDY = {
     "recording": "record fewer cells, or less often",
     "temporaries of a step": "fewer cells, or one delay for all contacts of a projection",
 }
+
+
+STATES = 3  # held at once: two pieces back, one back, and the one being computed
 
 
 class Forecast(NamedTuple):
@@ -111,16 +115,19 @@ def needed(
     """
     state, saved = _state_and_saved(network, record, dt, exact)
     wiring = {name: p.connectivity for name, p in network.projections.items()}
-    delays = sum(4 * np.shape(c.delays)[0] for c in wiring.values() if np.ndim(c.delays))
+    delays = sum(
+        STEPS.itemsize * np.shape(c.delays)[0] for c in wiring.values() if np.ndim(c.delays)
+    )
     changing = state._replace(underway=None)
     cells, float_type = sum(network.sizes.values()), jnp.result_type(float)
     return {
         "wiring": _size(wiring),
-        "cells": _size(network) - _size(wiring) + members * _size(changing),
-        "spikes and inputs underway": members * _size(state.underway),
+        # A piece of a run leaves the state before it, and that of the piece before, as they were.
+        "cells": _size(network) - _size(wiring) + STATES * members * _size(changing),
+        "spikes and inputs underway": STATES * members * _size(state.underway),
         # The last piece is unpacked while the next one is computed.
         "recording": 2.0 * members * most * _size(saved),
-        # As compiled for a CPU: delays in steps (int32), and about six numbers per cell.
+        # As compiled for a CPU: delays in steps, and about six numbers per cell.
         "temporaries of a step": delays + members * cells * 6.0 * np.finfo(float_type).bits / 8,
     }
 

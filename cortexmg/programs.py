@@ -1,23 +1,23 @@
 """What a run calls piece by piece: a network on one device, on several, or a sweep over it.
 
-Each program holds the state, which a call gives away and replaces.
+Each program holds the state, which a call replaces; the one before is left as it was.
 """
 
+from contextlib import nullcontext
 from functools import cache, partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 from jax.sharding import Mesh, NamedSharding, PartitionSpec as P
 
 from cortexmg.devices import partitioned_by_gspmd
 from cortexmg.division import joined_state, stacked_networks, stacked_states
 from cortexmg.frames import run_frames
 from cortexmg.network import Network, State
-from cortexmg.parameters import path_name, with_parameters
-from cortexmg.part import quantities
+from cortexmg.parameters import with_parameters
+from cortexmg.states import arrays
 from cortexmg.waiting import AXIS
 
 FIXED = ("plan", "dt", "most")
@@ -86,7 +86,7 @@ class Members(OneDevice):
 
     def advance(self, record, frames: int, **fixed) -> tuple[Any, Any]:
         call = compiled_members(jax.default_backend(), self.key_axis, self.mesh)
-        with partitioned_by_gspmd():
+        with partitioned_by_gspmd() if self.mesh else nullcontext():
             self.state, saved, healthy = call(
                 self.network, self.values, self.state, record, frames, **fixed
             )
@@ -131,7 +131,6 @@ def compiled(platform: str):
     return jax.jit(
         run_frames,
         static_argnames=FIXED,
-        donate_argnames="state",
         compiler_options=_options(platform),
     )
 
@@ -158,9 +157,7 @@ def compiled_members(platform: str, key_axis: int | None, mesh: Mesh | None):
             )
         return every(values, state)
 
-    return jax.jit(
-        run, static_argnames=FIXED, donate_argnames="state", compiler_options=_options(platform)
-    )
+    return jax.jit(run, static_argnames=FIXED, compiler_options=_options(platform))
 
 
 @cache
@@ -189,7 +186,6 @@ def compiled_on(mesh: Mesh):
     return jax.jit(
         run,
         static_argnames=FIXED,
-        donate_argnames="states",
         compiler_options=_options(mesh.devices.flat[0].platform),
     )
 
@@ -236,20 +232,3 @@ def placed(network: Network, mesh: Mesh) -> Network:
         return jax.device_put(x.astype(floats) if x.dtype.kind == "f" else x, there)
 
     return jax.tree.map(put, stacked_networks(network, mesh.size))
-
-
-def arrays(network: Network) -> Network:
-    """All numbers as arrays of the default precision, so that none is compiled into the program.
-
-    Also whole ones where a quantity is asked for: they may be too large for integers.
-    """
-    known = quantities(network)
-
-    def array(path, x):
-        if isinstance(x, Tracer):
-            return x
-        kind = np.asarray(x).dtype.kind if not isinstance(x, jax.Array) else x.dtype.kind
-        real = kind == "f" or (kind in "iu" and path_name(path) in known)
-        return jnp.asarray(x, jnp.result_type(float)) if real else jnp.asarray(x)
-
-    return jax.tree_util.tree_map_with_path(array, network)

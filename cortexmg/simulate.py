@@ -19,12 +19,11 @@ from cortexmg.programs import (
     ManyDevices,
     Members,
     OneDevice,
-    arrays,
 )
 from cortexmg.progress import Progress
 from cortexmg.recorders import Recorder
 from cortexmg.selfcheck import check_arithmetic
-from cortexmg.states import initial, resumed
+from cortexmg.states import arrays, initial, resumed
 
 
 def simulate(
@@ -53,7 +52,8 @@ def simulate(
     otherwise.
 
     Raises: ValueError for times that do not fit and for a dt too large for the cells;
-    FloatingPointError, naming population and time, if a voltage stops being finite.
+    NotFinite, naming population and time, with all that was recorded before it and the state to go
+    on from, if a voltage stops being finite.
     """
     start()
     record = _checked(record, network)
@@ -63,11 +63,7 @@ def simulate(
     if key.ndim:
         raise ValueError(f"simulate needs one key, got {key.shape[0]}: sweep makes a run for each.")
     plan = _planned(network, duration, dt, record)
-    exact = not gradients
-    if state is None:
-        begin = initial(arrays(network), key, dt=dt, exact=exact)
-    else:
-        begin = resumed(network, state, dt, exact)
+    begin = _beginning(arrays(network), state, key, dt, not gradients)
     mesh = mesh_of(devices, sum(network.sizes.values()) // WORTHWHILE)
     program = ManyDevices(network, begin, mesh) if mesh else OneDevice(network, begin)
     loop = HostLoop(program, network, plan, duration, dt)
@@ -109,6 +105,12 @@ def sweep(
     return loop.run(record, values, Progress(progress, duration, size))
 
 
+def _beginning(network: Network, state: State | None, key: Array, dt: float, exact: bool) -> State:
+    if state is None:
+        return initial(network, key, dt=dt, exact=exact)
+    return resumed(network, state, dt, exact)
+
+
 def _planned(network: Network, duration: float, dt: float, record: Record) -> Plan:
     """The plan of a run; before anything runs, times, network and machine are checked."""
     plan = plan_of(record, dt)
@@ -124,11 +126,7 @@ def _simulate_traced(network, duration, dt, record, state, key, exact) -> Run:
     network.check(dt)
     network = arrays(network)
     first = 0 if state is None else state.step
-    if state is None:
-        state = network.init(_key(key), dt, exact)
-    else:
-        state = resumed(network, state, dt, exact)
-
+    state = _beginning(network, state, _key(key), dt, exact)
     network = network.in_steps(dt)
 
     def frame(state, _):

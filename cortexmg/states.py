@@ -1,15 +1,16 @@
-"""The state that a run begins with: that of time 0, or of another run."""
+"""What a run begins with: the numbers of its network, and the state of time 0 or of another run."""
 
 from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.core import Tracer
 
 from cortexmg.network import Network, State
 from cortexmg.parameters import path_name
-from cortexmg.part import shown
+from cortexmg.part import quantities, shown
 
 
 @partial(jax.jit, static_argnames=("dt", "exact"))
@@ -24,7 +25,7 @@ def _adopted(network: Network, state: State, exact: bool) -> State:
 
 
 def resumed(network: Network, state: Any, dt: float, exact: bool) -> State:
-    """A copy of the state, which a run gives away; raises unless it is one of `network` at `dt`.
+    """The state to go on from; raises unless it is one of `network` at `dt`.
 
     What is underway goes on as exact or differentiable as the run needs it.
     """
@@ -44,9 +45,26 @@ def resumed(network: Network, state: Any, dt: float, exact: bool) -> State:
                 f"state is not one of this network: {name} is {given.get(name, 'missing')}, "
                 f"expected {expected.get(name, 'none')}. Go on with the network that it came from."
             )
-    return jax.tree.map(jnp.copy, _adopted(network, state, exact))
+    return _adopted(network, state, exact)
 
 
 def _shapes(state: State) -> dict[str, str]:
     leaves = jax.tree_util.tree_leaves_with_path(state)
     return {path_name(path): f"{x.dtype}{list(x.shape)}" for path, x in leaves}
+
+
+def arrays(network: Network) -> Network:
+    """All numbers as arrays of the default precision, so that none is compiled into the program.
+
+    Also whole ones where a quantity is asked for: they may be too large for integers.
+    """
+    known = quantities(network)
+
+    def array(path, x):
+        if isinstance(x, Tracer):
+            return x
+        kind = np.asarray(x).dtype.kind if not isinstance(x, jax.Array) else x.dtype.kind
+        real = kind == "f" or (kind in "iu" and path_name(path) in known)
+        return jnp.asarray(x, jnp.result_type(float)) if real else jnp.asarray(x)
+
+    return jax.tree_util.tree_map_with_path(array, network)

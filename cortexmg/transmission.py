@@ -38,6 +38,13 @@ class Underway(NamedTuple):
         return all(w.amount is None for w in self.waiting.values())
 
 
+class _Lane(NamedTuple):
+    """Where the input of one population from one transmitter is collected."""
+
+    base: int  # where it begins, in an array shared with the other lanes of one slot
+    slots: int  # steps to come that it must hold, with the present one
+
+
 def nothing_underway(
     projections: dict[str, Projection], sizes: dict[str, int], dt: float, exact: bool
 ) -> Underway:
@@ -72,28 +79,16 @@ def arrive(
     exact, after = underway.exact, {}
     lanes = _lanes(projections, sizes, dt)
     rings = {post: dict(by_transmitter) for post, by_transmitter in underway.rings.items()}
-    # What arrives now shares an array per population: separate zeros would be copied.
-    now = {
-        post: jnp.zeros(sum(x.slots == 1 for (p, _), x in lanes.items() if p == post) * n, kind)
-        for post, n in sizes.items()
-        for kind in [number_kind(exact)]
-    }
+    now = _empty_inboxes(lanes, sizes, number_kind(exact))
     for name in sorted(projections):
         p = projections[name]
-        lane = lanes[p.post, p.transmitter]
+        lane, c = lanes[p.post, p.transmitter], p.connectivity
         n_pre = split.parts * sizes[p.pre]
         spikes = due(underway.waiting[p.pre], p, n_pre, step, dt, split.parts)
         after[name], amount = p.release.step(releases[name], spikes.amount, env, dt)
         scale = p.strength / underway.quanta[p.post][p.transmitter] if exact else p.strength
         inboxes, key = (now, p.post) if lane.slots == 1 else (rings[p.post], p.transmitter)
-        layout = Layout(
-            n_pre,
-            split.parts,
-            p.connectivity.senders.start,
-            p.connectivity.row,
-            *lane,
-            sizes[p.post],
-        )
+        layout = Layout(n_pre, split.parts, c.senders.start, c.row, *lane, c.n_post)
         inboxes[key] = _add(p, inboxes[key], layout, spikes, amount, scale, step, dt)
     arrived: Inputs = {name: {} for name in sizes}
     for (post, transmitter), lane in lanes.items():
@@ -104,6 +99,14 @@ def arrive(
         unit = underway.quanta[post][transmitter] if exact else 1.0
         arrived[post][transmitter] = inbox * unit
     return arrived, after, rings
+
+
+def _empty_inboxes(lanes: dict[tuple[str, str], _Lane], sizes: dict[str, int], kind: Any):
+    """Where what arrives now is summed: an array per population, for separate zeros are copied."""
+    count = dict.fromkeys(sizes, 0)
+    for (post, _), lane in lanes.items():
+        count[post] += lane.slots == 1
+    return {post: jnp.zeros(count[post] * n, kind) for post, n in sizes.items()}
 
 
 def exactly(
@@ -117,9 +120,11 @@ def exactly(
         for t, ring in by_transmitter.items():
             old = underway.quanta[post][t] if underway.exact else jnp.ones(())
             new = found[post][t]
-            # With other weights than before, what is underway must fit as well.
+            # With other weights than before, what is underway must fit as well. A quantum twice
+            # as large as needed leaves that room: it is kept, so that nothing is rounded again.
             changed = 2.0 * jnp.maximum(new, quantum_for(jnp.max(ring) * old))
-            new = jnp.where(underway.exact & (new == old), new, changed)
+            enough = underway.exact & (new <= old) & (old <= 2.0 * new)
+            new = jnp.where(enough, old, changed)
             found[post][t] = new
             rings[post][t] = jnp.rint(ring * (old / new)).astype(number_kind(True))
     waiting = {pre: Waiting(w.fired, None, None) for pre, w in underway.waiting.items()}
@@ -169,13 +174,6 @@ def _left(p: Projection, dt: float) -> Array:
     # To the nearest step. The upper bound matters where single precision rounds a half up.
     delays = jnp.round(p.connectivity.delays / dt) - wait(p, dt)
     return jnp.clip(delays, 0, longest).astype(STEPS)
-
-
-class _Lane(NamedTuple):
-    """Where the input of one population from one transmitter is collected."""
-
-    base: int  # where it begins, in an array shared with the other lanes of one slot
-    slots: int  # steps to come that it must hold, with the present one
 
 
 def _lanes(

@@ -81,7 +81,7 @@ def due(w: Waiting, p: Projection, n: int, step: Array, dt: float, blocks: int) 
     mask = jnp.concatenate([pack(jnp.asarray(block)) for block in has_row])
     fired = _get(w.fired, slot, words) & mask
     if w.amount is None or w.near is None:
-        if isinstance(p.release, Certain):
+        if type(p.release) is Certain:
             return Spikes(jnp.ones(1), fired, fired)  # one amount for all: none is looked up
         amount = unpack(fired, n, blocks)[c.senders].astype(jnp.result_type(float))
         return Spikes(amount, fired, fired)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import cortexmg as cx
-from cortexmg import cells, programs, recorders, stimuli, synapses, wiring
+from cortexmg import cells, recorders, states, stimuli, synapses, wiring
 from cortexmg.distributions import LogNormal
 from cortexmg.releases import TsodyksMarkram
 
@@ -169,7 +169,7 @@ def test_the_order_of_names_does_not_matter(few_cells, same_bits):
     # Compiled programs sort names; outside them the order is that of the dicts.
     ends = []
     for x in (network, other):
-        x = programs.arrays(x)
+        x = states.arrays(x)
         state = x.init(jax.random.key(0), DT)
         for _ in range(3):
             state = first(x.step(state, DT))

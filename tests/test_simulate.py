@@ -323,6 +323,18 @@ def test_a_voltage_that_is_not_finite_names_population_and_time(poisoned, short_
     assert "smaller dt" in message
 
 
+def test_what_was_right_before_is_kept(poisoned, short_pieces, same_bits):
+    record = {"v": recorders.Probe("sick", every=0.1)}
+    with pytest.raises(cx.NotFinite) as error:
+        cx.simulate(poisoned, 50.0, dt=0.1, record=record)
+    (run,) = error.value.runs
+    assert not run.complete and (run.start, run.stop) == (0.0, pytest.approx(22.0))
+    calm = cx.with_parameters(poisoned, {"stimuli/poison/amplitude": -1.0})
+    same_bits(run.state, cx.simulate(calm, 22.0, dt=0.1).state)
+    assert run["v"].values.shape == (220, 4) and np.all(np.isfinite(run["v"].values))
+    assert cx.simulate(calm, 5.0, dt=0.1, state=run.state).complete
+
+
 def test_a_sweep_names_the_run_that_is_not_finite(poisoned):
     with pytest.raises(FloatingPointError, match=r"'sick'.*run 1 .*amplitude.: 1"):
         cx.sweep(poisoned, {"stimuli/poison/amplitude": [-1.0, 1.0, 0.0]}, 50.0, dt=0.1)

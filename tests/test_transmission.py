@@ -1,12 +1,14 @@
 """Spikes on their way: exact sums, waiting, and the change between exact and differentiable."""
 
+import inspect
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import cortexmg as cx
-from cortexmg import cells, quanta, recorders, stimuli, synapses, wiring
+from cortexmg import cells, quanta, recorders, releases, stimuli, synapses, wiring
 from cortexmg.distributions import LogNormal, Uniform
 from cortexmg.wiring import from_arrays
 
@@ -143,3 +145,29 @@ def test_delays_that_differ_too_much_are_refused():
     far = network(from_arrays([0, 1], [0, 1], 1.0, np.array([1.0, 6600.0], np.float32), 2, 2))
     with pytest.raises(ValueError, match="'post' differ by 65990 steps, expected at most 65535"):
         cx.simulate(far, 1.0, DT)
+
+
+MEMBERS = {name: x for name, x in vars(releases).items() if inspect.isclass(x)}
+CONCRETE = [x for x in MEMBERS.values() if not inspect.isabstract(x)]
+
+
+@pytest.mark.parametrize("release", [kind() for kind in CONCRETE], ids=lambda r: type(r).__name__)
+def test_no_spike_releases_more_than_the_largest_amount(release):
+    """The quantum of exact sums rests on it. Spike trains from bursts in every step to silence."""
+    spikes = np.random.default_rng(3).random((2000, 40)) < np.logspace(-3, 0, 40)
+
+    def step(state, amount):
+        return release.step(state, amount, cx.acsf(), DT)
+
+    _, released = jax.lax.scan(step, release.init(40), jnp.asarray(spikes, float))
+    assert float(jnp.max(released)) > 0
+    assert float(jnp.max(released)) <= float(release.largest()) * (1 + 1e-12)
+
+
+def test_going_on_twice_with_other_weights_rounds_once(same_bits):
+    plain = network(lognormal(Uniform(0.5, 3.0)))
+    other = cx.with_parameters(plain, {"projections/contacts/strength": 3.0})
+    start = cx.simulate(plain, 20.0, DT).state
+    whole = cx.simulate(other, 10.0, DT, state=start)
+    half = cx.simulate(other, 5.0, DT, state=start)
+    same_bits(cx.simulate(other, 5.0, DT, state=half.state).state, whole.state)
