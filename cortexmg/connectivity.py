@@ -1,14 +1,16 @@
 """Stored wiring: the outgoing contacts of every presynaptic cell, row after row."""
 
-from dataclasses import replace
 from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
+from jaxtyping import Array
 
-from cortexmg.part import Part, count, quantity
+from cortexmg.part import count, quantity
+from cortexmg.rows import Rows, Wiring
 
 MOST_CONTACTS = 2**31  # contacts are numbered by int32
 DELAY_ROUNDING = 1e-6  # float32 may move a delay this much, relatively, past its bound
@@ -19,7 +21,7 @@ def _bound() -> Any:
     return eqx.field(static=True)
 
 
-class Connectivity(Part):
+class Connectivity(Wiring):
     """The contacts of one population onto another, stored by presynaptic cell.
 
     The contacts of cell i are `starts[i]` to `starts[i + 1]`, in ascending order of target; a
@@ -68,11 +70,17 @@ class Connectivity(Part):
         """How many contacts there are (not inside jit)."""
         return int(self.starts[-1])
 
-    @property
-    def senders(self) -> slice:
-        """The presynaptic cells that have a row."""
-        first, rows = self.sending or (0, self.n_pre)
-        return slice(first, first + rows)
+    def rows(self, delays: Array) -> Rows:
+        """What delivery reads, with `delays` in steps."""
+        return Rows(jnp.asarray(self.starts), jnp.asarray(self.targets), delays)
+
+    def heaviest(self) -> Array:
+        """At least the sum of the weights (nS) onto any one cell."""
+        if not jnp.ndim(self.weights):
+            return self.fan_in * self.weights
+        each = jnp.zeros(self.n_post).at[self.targets]
+        # Sums of floats depend on their order.
+        return 1.001 * jnp.max(each.add(self.weights, mode="promise_in_bounds"))
 
     def pre(self) -> np.ndarray:
         """The presynaptic cell of each contact, int32[n_contacts]."""
@@ -97,23 +105,6 @@ class Connectivity(Part):
         pairs = self.pre().astype(np.int64) * self.n_post + np.asarray(self.targets)[:n]
         total = np.bincount(pairs, weights, minlength=self.n_pre * self.n_post)
         return total.reshape(self.n_pre, self.n_post)
-
-    def among(self, n_pre: int, first: int = 0) -> "Connectivity":
-        """The same contacts where the presynaptic cells are part of a population of `n_pre`.
-
-        They are its cells from `first` on; the others make no contacts.
-
-        Raises: ValueError if they do not fit.
-        """
-        after = n_pre - first - self.n_pre
-        if first < 0 or after < 0:
-            raise ValueError(
-                f"{self.n_pre} cells from number {first} on do not fit into a population of "
-                f"{n_pre}."
-            )
-        here = self.senders
-        sending = (first + here.start, here.stop - here.start)
-        return replace(self, n_pre=n_pre, sending=sending)
 
     def __repr__(self) -> str:
         known = isinstance(self.starts, np.ndarray | jax.Array) and not _traced(self.starts)

@@ -6,19 +6,11 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Int
 
 from cortexmg.compaction import next_active
+from cortexmg.rows import Contacts
 
 OUTSIDE = np.int32(2**31 - 1)  # beyond the end of every array
-
-
-class Rows(NamedTuple):
-    """Contacts sorted by presynaptic cell, padded with at least one `row` of inert ones."""
-
-    starts: Int[Array, " rows"]
-    targets: Int[Array, " contacts"]
-    delays: Int[Array, " contacts"] | Int[Array, " 1"]  # steps
 
 
 class Layout(NamedTuple):
@@ -38,14 +30,13 @@ def _at(array, member, index):
     return index if array.shape[0] == 1 else member * array.shape[1] + index
 
 
-def _each_row(active, starts, layout, visit, carry):
+def _each_row(active, rows, layout, visit, carry):
     """`carry` after a visit to every piece of `row` contacts of every active cell.
 
-    A visit gets the member, the row, the first contact and which of the `row` are the cell's.
+    A visit gets the member, the number of the row and the contacts.
     """
     members, (n_pre, blocks, first, row, *_) = active.shape[0], layout
     active = active.reshape(members * blocks, -1)
-    lane = jnp.arange(row, dtype=jnp.int32)
 
     def some(state):
         word, carry = state
@@ -56,10 +47,10 @@ def _each_row(active, starts, layout, visit, carry):
             cursor, carry = state
             k, offset = cursor[0], cursor[1]
             member, cell = (jnp.int32(0), ids[k]) if members == 1 else jnp.divmod(ids[k], n_pre)
-            begin = starts[cell - first] + offset
-            left = starts[cell - first + 1] - begin
-            carry = visit(carry, member, cell - first, begin, lane < left)
-            after = jnp.where(left <= row, jnp.stack([k + 1, 0]), jnp.stack([k, offset + row]))
+            i = cell - first
+            carry = visit(carry, member, i, rows.contacts(i, offset, row))
+            done = rows.length(i) - offset <= row
+            after = jnp.where(done, jnp.stack([k + 1, 0]), jnp.stack([k, offset + row]))
             return after, carry
 
         start = (jnp.zeros(2, jnp.int32), carry)
@@ -71,16 +62,14 @@ def _each_row(active, starts, layout, visit, carry):
 class _Form:
     """T for the arrays at hand: what a piece of a row reads, and where it writes."""
 
-    def __init__(self, known, onto, step, targets, delays, layout):
-        self.known, self.onto, self.step = known, onto, step
-        self.targets, self.delays, self.layout = targets, delays, layout
+    def __init__(self, known, onto, step, layout):
+        self.known, self.onto, self.step, self.layout = known, onto, step, layout
 
-    def places(self, array, member, first):
-        """Where the contacts from `first` on lie in an array over slots and targets."""
-        inside = self.layout.base + self._piece(self.targets, first)
+    def places(self, array, member, c: Contacts):
+        """Where contacts lie in an array over slots and targets."""
+        inside = self.layout.base + c.targets
         if self.layout.slots > 1:
-            delay = self.delays if self.delays.shape[0] == 1 else self._piece(self.delays, first)
-            slot = (self.step[member] + delay.astype(jnp.int32)) % self.layout.slots
+            slot = (self.step[member] + c.delays.astype(jnp.int32)) % self.layout.slots
             inside = slot * self.layout.n_post + inside
         return _at(array, member, inside)
 
@@ -94,13 +83,12 @@ class _Form:
             return w.reshape(-1)[_at(w, member, 0)]
         return self._piece(w.reshape(-1), _at(w, member, first))
 
-    def y(self, member, first):
+    def y(self, member, c: Contacts):
         y = self.known["y"]
-        places = self.places(y, member, first)
-        return y.reshape(-1).at[places].get(mode="promise_in_bounds")
+        return y.reshape(-1).at[self.places(y, member, c)].get(mode="promise_in_bounds")
 
     def amount(self, member, i, first):
-        """What the contacts from `first` on deliver, one for each or one for all."""
+        """What contacts deliver, one number for each or one for all."""
         new = self.x(member, i) * self.w(member, first)
         whole = jnp.issubdtype(self.onto.dtype, jnp.integer)
         return jnp.rint(new).astype(self.onto.dtype) if whole else new
@@ -114,39 +102,41 @@ class _Form:
         new = jnp.broadcast_to(self.amount(0, 0, 0), self.layout.row)
         return jax.lax.optimization_barrier(new)  # else every visit would make it anew
 
-    def add_to_y(self, total, member, i, first, mine):
+    def add_to_y(self, total, member, i, c: Contacts):
         same = self.same_for_all
-        new = self.amount(member, i, first) if same is None else same
+        new = self.amount(member, i, c.first) if same is None else same
         # What lies outside is dropped: a mask on the places alone is cheaper than one on both.
-        place = jnp.where(mine, self.places(self.onto, member, first), OUTSIDE)
+        place = jnp.where(c.mine, self.places(self.onto, member, c), OUTSIDE)
         return total.at[place].add(new, mode="drop")
 
-    def add_to_x(self, total, member, i, first, mine):
-        new = jnp.sum(jnp.where(mine, self.w(member, first) * self.y(member, first), 0.0))
+    def add_to_x(self, total, member, i, c: Contacts):
+        new = jnp.sum(jnp.where(c.mine, self.w(member, c.first) * self.y(member, c), 0.0))
         return total.at[_at(self.onto, member, i)].add(new, mode="promise_in_bounds")
 
-    def add_to_w(self, total, member, i, first, mine):
-        new = jnp.where(mine, self.x(member, i) * self.y(member, first), 0.0)
+    def add_to_w(self, total, member, i, c: Contacts):
+        new = jnp.where(c.mine, self.x(member, i) * self.y(member, c), 0.0)
         if self.onto.shape[1] == 1:
             return total.at[_at(self.onto, member, 0)].add(jnp.sum(new))
-        start = _at(self.onto, member, first)
+        start = _at(self.onto, member, c.first)
         return jax.lax.dynamic_update_slice(total, self._piece(total, start) + new, (start,))
 
     def _piece(self, array, first):
         return jax.lax.dynamic_slice(array, (first,), (self.layout.row,))
 
 
-def contract(onto, a, b, active, near, step, starts, targets, delays, *, out, layout):
+def contract(onto, a, b, active, near, step, *leaves, out, layout, tree):
     """`onto` plus the derivative of T by x, w or y, given the other two in that order.
+
+    `leaves` and `tree` are the rows of contacts as a flattened pytree.
 
     All but the wiring has a leading axis of members, B of them, or 1 where they share the array;
     `active` (packed flags) and `step` have B. Inside, arrays are flat: XLA scatters those fastest.
     """
     del near
     known = dict(zip([k for k in "xwy" if k != out], (a, b), strict=True))
-    form = _Form(known, onto, step, targets, delays, layout)
+    form, rows = _Form(known, onto, step, layout), jax.tree.unflatten(tree, leaves)
     if out == "y":
         form.same_for_all  # noqa: B018 - before the loop, not in it
     visit = {"y": form.add_to_y, "x": form.add_to_x, "w": form.add_to_w}[out]
-    total = _each_row(active, starts, layout, visit, onto.reshape(-1))
+    total = _each_row(active, rows, layout, visit, onto.reshape(-1))
     return total.reshape(onto.shape)

@@ -1,5 +1,6 @@
 """A network and its state divided among devices: equal parts of every population."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,8 @@ from cortexmg.noise import BLOCK
 from cortexmg.parameters import path_name
 from cortexmg.part import Part, PerCell, quantities
 from cortexmg.population import Population
+from cortexmg.procedural import Procedural, procedural_parts
+from cortexmg.rows import Wiring
 from cortexmg.transmission import Underway
 from cortexmg.waiting import Split, Waiting
 from cortexmg.wiring.layout import capacity_for, row_for
@@ -27,10 +30,10 @@ def _part_size(n: int, parts: int) -> int:
 def stacked_networks(network: Network, parts: int) -> Network:
     """What each device has, along a new leading axis of every array."""
     split = Split(parts, tuple(sorted(network.sizes.items())))
-    wirings: dict[str, list[Connectivity]] = {}
+    wirings: dict[str, Sequence[Wiring]] = {}
     for name, p in network.projections.items():
         m = _part_size(p.connectivity.n_post, parts)
-        wirings[name] = _alike([_wiring_part(p.connectivity, m, k) for k in range(parts)])
+        wirings[name] = _wirings(p.connectivity, m, parts)
     networks = [
         _network_part(network, split, k, {name: w[k] for name, w in wirings.items()})
         for k in range(parts)
@@ -39,7 +42,7 @@ def stacked_networks(network: Network, parts: int) -> Network:
 
 
 def _network_part(
-    network: Network, split: Split, k: int, wirings: dict[str, Connectivity]
+    network: Network, split: Split, k: int, wirings: dict[str, Wiring]
 ) -> Network:
     populations, stimuli, env = {}, {}, network.environment
     for name, p in network.populations.items():
@@ -72,6 +75,15 @@ def _cells_part(part: Part, n: int, m: int, k: int) -> Any:
         return np.asarray(x)[mine] if path_name(path) in per_cell else x
 
     return jax.tree_util.tree_map_with_path(take, part)
+
+
+def _wirings(c: Wiring, m: int, parts: int) -> Sequence[Wiring]:
+    """The contacts onto the `m` cells of each part."""
+    if isinstance(c, Procedural):
+        return procedural_parts(c, m, parts)
+    if isinstance(c, Connectivity):
+        return _alike([_wiring_part(c, m, k) for k in range(parts)])
+    raise TypeError(f"Wiring of type {type(c).__name__} cannot be divided among devices.")
 
 
 def _wiring_part(c: Connectivity, m: int, k: int) -> Connectivity:

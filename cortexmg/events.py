@@ -11,6 +11,7 @@ follows the active cells, on every platform, forwards, backwards and under vmap.
 """
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,14 +20,14 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 from jaxtyping import Array, Float, Int, UInt32
 
-from cortexmg.contraction import Layout, Rows, contract
+from cortexmg.contraction import Layout, contract
 
 
 def deliver(
     inbox: Float[Array, " ring"] | Int[Array, " ring"],
     amounts: Float[Array, " pre"],
     weights: Float[Array, " contacts"] | Float[Array, ""],
-    rows: Rows,
+    rows: Any,
     *,
     fired: UInt32[Array, " words"],
     near: UInt32[Array, " words"],
@@ -39,9 +40,11 @@ def deliver(
     into slot (step + d) mod slots. An inbox of whole numbers adds rounded products, and so does not
     depend on the order; it has no derivative. `near` marks the cells whose amount has one.
 
-    `fired` and `near` hold packed flags, in which no cell without a row may be set. `weights` is
+    `rows` are the contacts of each cell: a pytree such as `Rows`, with its two methods. `fired` and
+    `near` hold packed flags, in which no cell without a row may be set. `weights` is
     one per contact, or one for all.
     """
+    leaves, tree = jax.tree.flatten(rows)
     out = contract_p.bind(
         inbox[None],
         amounts[None],
@@ -49,9 +52,10 @@ def deliver(
         fired[None],
         near[None],
         step[None],
-        *rows,
+        *leaves,
         out="y",
         layout=layout,
+        tree=tree,
     )
     return out[0]
 
@@ -66,7 +70,7 @@ def _shape(onto, a, b, *_, **__):
 
 
 contract_p = Primitive("contract")
-contract_p.def_impl(partial(jax.jit, static_argnames=("out", "layout"))(contract))
+contract_p.def_impl(partial(jax.jit, static_argnames=("out", "layout", "tree"))(contract))
 contract_p.def_abstract_eval(_shape)
 mlir.register_lowering(contract_p, mlir.lower_fun(contract, multiple_results=False))
 
@@ -111,13 +115,15 @@ def _transpose(ct, onto, a, b, active, near, *wiring, out, **params):
 
 def _batch(args, dims, **params):
     """A batch is more members with the same wiring: its axis joins the leading one."""
-    if any(d is not None for d in dims[-len(Rows._fields) :]):
+    leaves = params["tree"].num_leaves
+    if any(d is not None for d in dims[len(dims) - leaves :]):
         raise NotImplementedError("The wiring itself cannot be mapped over; map over weights.")
     size = next(x.shape[d] for x, d in zip(args, dims, strict=True) if d is not None)
+    args, wiring = args[: len(args) - leaves], args[len(args) - leaves :]
+    dims = dims[: len(args)]
     args = [
         x[None] if d is None else jnp.moveaxis(x, d, 0) for x, d in zip(args, dims, strict=True)
     ]
-    *args, starts, targets, delays = args
     members = args[3].shape[1]
 
     def join(x, must):
@@ -128,7 +134,7 @@ def _batch(args, dims, **params):
     onto, a, b, *per_member = args
     joined = [join(onto, True), join(a, False), join(b, False)]
     joined += [join(x, True) for x in per_member]
-    out = contract_p.bind(*joined, starts[0], targets[0], delays[0], **params)
+    out = contract_p.bind(*joined, *wiring, **params)
     return out.reshape(size, members, *out.shape[1:]), 0
 
 

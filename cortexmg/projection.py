@@ -2,9 +2,9 @@
 
 import equinox as eqx
 
-from cortexmg.connectivity import Connectivity
 from cortexmg.part import Part, Scalar, quantity, shown
 from cortexmg.releases import Certain, Release
+from cortexmg.rows import Wiring
 
 
 class Projection(Part):
@@ -17,13 +17,13 @@ class Projection(Part):
     pre: str = eqx.field(static=True)
     post: str = eqx.field(static=True)
     transmitter: str = eqx.field(static=True)
-    connectivity: Connectivity
+    connectivity: Wiring
     release: Release = Certain()
     strength: Scalar = quantity("1", 1.0, low=0.0)
 
     def __check_init__(self):
         kinds = {"pre": str, "post": str, "transmitter": str}
-        kinds |= {"connectivity": Connectivity, "release": Release}
+        kinds |= {"connectivity": Wiring, "release": Release}
         for name, kind in kinds.items():
             value = getattr(self, name)
             if not isinstance(value, kind):

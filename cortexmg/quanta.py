@@ -20,12 +20,8 @@ def quanta(projections: dict[str, Projection]) -> Inputs:
     """
     most: dict[tuple[str, str], Array] = {}
     for p in projections.values():
-        c, place = p.connectivity, (p.post, p.transmitter)
-        heaviest = c.fan_in * c.weights
-        if jnp.ndim(c.weights):
-            each = jnp.zeros(c.n_post).at[c.targets].add(c.weights, mode="promise_in_bounds")
-            heaviest = 1.001 * jnp.max(each)  # sums of floats depend on their order
-        largest = heaviest * p.strength * p.release.largest()
+        place = (p.post, p.transmitter)
+        largest = p.connectivity.heaviest() * p.strength * p.release.largest()
         most[place] = most.get(place, 0.0) + largest
     found: Inputs = {}
     for (post, transmitter), total in most.items():

@@ -15,7 +15,7 @@ from jaxtyping import Array, Int
 
 from cortexmg.compaction import unpack, words_for
 from cortexmg.environment import Environment
-from cortexmg.events import Layout, Rows, deliver
+from cortexmg.events import Layout, deliver
 from cortexmg.part import PerCell
 from cortexmg.projection import Projection
 from cortexmg.quanta import Inputs, number_kind, quanta, quantum_for
@@ -217,7 +217,7 @@ def _add(
         inbox,
         amount if same else amount * scale,
         jnp.asarray(c.weights * scale if same else c.weights, amount.dtype),
-        Rows(jnp.asarray(c.starts), jnp.asarray(c.targets), delays),
+        c.rows(delays),
         fired=spikes.fired,
         near=spikes.near,
         step=step,

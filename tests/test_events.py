@@ -8,7 +8,8 @@ from hypothesis import given, settings, strategies as st
 from jax import export
 
 from cortexmg.compaction import next_active, pack, unpack
-from cortexmg.events import Layout, Rows, deliver
+from cortexmg.events import Layout, deliver
+from cortexmg.rows import Rows
 from cortexmg.wiring import from_arrays
 
 
@@ -26,7 +27,7 @@ def send(c, inbox, amounts, weights, fired, step, slots=3, near=None):
         inbox,
         amounts,
         weights,
-        Rows(jnp.asarray(c.starts), jnp.asarray(c.targets), delays),
+        c.rows(delays),
         fired=pack(fired),
         near=pack(fired if near is None else near),
         step=jnp.int32(step),

@@ -1,4 +1,4 @@
-"""Rules that draw who contacts whom; each returns a `Connectivity`.
+"""Rules that draw who contacts whom; each returns a `Connectivity`, or a `Procedural` one.
 
 Every rule takes a `weight` (nS) and a `delay` (ms), a number or a distribution, and a `key`: an
 int or a JAX key. The same key gives the same wiring; weights and delays have streams of their
@@ -6,6 +6,11 @@ own, so that changing one leaves the rest as it was.
 """
 
 from cortexmg.wiring.explicit import from_arrays as from_arrays, one_to_one as one_to_one
+from cortexmg.wiring.procedural import (
+    procedural as procedural,
+    procedural_by_distance as procedural_by_distance,
+    stored as stored,
+)
 from cortexmg.wiring.spatial import (
     Exponential as Exponential,
     Gaussian as Gaussian,

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import UInt32
 
 from cortexmg.part import shown
 from cortexmg.wiring.layout import capacity_for
@@ -28,17 +29,24 @@ class Streams(NamedTuple):
 
 def streams(key: Key) -> Streams:
     """The generators of a key: an int of at least 0, or a single JAX key."""
-    if isinstance(key, jax.Array) and _is_key(key):
-        entropy = np.ravel(jax.random.key_data(key)).tolist()
-    elif isinstance(key, int | np.integer) and not isinstance(key, bool) and key >= 0:
-        entropy = int(key)
-    else:
-        raise TypeError(
-            f"key must be a whole number of at least 0 or a JAX key, got {shown(key)}: give an "
-            f"int, or jax.random.key(...)."
-        )
-    parts = np.random.SeedSequence(entropy).spawn(3)
+    parts = np.random.SeedSequence(_entropy(key)).spawn(3)
     return Streams(*(np.random.Generator(np.random.Philox(part)) for part in parts))
+
+
+def seed_of(key: Key) -> UInt32[np.ndarray, " 2"]:
+    """The seed of a counter-based generator that follows from a key."""
+    return np.random.SeedSequence(_entropy(key)).generate_state(2, np.uint32)
+
+
+def _entropy(key: Key) -> int | list[int]:
+    if isinstance(key, jax.Array) and _is_key(key):
+        return np.ravel(jax.random.key_data(key)).tolist()
+    if isinstance(key, int | np.integer) and not isinstance(key, bool) and key >= 0:
+        return int(key)
+    raise TypeError(
+        f"key must be a whole number of at least 0 or a JAX key, got {shown(key)}: give an "
+        f"int, or jax.random.key(...)."
+    )
 
 
 def _is_key(key: jax.Array) -> bool:

@@ -3,6 +3,7 @@
 import abc
 
 import numpy as np
+from scipy.special import gammaincinv
 
 from cortexmg.connectivity import Connectivity
 from cortexmg.distributions import ByDistance
@@ -35,6 +36,10 @@ class Kernel(Part):
     def displacements(self, rng: np.random.Generator, size: int) -> np.ndarray:
         """From a cell to `size` independent partners (um), float32[size, 2]."""
 
+    @abc.abstractmethod
+    def radius(self, share: np.ndarray) -> np.ndarray:
+        """The distance (um) within which each `share` of the partners lies."""
+
 
 class Gaussian(Kernel):
     """Falls as exp(-r^2 / (2 scale^2)); each coordinate has a standard deviation of `scale`."""
@@ -43,6 +48,9 @@ class Gaussian(Kernel):
 
     def displacements(self, rng: np.random.Generator, size: int) -> np.ndarray:
         return rng.standard_normal((size, 2), np.float32) * np.float32(self.scale)
+
+    def radius(self, share: np.ndarray) -> np.ndarray:
+        return self.scale * np.sqrt(-2.0 * np.log1p(-share))
 
 
 class Exponential(Kernel):
@@ -57,6 +65,9 @@ class Exponential(Kernel):
         x, y = rng.standard_normal((2, size), np.float32)
         stretch = np.float32(self.scale) * (a + b) / np.sqrt(x * x + y * y)
         return np.stack([stretch * x, stretch * y], axis=1)
+
+    def radius(self, share: np.ndarray) -> np.ndarray:
+        return self.scale * gammaincinv(2.0, share)
 
 
 def by_distance(
@@ -81,11 +92,7 @@ def by_distance(
     Raises:
         ValueError: too few cells within reach of the kernel, or more than 2^31 contacts.
     """
-    if not isinstance(sheet, Sheet) or not isinstance(kernel, Kernel):
-        raise TypeError(
-            f"by_distance needs a Sheet and a Gaussian or Exponential kernel, got {sheet!r} and "
-            f"{kernel!r}."
-        )
+    check_sheet("by_distance", sheet, kernel)
     check_ends(n_pre, n_post, self_contacts)
     check_degree(k, n_pre if self_contacts else n_pre - 1, multiple)
     check_total(n_post * k)
@@ -106,6 +113,15 @@ def by_distance(
     delays = _conduction(sheet, starts, targets, n_post, delay)
     bounds = delay_bounds(delay, delays)
     return Connectivity(starts, targets, weights, delays, n_pre, n_post, row, *bounds)
+
+
+def check_sheet(rule: str, sheet: Sheet, kernel: Kernel) -> None:
+    """Raise unless a rule was given a sheet and a kernel."""
+    if not isinstance(sheet, Sheet) or not isinstance(kernel, Kernel):
+        raise TypeError(
+            f"{rule} needs a Sheet and a Gaussian or Exponential kernel, got {sheet!r} and "
+            f"{kernel!r}."
+        )
 
 
 def _proposer(rng, sheet, kernel, n_pre, n_post, cells, self_contacts):

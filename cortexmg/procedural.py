@@ -1,0 +1,219 @@
+"""Procedural wiring: contacts that are computed whenever their cell fires, and never stored."""
+
+import abc
+import math
+from dataclasses import replace
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Int, UInt32
+
+from cortexmg.part import Part, count, quantity
+from cortexmg.rows import Contacts, Wiring
+
+RINGS = DIRECTIONS = 4096  # of distance and direction; each takes 12 of 32 random bits
+FRACTION = 12  # bits, of a column or row of the lattice
+AT_ONCE = 1024  # contacts, about, that delivery computes per iteration
+
+
+class Law(Part):
+    """Where the contacts of a cell go."""
+
+    @abc.abstractmethod
+    def targets(
+        self, cell: Int[Array, ""], block: Int[Array, " n"], blocks: int, bits: UInt32[Array, " n"]
+    ) -> tuple[Int[Array, " n"], Any, Int[Array, " n"]]:
+        """The targets of contacts, which of them there are, and in which ring each lies."""
+
+    @abc.abstractmethod
+    def onto(self, first: int, last: int, blocks: int) -> tuple[int, int]:
+        """The blocks that can have a contact onto the cells from `first` to `last`."""
+
+
+class Anywhere(Law):
+    """Every cell is as likely as the others: the targets are `blocks` of equal size, give or take
+    one cell, of which each gets the same number of contacts."""
+
+    n: int = count()  # cells that can be contacted
+    itself: bool = eqx.field(static=True)  # whether the cell is among them
+
+    def targets(self, cell, block, blocks, bits):
+        size, larger = divmod(self.n, blocks)
+        low = block * size + jnp.minimum(block, larger)
+        within = jax.lax.mulhi(bits, (size + (block < larger)).astype(jnp.uint32))
+        target = low + within.astype(jnp.int32)
+        if not self.itself:
+            target = target + (target >= cell)
+        return target, True, jnp.zeros_like(target)
+
+    def onto(self, first, last, blocks):
+        size, larger = divmod(self.n, blocks)
+        ends = np.cumsum([size + (b < larger) for b in range(blocks)])
+        # Without the cell itself, numbers above it are one higher.
+        begin = np.searchsorted(ends, max(0, first - 1), side="right")
+        return int(min(begin, blocks - 1)), int(min(np.searchsorted(ends, last), blocks - 1)) + 1
+
+
+class Nearby(Law):
+    """Around the place of the cell on a sheet, in a ring and a direction that are each drawn.
+
+    All is in whole numbers, so that every machine finds the same cell. A contact beyond an open
+    edge is none, nor is one of a cell with itself unless `itself`.
+    """
+
+    radii: Any  # int32[RINGS], in 2^-(FRACTION + 1) of the smaller of the distances below
+    east: Any  # int32[DIRECTIONS], in 2^-31 columns
+    south: Any  # int32[DIRECTIONS], in 2^-31 rows
+    column_of: Any  # int32[columns of n_pre], in 2^-FRACTION columns of the targets
+    row_of: Any  # int32[rows of n_pre], in 2^-FRACTION rows
+    n: int = count()
+    columns: int = count()
+    rows: int = count()
+    periodic: bool = eqx.field(static=True)
+    itself: bool = eqx.field(static=True)
+
+    def targets(self, cell, block, blocks, bits):
+        del block, blocks
+        ring = (bits >> 20).astype(jnp.int32)
+        direction = ((bits >> 8) & (DIRECTIONS - 1)).astype(jnp.int32)
+        radius, pre_columns = jnp.asarray(self.radii)[ring], self.column_of.shape[0]
+        east = jax.lax.mulhi(radius, jnp.asarray(self.east)[direction])
+        south = jax.lax.mulhi(radius, jnp.asarray(self.south)[direction])
+        column = (jnp.asarray(self.column_of)[cell % pre_columns] + east) >> FRACTION
+        row = (jnp.asarray(self.row_of)[cell // pre_columns] + south) >> FRACTION
+        if self.periodic:
+            column, row = column % self.columns, row % self.rows
+        target = row * self.columns + column
+        there = (column >= 0) & (column < self.columns) & (row >= 0) & (target < self.n)
+        if not self.itself:
+            there &= target != cell
+        return target, there, ring
+
+    def onto(self, first, last, blocks):
+        del first, last
+        return 0, blocks
+
+
+class Drawn(eqx.Module):
+    """The rows of procedural wiring: those contacts of each cell that are with the targets here."""
+
+    seed: UInt32[Array, " 2"]
+    law: Law
+    delays: Int[Array, " rings"] | Int[Array, " 1"]  # steps
+    first: Int[Array, ""]  # target that is here
+    begin: Int[Array, ""]  # block that can have one
+    n_post: int = eqx.field(static=True)
+    whole: bool = eqx.field(static=True)  # all targets are here
+    per_block: int = eqx.field(static=True)
+    blocks: int = eqx.field(static=True)
+    here: int = eqx.field(static=True)  # blocks
+
+    def length(self, i: Int[Array, ""]) -> Int[Array, ""]:
+        """How many contacts are computed for row `i`."""
+        del i
+        return jnp.int32(self.here * self.per_block)
+
+    def contacts(self, i: Int[Array, ""], offset: Int[Array, ""], row: int) -> Contacts:
+        """`row` contacts of row `i` from number `offset` on, both whole numbers of blocks."""
+        block = self.begin + offset // self.per_block + jnp.arange(row // self.per_block)
+        seed = jax.random.wrap_key_data(self.seed, impl="philox4x32")
+        keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.fold_in(seed, i), block)
+        bits = jax.vmap(lambda key: jax.random.bits(key, (self.per_block,), jnp.uint32))(keys)
+        block = jnp.repeat(block.astype(jnp.int32), self.per_block)
+        target, mine, ring = self.law.targets(i, block, self.blocks, bits.reshape(-1))
+        mine &= block < self.begin + self.here
+        if not self.whole:
+            target = target - self.first
+            mine &= (target >= 0) & (target < self.n_post)
+        delays = self.delays if self.delays.shape[0] == 1 else self.delays[ring]
+        return Contacts(mine, jnp.where(mine, target, 0), delays, jnp.int32(0))
+
+
+class Procedural(Wiring):
+    """Contacts of one population onto another, computed from a seed whenever a cell fires.
+
+    Every presynaptic cell makes `k` contacts; a pair can have several. They come in blocks, each
+    with random numbers of its own that follow from (seed, cell, block): on every platform and
+    number of devices they are the same, and a device computes those blocks that it needs.
+    No memory is taken per contact. Make one with `wiring.procedural` and
+    `wiring.procedural_by_distance`; `wiring.stored` stores the same contacts.
+    """
+
+    seed: Any  # uint32[2]
+    law: Law
+    weights: Any = quantity("nS", low=0.0)
+    delays: Any = quantity("ms", above=0.0, fixed=True)  # one, or one for each ring
+    n_pre: int = count()
+    n_post: int = count()  # of the targets that are here
+    k: int = count()
+    delay_min: float = eqx.field(static=True)  # ms
+    delay_max: float = eqx.field(static=True)  # ms
+    fan_in: Any  # int32, at least the most contacts onto one cell
+    sending: tuple[int, int] | None = eqx.field(static=True, default=None)
+    first: Any = np.int32(0)  # target that is here
+    begin: Any = np.int32(0)  # block that can have one
+    here: int | None = eqx.field(static=True, default=None)  # blocks; None: all of them
+
+    @property
+    def blocks(self) -> int:
+        """In how many blocks the contacts of a cell come."""
+        return blocks_of(self.k)
+
+    @property
+    def row(self) -> int:
+        """How many contacts delivery computes per iteration."""
+        per_block = self.k // self.blocks
+        return per_block * max(1, min(self.here or self.blocks, AT_ONCE // per_block))
+
+    @property
+    def n_contacts(self) -> int:
+        """How many contacts there are, with those beyond the edge of a sheet."""
+        return (self.senders.stop - self.senders.start) * self.k
+
+    def rows(self, delays: Array) -> Drawn:
+        """What delivery reads, with `delays` in steps."""
+        return Drawn(
+            jnp.asarray(self.seed),
+            self.law,
+            delays,
+            jnp.asarray(self.first),
+            jnp.asarray(self.begin),
+            self.n_post,
+            self.here is None,
+            self.k // self.blocks,
+            self.blocks,
+            self.here or self.blocks,
+        )
+
+    def heaviest(self) -> Array:
+        """At least the sum of the weights (nS) onto any one cell."""
+        return self.fan_in * self.weights
+
+    def __repr__(self) -> str:
+        return (
+            f"Procedural({self.n_pre:,} -> {self.n_post:,} cells, {self.k:,} contacts each, "
+            f"{type(self.law).__name__})"
+        )
+
+
+def blocks_of(k: int) -> int:
+    """The blocks of k contacts: a power of 2 that divides k, of at least 16 contacts each."""
+    blocks = math.gcd(k, 64)
+    while blocks > 1 and k // blocks < 16:
+        blocks //= 2
+    return blocks
+
+
+def procedural_parts(c: Procedural, m: int, parts: int) -> list[Procedural]:
+    """The contacts onto each of `parts` times `m` cells; one program fits them all."""
+    firsts = [k * m for k in range(parts)]
+    reach = [c.law.onto(first, min(first + m, c.n_post) - 1, c.blocks) for first in firsts]
+    here = max(max(end - begin for begin, end in reach), 1)
+    begins = [max(0, min(begin, c.blocks - here)) for begin, _ in reach]
+    return [
+        replace(c, n_post=m, first=np.int32(first), begin=np.int32(begin), here=here)
+        for first, begin in zip(firsts, begins, strict=True)
+    ]

@@ -1,0 +1,93 @@
+"""What all wiring has in common, and what delivery reads of it: rows of contacts, by piece."""
+
+import abc
+from dataclasses import replace
+from typing import Any, NamedTuple, Self
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Int
+
+from cortexmg.part import Part
+
+
+class Contacts(NamedTuple):
+    """A piece of a row; after the last contact of the cell come others, which are not its own."""
+
+    mine: Bool[Array, " row"]
+    targets: Int[Array, " row"]  # all of them cells of the population
+    delays: Int[Array, " row"] | Int[Array, " 1"]  # steps
+    first: Any  # where the piece begins in an array with one entry per contact
+
+
+class Rows(NamedTuple):
+    """Contacts sorted by presynaptic cell, padded with at least one `row` of inert ones."""
+
+    starts: Int[Array, " rows"]
+    targets: Int[Array, " contacts"]
+    delays: Int[Array, " contacts"] | Int[Array, " 1"]  # steps
+
+    def length(self, i: Int[Array, ""]) -> Int[Array, ""]:
+        """How many contacts row `i` has."""
+        return self.starts[i + 1] - self.starts[i]
+
+    def contacts(self, i: Int[Array, ""], offset: Int[Array, ""], row: int) -> Contacts:
+        """`row` contacts of row `i`, from number `offset` on."""
+        first = self.starts[i] + offset
+
+        def piece(array):
+            return jax.lax.dynamic_slice(array, (first,), (row,))
+
+        mine = jnp.arange(row, dtype=jnp.int32) < self.starts[i + 1] - first
+        delays = self.delays if self.delays.shape[0] == 1 else piece(self.delays)
+        return Contacts(mine, piece(self.targets), delays, first)
+
+
+class Wiring(Part):
+    """The contacts of one population onto another, found by presynaptic cell."""
+
+    n_pre: eqx.AbstractVar[int]
+    n_post: eqx.AbstractVar[int]
+    row: eqx.AbstractVar[int]  # contacts that delivery handles per iteration
+    weights: eqx.AbstractVar[Any]  # nS
+    delays: eqx.AbstractVar[Any]  # ms
+    delay_min: eqx.AbstractVar[float]  # ms
+    delay_max: eqx.AbstractVar[float]  # ms
+    sending: eqx.AbstractVar[tuple[int, int] | None]  # first cell with a row, and how many rows
+
+    @property
+    @abc.abstractmethod
+    def n_contacts(self) -> int:
+        """How many contacts there are (not inside jit)."""
+
+    @abc.abstractmethod
+    def rows(self, delays: Array) -> Any:
+        """What delivery reads, with `delays` in steps: a pytree with the methods of `Rows`."""
+
+    @abc.abstractmethod
+    def heaviest(self) -> Array:
+        """At least the sum of the weights (nS) onto any one cell."""
+
+    @property
+    def senders(self) -> slice:
+        """The presynaptic cells that have a row."""
+        first, rows = self.sending or (0, self.n_pre)
+        return slice(first, first + rows)
+
+    def among(self, n_pre: int, first: int = 0) -> Self:
+        """The same contacts where the presynaptic cells are part of a population of `n_pre`.
+
+        They are its cells from `first` on; the others make no contacts.
+
+        Raises: ValueError if they do not fit.
+        """
+        after = n_pre - first - self.n_pre
+        if first < 0 or after < 0:
+            raise ValueError(
+                f"{self.n_pre} cells from number {first} on do not fit into a population of "
+                f"{n_pre}."
+            )
+        here = self.senders
+        sending = (first + here.start, here.stop - here.start)
+        return replace(self, n_pre=n_pre, sending=sending)
