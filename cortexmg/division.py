@@ -41,9 +41,7 @@ def stacked_networks(network: Network, parts: int) -> Network:
     return jax.tree.map(lambda *x: np.stack(x), *networks)
 
 
-def _network_part(
-    network: Network, split: Split, k: int, wirings: dict[str, Wiring]
-) -> Network:
+def _network_part(network: Network, split: Split, k: int, wirings: dict[str, Wiring]) -> Network:
     populations, stimuli, env = {}, {}, network.environment
     for name, p in network.populations.items():
         m = _part_size(p.n, split.parts)

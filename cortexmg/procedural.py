@@ -9,7 +9,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Int, UInt32
+from jaxtyping import Array, Int, Integer, UInt32
 
 from cortexmg.part import Part, count, quantity
 from cortexmg.rows import Contacts, Wiring
@@ -34,27 +34,24 @@ class Law(Part):
 
 
 class Anywhere(Law):
-    """Every cell is as likely as the others: the targets are `blocks` of equal size, give or take
-    one cell, of which each gets the same number of contacts."""
+    """Every cell as likely as the others; equal parts of them get equal numbers of contacts."""
 
     n: int = count()  # cells that can be contacted
     itself: bool = eqx.field(static=True)  # whether the cell is among them
 
     def targets(self, cell, block, blocks, bits):
-        size, larger = divmod(self.n, blocks)
-        low = block * size + jnp.minimum(block, larger)
-        within = jax.lax.mulhi(bits, (size + (block < larger)).astype(jnp.uint32))
-        target = low + within.astype(jnp.int32)
+        # The leading bits of a number between 0 and 1 say in which part it is.
+        known = blocks.bit_length() - 1
+        part = jnp.where(known > 0, block.astype(jnp.uint32) << ((32 - known) % 32), 0)
+        target = jax.lax.mulhi(part | (bits >> known), jnp.uint32(self.n)).astype(jnp.int32)
         if not self.itself:
             target = target + (target >= cell)
         return target, True, jnp.zeros_like(target)
 
     def onto(self, first, last, blocks):
-        size, larger = divmod(self.n, blocks)
-        ends = np.cumsum([size + (b < larger) for b in range(blocks)])
         # Without the cell itself, numbers above it are one higher.
-        begin = np.searchsorted(ends, max(0, first - 1), side="right")
-        return int(min(begin, blocks - 1)), int(min(np.searchsorted(ends, last), blocks - 1)) + 1
+        begin, end = max(0, first - 1) * blocks // self.n, -(-(last + 1) * blocks // self.n)
+        return min(begin, blocks - 1), min(end, blocks)
 
 
 class Nearby(Law):
@@ -102,7 +99,7 @@ class Drawn(eqx.Module):
 
     seed: UInt32[Array, " 2"]
     law: Law
-    delays: Int[Array, " rings"] | Int[Array, " 1"]  # steps
+    delays: Integer[Array, " rings"]  # steps
     first: Int[Array, ""]  # target that is here
     begin: Int[Array, ""]  # block that can have one
     n_post: int = eqx.field(static=True)

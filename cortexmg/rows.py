@@ -2,7 +2,7 @@
 
 import abc
 from dataclasses import replace
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -75,7 +75,7 @@ class Wiring(Part):
         first, rows = self.sending or (0, self.n_pre)
         return slice(first, first + rows)
 
-    def among(self, n_pre: int, first: int = 0) -> Self:
+    def among(self, n_pre: int, first: int = 0) -> "Wiring":
         """The same contacts where the presynaptic cells are part of a population of `n_pre`.
 
         They are its cells from `first` on; the others make no contacts.

@@ -1,5 +1,6 @@
 """Ready networks, one file each. Each function returns a `Network`."""
 
+from cortexmg.models.balanced import balanced as balanced
 from cortexmg.models.brunel_wang import brunel_wang as brunel_wang
 from cortexmg.models.cobahh import cobahh as cobahh
 from cortexmg.models.cortex import cortex as cortex

@@ -1,4 +1,4 @@
-"""Rules whose contacts are computed from a seed whenever they are needed, and the way to store them."""
+"""Rules whose contacts are computed whenever they are needed, and the way to store them."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -128,9 +128,7 @@ def _made(law: Law, n_pre, n_post, k, weight, delays, key, fan_in: int) -> Proce
             )
     low, high = float(np.min(delays)), float(np.max(delays))
     most = np.int32(min(fan_in, 2**31 - 1))
-    return Procedural(
-        seed_of(key), law, weight, delays, n_pre, n_post, k, low, high, fan_in=most
-    )
+    return Procedural(seed_of(key), law, weight, delays, n_pre, n_post, k, low, high, fan_in=most)
 
 
 def _surely_below(mean: float, n: int) -> int:
@@ -199,4 +197,8 @@ def _all_contacts(wiring: Procedural) -> Iterator[tuple[slice, np.ndarray, np.nd
         last = min(first + step, n)
         cells = jnp.minimum(jnp.arange(first, first + step, dtype=jnp.int32), n - 1)
         targets, ring = _contacts_of(wiring, cells)
-        yield slice(first, last), np.asarray(targets)[: last - first], np.asarray(ring)[: last - first]
+        yield (
+            slice(first, last),
+            np.asarray(targets)[: last - first],
+            np.asarray(ring)[: last - first],
+        )
