@@ -3,7 +3,6 @@
 import abc
 
 import numpy as np
-from scipy.special import gammaincinv
 
 from cortexmg.connectivity import Connectivity
 from cortexmg.distributions import ByDistance
@@ -67,6 +66,8 @@ class Exponential(Kernel):
         return np.stack([stretch * x, stretch * y], axis=1)
 
     def radius(self, share: np.ndarray) -> np.ndarray:
+        from scipy.special import gammaincinv  # importing it changes the filters of warnings
+
         return self.scale * gammaincinv(2.0, share)
 
 
