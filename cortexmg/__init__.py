@@ -20,7 +20,7 @@ from cortexmg.environment import (
     acsf as acsf,
     in_vivo as in_vivo,
 )
-from cortexmg.hostloop import NotFinite as NotFinite
+from cortexmg.hostloop import Late as Late, NotFinite as NotFinite
 from cortexmg.network import Network as Network, State as State
 from cortexmg.parameters import (
     parameters as parameters,

@@ -63,3 +63,34 @@ def next_active(
     start = (k, jnp.int32(0), jnp.zeros(AT_ONCE + 32, jnp.int32))
     k, found, ids = jax.lax.while_loop(more, search, start)
     return k, ids, found
+
+
+def first_active(
+    words: UInt32[Array, " words"], most: int
+) -> tuple[Int[Array, " most"], Int[Array, " most"], Bool[Array, " most"], UInt32[Array, " words"]]:
+    """Word and bit of the first set bits, which of the `most` there are, and all other bits.
+
+    Only whole words are taken, so that up to 31 fewer than `most` may be found. Without a loop
+    whose length depends on the bits, for devices on which such a loop waits for the host.
+    """
+    counts = jax.lax.population_count(words).astype(jnp.int32)
+    ends = jnp.cumsum(counts)
+    fits = ends <= most
+    rank = jnp.arange(most, dtype=jnp.int32)
+    word = jnp.searchsorted(ends, rank, side="right", method="scan_unrolled").astype(jnp.int32)
+    word = jnp.minimum(word, words.shape[0] - 1)
+    there = (rank < ends[-1]) & fits[word]
+    bit = _nth_bit(words[word], rank - (ends[word] - counts[word]))
+    return word, bit, there, jnp.where(fits, jnp.uint32(0), words)
+
+
+def _nth_bit(words: UInt32[Array, " n"], nth: Int[Array, " n"]) -> Int[Array, " n"]:
+    """Where the set bit with this number from below lies in each word, by halving."""
+    place = jnp.zeros_like(nth)
+    for half in (16, 8, 4, 2, 1):
+        low = words & jnp.uint32((1 << half) - 1)
+        below = jax.lax.population_count(low).astype(jnp.int32)
+        above = nth >= below
+        words = jnp.where(above, words >> half, low)
+        nth, place = nth - jnp.where(above, below, 0), place + jnp.where(above, half, 0)
+    return place

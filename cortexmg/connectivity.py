@@ -47,11 +47,15 @@ class Connectivity(Wiring):
     delay_min: float = _bound()  # ms
     delay_max: float = _bound()  # ms
     sending: tuple[int, int] | None = eqx.field(static=True, default=None)  # None: all of n_pre
-    fan_in: Any = None  # int32, the most contacts onto one cell: counted here, not given
+    # Counted here, not given:
+    fan_in: Any = None  # int32, the most contacts onto one cell
+    longest: Any = eqx.field(static=True, default=None)  # row, rounded up
 
     def __post_init__(self):
         if self.fan_in is None and not _traced(self.targets):
             self.fan_in = np.int32(_most_contacts(self))
+        if self.longest is None and not _traced(self.starts):
+            self.longest = rounded_up(int(np.max(np.diff(self.starts), initial=1)))
 
     def __check_init__(self):
         if _concrete("starts", self.starts, np.int32):
@@ -114,6 +118,12 @@ class Connectivity(Wiring):
             f"Connectivity({self.n_pre:,} -> {self.n_post:,} cells, {contacts} contacts, "
             f"weights {weights}, delays {delays})"
         )
+
+
+def rounded_up(row: int) -> int:
+    """The length of a row, at most a sixteenth longer: networks that differ by seed share it."""
+    step = 1 << max(0, row.bit_length() - 5)
+    return -(-row // step) * step
 
 
 def _traced(value) -> bool:

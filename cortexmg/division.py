@@ -57,7 +57,7 @@ def _network_part(network: Network, split: Split, k: int, wirings: dict[str, Wir
     }
     for n in set(network.sizes.values()):
         env = _cells_part(env, n, _part_size(n, split.parts), k)
-    return Network(env, populations, projections, stimuli, split)
+    return Network(env, populations, projections, stimuli, split, network.at_once)
 
 
 def _cells_part(part: Part, n: int, m: int, k: int) -> Any:
@@ -111,6 +111,7 @@ def _wiring_part(c: Connectivity, m: int, k: int) -> Connectivity:
         row=row,
         sending=(c.senders.start, starts.size - 1),
         fan_in=c.fan_in,
+        longest=None,
     )
 
 
@@ -131,6 +132,7 @@ def _alike(wirings: list[Connectivity]) -> list[Connectivity]:
             weights=fill(w.weights, 0.0),
             delays=fill(w.delays, w.delay_min),
             row=row,
+            longest=max(w.longest for w in wirings),
         )
 
     return [longer(w) for w in wirings]
@@ -160,7 +162,8 @@ def stacked_states(network: Network, state: State, parts: int) -> State:
         amount = (
             None if w.amount is None else everyone(cells(w.amount.reshape(-1, n), n).reshape(-1))
         )
-        return Waiting(bits(w.fired), near, amount)
+        late = None if w.late is None else everyone(w.late)
+        return Waiting(bits(w.fired), near, amount, late)
 
     return _converted(network, state, everyone, cells, ring, waiting)
 
@@ -191,7 +194,7 @@ def joined_state(network: Network, state: State, parts: int) -> State:
         amount = None
         if w.amount is not None:
             amount = cells(anyone(w.amount).reshape(-1, parts, m), n).reshape(-1)
-        return Waiting(bits(w.fired), near, amount)
+        return Waiting(bits(w.fired), near, amount, None if w.late is None else anyone(w.late))
 
     return _converted(network, state, anyone, cells, ring, waiting)
 
@@ -213,6 +216,7 @@ def _converted(network: Network, state: State, rest, cells, ring, waiting) -> St
                 for post, by_transmitter in underway.rings.items()
             },
             jax.tree.map(rest, underway.quanta),
+            jax.tree.map(rest, underway.amounts),
         ),
         releases=jax.tree.map(rest, state.releases),
         stimuli={

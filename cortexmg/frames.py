@@ -1,6 +1,6 @@
 """The steps of a run in frames, nested by the intervals of the recorders."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -98,11 +98,17 @@ def run_frame(network: Network, state: State, record: Record, plan: Plan, dt: fl
     return state, saved
 
 
+class Health(NamedTuple):
+    """What must hold after a piece of a run."""
+
+    finite: dict[str, Any]  # whether all voltages of each population are
+    late: dict[str, Any]  # spikes of each population that a queue could not deliver in time
+
+
 def run_frames(network, state, record, frames, *, plan, dt, most):
     """`frames` frames, of at most `most`: state, saved arrays with room for `most`, and health.
 
-    How many is decided when it runs, so that one compiled program serves any duration. Health is
-    whether all voltages of each population are finite.
+    How many is decided when it runs, so that one compiled program serves any duration.
     """
     network = network.in_steps(dt)
     _, shapes = jax.eval_shape(lambda s: run_frame(network, s, record, plan, dt), state)
@@ -115,5 +121,7 @@ def run_frames(network, state, record, frames, *, plan, dt, most):
 
     state, saved = jax.lax.fori_loop(0, frames, frame, (state, room))
     saved = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), saved)
-    healthy = {name: jnp.all(jnp.isfinite(p.v)) for name, p in state.populations.items()}
-    return state, saved, healthy
+    finite = {name: jnp.all(jnp.isfinite(p.v)) for name, p in state.populations.items()}
+    waiting = state.underway.waiting.items()
+    late = {name: w.late for name, w in waiting if w.late is not None}
+    return state, saved, Health(finite, late)

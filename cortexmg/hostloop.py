@@ -32,8 +32,8 @@ class Run:
         return self.recordings[name]
 
 
-class NotFinite(FloatingPointError):
-    """A voltage stopped being finite; `runs` are what was right until then, one for each member.
+class Stopped(Exception):
+    """A run went wrong; `runs` are what was right until then, one for each member.
 
     Each ends with a state from which to go on, for instance with a smaller current.
     """
@@ -41,6 +41,14 @@ class NotFinite(FloatingPointError):
     def __init__(self, message: str, runs: list[Run]):
         super().__init__(message)
         self.runs = runs
+
+
+class NotFinite(Stopped, FloatingPointError):
+    """A voltage stopped being finite."""
+
+
+class Late(Stopped, RuntimeError):
+    """More cells fired than could be delivered before the delay of their contacts had passed."""
 
 
 class HostLoop:
@@ -80,13 +88,16 @@ class HostLoop:
     def _keep(self, record, saved, healthy, done, frames, before, values, progress) -> None:
         """Move the recordings of a piece to the host.
 
-        Raises: NotFinite, with all that was before the piece, if a voltage in it is not finite.
+        Raises: NotFinite or Late, with all that was before the piece, if something went wrong.
         """
         program = self.program
-        if message := self._sickness(healthy, done, frames, values):
+        begin = (self.first + done) * self.dt
+        when = f"between {begin:g} and {begin + frames * self.frame * self.dt:g} ms"
+        late = self._lateness(healthy.late, when)
+        if message := late or self._sickness(healthy.finite, when, values):
             program.state = before
             runs = [self._result(record, m, done, 0.0) for m in range(program.members)]
-            raise NotFinite(message, runs)
+            raise (Late if late else NotFinite)(message, runs)
         for name, r in record.items():
             steps = next(s for s, names in self.plan if name in names)
             count = frames * self.frame // steps
@@ -96,22 +107,31 @@ class HostLoop:
                 self.pieces[m][name].append(piece)
         progress.show((done + frames * self.frame) * self.dt)
 
-    def _sickness(self, healthy, done: int, frames: int, values: dict[str, Any]) -> str:
+    def _lateness(self, late, when: str) -> str:
+        """Of which population spikes could not be delivered in time; empty if of none."""
+        for name, count in late.items():
+            if count := int(np.max(count)):
+                return (
+                    f"{count} spikes of population {name!r} could not be delivered in time "
+                    f"{when}: more cells fired than at_once = {self.network.at_once}, and waited "
+                    f"longer than their shortest delay. Raise at_once of simulate or sweep."
+                )
+        return ""
+
+    def _sickness(self, finite, when: str, values: dict[str, Any]) -> str:
         """Which voltage is not finite, and when that began; empty if all are."""
-        for name, ok in healthy.items():
+        for name, ok in finite.items():
             if np.all(ok):
                 continue
-            begin = (self.first + done) * self.dt
-            end = begin + frames * self.frame * self.dt
             ill = ~np.isfinite(self.program.voltage(name))
             m, cell = (int(i) for i in np.argwhere(ill)[0])
             which = f", cell {cell} first of {np.sum(ill)}"
             if values or self.program.members > 1:
                 which += f", in run {m} ({ {k: float(v[m]) for k, v in values.items()} })"
             return (
-                f"The voltage of population {name!r} stopped being finite between {begin:g} and "
-                f"{end:g} ms{which}. Use a smaller dt (now {self.dt:g} ms), or look for weights "
-                f"and currents that are too large."
+                f"The voltage of population {name!r} stopped being finite {when}{which}. Use a "
+                f"smaller dt (now {self.dt:g} ms), or look for weights and currents that are too "
+                f"large."
             )
         return ""
 

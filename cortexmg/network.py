@@ -13,6 +13,7 @@ from cortexmg.environment import Environment
 from cortexmg.part import Part, check_lengths, check_members, shown
 from cortexmg.population import Population, PopulationState
 from cortexmg.projection import Projection
+from cortexmg.queue import arrive_at_once
 from cortexmg.spiking import Spikes
 from cortexmg.stimuli import Stimulus
 from cortexmg.transmission import (
@@ -46,13 +47,17 @@ class Network(Part):
     projections: dict[str, Projection]
     stimuli: dict[str, Stimulus]
     split: Split = eqx.field(static=True)  # of which devices this is one
+    at_once: int = eqx.field(static=True)  # cells whose spikes are delivered at once; 0: a loop
 
-    def __init__(self, environment, populations, projections=None, stimuli=None, split=WHOLE):
+    def __init__(
+        self, environment, populations, projections=None, stimuli=None, split=WHOLE, at_once=0
+    ):
         self.environment = environment
         self.populations = populations
         self.projections = projections or {}
         self.stimuli = stimuli or {}
         self.split = split
+        self.at_once = at_once
 
     def __check_init__(self):
         check_members("Network.populations", self.populations, Population)
@@ -92,7 +97,9 @@ class Network(Part):
         return State(
             step=jnp.int32(0),
             populations={name: p.init(self.environment) for name, p in self.populations.items()},
-            underway=nothing_underway(self.projections, self.sizes, dt, exact),
+            underway=nothing_underway(
+                self.projections, self.sizes, dt, exact, self.at_once if exact else 0
+            ),
             releases={name: p.release.init(_senders(p)) for name, p in self.projections.items()},
             stimuli=stimuli,
             key=key,
@@ -102,16 +109,7 @@ class Network(Part):
     def step(self, state: State, dt: float) -> tuple[State, dict[str, Spikes]]:
         """Transmitter arrives, stimuli act, cells integrate and fire, their spikes depart."""
         env, key = self.environment, state.key
-        arrived, releases, rings = arrive(
-            state.underway,
-            state.releases,
-            self.projections,
-            self.sizes,
-            env,
-            state.step,
-            dt,
-            self.split,
-        )
+        arrived, releases, underway = self._arrive(state, dt)
         inputs: dict[str, list] = {name: [] for name in self.populations}
         stimuli = {}
         for name, s in self.stimuli.items():
@@ -125,10 +123,16 @@ class Network(Part):
             populations[name], spikes[name] = p.step(
                 state.populations[name], arrived[name], inputs[name], env, dt
             )
-        waiting = depart(state.underway.waiting, spikes, state.step, self.split)
-        underway = Underway(waiting, rings, state.underway.quanta)
+        waiting = depart(underway.waiting, spikes, state.step, self.split)
+        underway = underway._replace(waiting=waiting)
         after = State(state.step + 1, populations, underway, releases, stimuli, key, state.dt)
         return after, spikes
+
+    def _arrive(self, state: State, dt: float):
+        given = state.underway, state.releases, self.projections, self.sizes, self.environment
+        if self.at_once and state.underway.exact:
+            return arrive_at_once(*given, state.step, dt, self.split, self.at_once)
+        return arrive(*given, state.step, dt, self.split)
 
     def in_steps(self, dt: float) -> "Network":
         """The same with delays in steps, for a loop over `step`."""

@@ -10,12 +10,15 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import SingleDeviceSharding
 
-from cortexmg.connectivity import Connectivity
+from cortexmg.connectivity import Connectivity, rounded_up
 from cortexmg.frames import plan_of
 from cortexmg.network import Network, State
 from cortexmg.parameters import path_name
 from cortexmg.part import Part, quantities
+from cortexmg.procedural import Procedural
 from cortexmg.programs import compiled
+from cortexmg.queue import at_once_for
+from cortexmg.rows import Wiring
 from cortexmg.states import initial
 from cortexmg.wiring.layout import capacity_for, row_for
 
@@ -77,6 +80,8 @@ def compiled_step(network: Network, dt: float, platform: str = "", device: Any =
     It is for the devices at hand, or for one of a topology of another `platform`.
     """
     platform = platform or jax.default_backend()
+    if platform != "cpu":
+        network = _with(network, at_once=at_once_for(max(network.sizes.values())))
 
     def placed(tree):
         where = SingleDeviceSharding(device) if device else None
@@ -119,8 +124,11 @@ def _line(a: int, b: int, far: int | float) -> int:
     return max(min(a, 1), round(a + (b - a) * far))
 
 
-def _wired(known: Connectivity, grown: Connectivity, more: float) -> Connectivity:
+def _wired(known: Wiring, grown: Wiring, more: float) -> Wiring:
     """The grown wiring with `more` times the contacts per row that the `known` one has."""
+    if isinstance(known, Procedural):
+        return _with(grown, k=max(1, round(known.k * more)))
+    assert isinstance(known, Connectivity)
     lengths = np.rint(np.diff(np.asarray(known.starts)) * more).astype(np.int64)
     row = known.row if more == 1.0 else row_for(lengths)
     rows = grown.starts.shape[0] - 1
@@ -130,7 +138,8 @@ def _wired(known: Connectivity, grown: Connectivity, more: float) -> Connectivit
         return jax.ShapeDtypeStruct((capacity,), x.dtype) if np.ndim(x) else x
 
     arrays = {name: stored(getattr(known, name)) for name in ("targets", "weights", "delays")}
-    return _with(grown, row=row, **arrays)
+    longest = known.longest if more == 1.0 else rounded_up(int(lengths.max(initial=1)))
+    return _with(grown, row=row, longest=longest, **arrays)
 
 
 def _with[T](part: T, **changed: Any) -> T:

@@ -128,6 +128,10 @@ class Drawn(eqx.Module):
         delays = self.delays if self.delays.shape[0] == 1 else self.delays[ring]
         return Contacts(mine, jnp.where(mine, target, 0), delays, jnp.int32(0))
 
+    def whole_rows(self, i: Int[Array, " n"], longest: int) -> Contacts:
+        """All contacts of several rows, [n, longest], of which none has more."""
+        return jax.vmap(lambda i: self.contacts(i, jnp.int32(0), longest))(i)
+
 
 class Procedural(Wiring):
     """Contacts of one population onto another, computed from a seed whenever a cell fires.
@@ -164,6 +168,11 @@ class Procedural(Wiring):
         """How many contacts delivery computes per iteration."""
         per_block = self.k // self.blocks
         return per_block * max(1, min(self.here or self.blocks, AT_ONCE // per_block))
+
+    @property
+    def longest(self) -> int:
+        """How many contacts of a cell are computed."""
+        return self.k // self.blocks * (self.here or self.blocks)
 
     @property
     def n_contacts(self) -> int:

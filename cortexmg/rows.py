@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Int
+from jaxtyping import Array, Bool, Int, Integer
 
 from cortexmg.part import Part
 
@@ -15,10 +15,10 @@ from cortexmg.part import Part
 class Contacts(NamedTuple):
     """A piece of a row; after the last contact of the cell come others, which are not its own."""
 
-    mine: Bool[Array, " row"]
-    targets: Int[Array, " row"]  # all of them cells of the population
-    delays: Int[Array, " row"] | Int[Array, " 1"]  # steps
-    first: Any  # where the piece begins in an array with one entry per contact
+    mine: Bool[Array, "*n row"]
+    targets: Int[Array, "*n row"]  # all of them cells of the population
+    delays: Integer[Array, "..."]  # steps, one for each or one for all
+    first: Any  # where the piece begins in an array with one entry per contact, or where each is
 
 
 class Rows(NamedTuple):
@@ -28,8 +28,8 @@ class Rows(NamedTuple):
     targets: Int[Array, " contacts"]
     delays: Int[Array, " contacts"] | Int[Array, " 1"]  # steps
 
-    def length(self, i: Int[Array, ""]) -> Int[Array, ""]:
-        """How many contacts row `i` has."""
+    def length(self, i: Int[Array, "*n"]) -> Int[Array, "*n"]:
+        """How many contacts row `i` has, or each of several rows."""
         return self.starts[i + 1] - self.starts[i]
 
     def contacts(self, i: Int[Array, ""], offset: Int[Array, ""], row: int) -> Contacts:
@@ -43,6 +43,17 @@ class Rows(NamedTuple):
         delays = self.delays if self.delays.shape[0] == 1 else piece(self.delays)
         return Contacts(mine, piece(self.targets), delays, first)
 
+    def whole_rows(self, i: Int[Array, " n"], longest: int) -> Contacts:
+        """All contacts of several rows, [n, longest], of which none has more."""
+        lane = jnp.arange(longest, dtype=jnp.int32)
+        first = self.starts[i][:, None] + lane
+
+        def at(array):
+            return array.at[first].get(mode="clip")
+
+        delays = self.delays if self.delays.shape[0] == 1 else at(self.delays)
+        return Contacts(lane < self.length(i)[:, None], at(self.targets), delays, first)
+
 
 class Wiring(Part):
     """The contacts of one population onto another, found by presynaptic cell."""
@@ -50,6 +61,7 @@ class Wiring(Part):
     n_pre: eqx.AbstractVar[int]
     n_post: eqx.AbstractVar[int]
     row: eqx.AbstractVar[int]  # contacts that delivery handles per iteration
+    longest: eqx.AbstractVar[int]  # at least the contacts of any row
     weights: eqx.AbstractVar[Any]  # nS
     delays: eqx.AbstractVar[Any]  # ms
     delay_min: eqx.AbstractVar[float]  # ms
@@ -74,6 +86,11 @@ class Wiring(Part):
         """The presynaptic cells that have a row."""
         first, rows = self.sending or (0, self.n_pre)
         return slice(first, first + rows)
+
+    @property
+    def n_senders(self) -> int:
+        """How many presynaptic cells have a row."""
+        return self.senders.stop - self.senders.start
 
     def among(self, n_pre: int, first: int = 0) -> "Wiring":
         """The same contacts where the presynaptic cells are part of a population of `n_pre`.

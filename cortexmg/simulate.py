@@ -1,6 +1,7 @@
 """Running a network: once, or along values of its parameters."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -21,6 +22,7 @@ from cortexmg.programs import (
     OneDevice,
 )
 from cortexmg.progress import Progress
+from cortexmg.queue import at_once_for
 from cortexmg.recorders import Recorder
 from cortexmg.selfcheck import check_arithmetic
 from cortexmg.states import arrays, initial, resumed
@@ -37,6 +39,7 @@ def simulate(
     progress: bool = False,
     gradients: bool = False,
     devices: Devices = None,
+    at_once: int | None = None,
 ) -> Run:
     """Run `network` for `duration` ms in steps of `dt` ms.
 
@@ -51,11 +54,16 @@ def simulate(
     bit. By default these are all of an accelerator; a CPU has one unless JAX_NUM_CPU_DEVICES says
     otherwise.
 
+    Spikes are delivered one after the other on a CPU, and those of `at_once` cells of a population
+    in a step together on an accelerator, whose loops wait for the host; the result is the same,
+    bit for bit. Spikes beyond that wait as long as the delays of their contacts permit.
+
     Raises: ValueError for times that do not fit and for a dt too large for the cells;
     NotFinite, naming population and time, with all that was recorded before it and the state to go
-    on from, if a voltage stops being finite.
+    on from, if a voltage stops being finite; Late, in the same way, if spikes waited too long.
     """
     start()
+    network = _with_queue(network, at_once, gradients)
     record = _checked(record, network)
     if _traced(network) or _traced(state) or _traced(key):
         return _simulate_traced(network, duration, dt, record, state, key, not gradients)
@@ -80,14 +88,16 @@ def sweep(
     key: int | Key[Array, "..."] = 0,
     progress: bool = False,
     devices: Devices = None,
+    at_once: int | None = None,
 ) -> list[Run]:
     """Run `network` once for each entry of `values`, as one batched program.
 
     `values` maps parameter names to arrays of one length, the number of runs. All runs share the
     wiring, and the noise too unless `key` is an array of keys, one for each. They are spread over
-    `devices`, by default all. Errors: as `simulate`.
+    `devices`, by default all. `at_once` and errors: as `simulate`.
     """
     start()
+    network = _with_queue(network, at_once, gradients=False)
     values = {name: np.asarray(v) for name, v in values.items()}
     keys = _key(key)
     sizes = {name: v.shape[0] if v.ndim else 0 for name, v in values.items()}
@@ -103,6 +113,25 @@ def sweep(
     program = Members(network, values, keys, dt, mesh_of(devices, size))
     loop = HostLoop(program, network, plan, duration, dt)
     return loop.run(record, values, Progress(progress, duration, size))
+
+
+def _with_queue(network: Network, at_once: int | None, gradients: bool) -> Network:
+    """The network as a run on these devices delivers its spikes."""
+    largest = max(network.sizes.values())
+    if at_once is None:
+        cpu = jax.default_backend() == "cpu"
+        at_once = 0 if cpu or gradients else at_once_for(largest)
+    elif isinstance(at_once, bool) or not isinstance(at_once, int) or at_once < 0:
+        raise ValueError(
+            f"at_once must be a whole number of cells, or 0 for one after the other, got "
+            f"{shown(at_once)}."
+        )
+    elif at_once and gradients:
+        raise ValueError(
+            f"at_once = {at_once} is for exact sums, which have no derivative: leave it away with "
+            f"gradients=True."
+        )
+    return replace(network, at_once=max(32, at_once) if at_once else 0)
 
 
 def _beginning(network: Network, state: State | None, key: Array, dt: float, exact: bool) -> State:

@@ -19,6 +19,7 @@ from cortexmg.events import Layout, deliver
 from cortexmg.part import PerCell
 from cortexmg.projection import Projection
 from cortexmg.quanta import Inputs, number_kind, quanta, quantum_for
+from cortexmg.releases import Certain
 from cortexmg.spiking import Spikes
 from cortexmg.waiting import Split, Waiting, due, steps, wait
 
@@ -31,6 +32,7 @@ class Underway(NamedTuple):
     waiting: dict[str, Waiting]  # by presynaptic population
     rings: Inputs  # where delays differ: slot k mod slots arrives in step k; nS or quanta
     quanta: Inputs  # nS, powers of 2; empty if input is summed in floating point
+    amounts: dict[str, Array]  # of spikes in a queue, by projection; where amounts differ
 
     @property
     def exact(self) -> bool:
@@ -38,7 +40,7 @@ class Underway(NamedTuple):
         return all(w.amount is None for w in self.waiting.values())
 
 
-class _Lane(NamedTuple):
+class Lane(NamedTuple):
     """Where the input of one population from one transmitter is collected."""
 
     base: int  # where it begins, in an array shared with the other lanes of one slot
@@ -46,23 +48,31 @@ class _Lane(NamedTuple):
 
 
 def nothing_underway(
-    projections: dict[str, Projection], sizes: dict[str, int], dt: float, exact: bool
+    projections: dict[str, Projection],
+    sizes: dict[str, int],
+    dt: float,
+    exact: bool,
+    at_once: int = 0,
 ) -> Underway:
-    """The state at time 0."""
-    waiting = {}
+    """The state at time 0; with a queue if spikes of `at_once` cells are delivered at once."""
+    waiting, amounts = {}, {}
     for pre in sorted({p.pre for p in projections.values()}):
-        slots = 1 + max(wait(p, dt) for p in projections.values() if p.pre == pre)
+        waits = [wait(p, dt) for p in projections.values() if p.pre == pre]
+        slots = 1 + (min(waits) if at_once else max(waits))
         check_size(pre, slots, sizes[pre])
         bits, n = jnp.zeros(slots * words_for(sizes[pre]), jnp.uint32), sizes[pre]
-        waiting[pre] = Waiting(bits, None, None)
+        waiting[pre] = Waiting(bits, None, None, jnp.int32(0) if at_once else None)
         if not exact:
-            waiting[pre] = Waiting(bits, bits, jnp.zeros(slots * n))
+            waiting[pre] = Waiting(bits, bits, jnp.zeros(slots * n), None)
+        for name, p in projections.items():
+            if at_once and p.pre == pre and type(p.release) is not Certain:
+                amounts[name] = jnp.zeros(slots * p.connectivity.n_senders)
     rings: Inputs = {}
-    for (post, transmitter), lane in _lanes(projections, sizes, dt).items():
+    for (post, transmitter), lane in lanes_of(projections, sizes, dt, bool(at_once)).items():
         if lane.slots > 1:
             zeros = jnp.zeros(lane.slots * sizes[post], number_kind(exact))
             rings.setdefault(post, {})[transmitter] = zeros
-    return Underway(waiting, rings, quanta(projections) if exact else {})
+    return Underway(waiting, rings, quanta(projections) if exact else {}, amounts)
 
 
 def arrive(
@@ -74,10 +84,10 @@ def arrive(
     step: Int[Array, ""],
     dt: float,
     split: Split,
-) -> tuple[Inputs, dict[str, Any], Inputs]:
-    """What arrives in this step (nS), the releases after it, and the rings without it."""
+) -> tuple[Inputs, dict[str, Any], Underway]:
+    """What arrives in this step (nS), the releases after it, and what is still underway."""
     exact, after = underway.exact, {}
-    lanes = _lanes(projections, sizes, dt)
+    lanes = lanes_of(projections, sizes, dt)
     rings = {post: dict(by_transmitter) for post, by_transmitter in underway.rings.items()}
     now = _empty_inboxes(lanes, sizes, number_kind(exact))
     for name in sorted(projections):
@@ -95,13 +105,13 @@ def arrive(
         if lane.slots == 1:
             inbox = now[post][lane.base : lane.base + sizes[post]]
         else:
-            inbox, rings[post][transmitter] = _take(rings[post][transmitter], sizes[post], step)
+            inbox, rings[post][transmitter] = take_slot(rings[post][transmitter], sizes[post], step)
         unit = underway.quanta[post][transmitter] if exact else 1.0
         arrived[post][transmitter] = inbox * unit
-    return arrived, after, rings
+    return arrived, after, underway._replace(rings=rings)
 
 
-def _empty_inboxes(lanes: dict[tuple[str, str], _Lane], sizes: dict[str, int], kind: Any):
+def _empty_inboxes(lanes: dict[tuple[str, str], Lane], sizes: dict[str, int], kind: Any):
     """Where what arrives now is summed: an array per population, for separate zeros are copied."""
     count = dict.fromkeys(sizes, 0)
     for (post, _), lane in lanes.items():
@@ -127,8 +137,8 @@ def exactly(
             new = jnp.where(enough, old, changed)
             found[post][t] = new
             rings[post][t] = jnp.rint(ring * (old / new)).astype(number_kind(True))
-    waiting = {pre: Waiting(w.fired, None, None) for pre, w in underway.waiting.items()}
-    return Underway(waiting, rings, found)
+    waiting = {pre: w._replace(near=None, amount=None) for pre, w in underway.waiting.items()}
+    return Underway(waiting, rings, found, underway.amounts)
 
 
 def in_floating_point(
@@ -142,12 +152,12 @@ def in_floating_point(
     for pre, w in underway.waiting.items():
         words = w.fired.reshape(-1, words_for(sizes[pre]))
         amount = jnp.concatenate([unpack(x, sizes[pre]) for x in words]).astype(float)
-        waiting[pre] = Waiting(w.fired, jnp.zeros_like(w.fired), amount)
+        waiting[pre] = Waiting(w.fired, jnp.zeros_like(w.fired), amount, None)
     rings = {
         post: {t: ring * underway.quanta[post][t] for t, ring in by_transmitter.items()}
         for post, by_transmitter in underway.rings.items()
     }
-    return Underway(waiting, rings, {})
+    return Underway(waiting, rings, {}, {})
 
 
 def check_size(population: str, slots: int, n: int) -> None:
@@ -161,29 +171,35 @@ def check_size(population: str, slots: int, n: int) -> None:
 
 def in_steps(projections: dict[str, Projection], dt: float) -> dict[str, Projection]:
     """The same with delays in steps, for a loop over steps: else each step converts them anew."""
-    return {name: _with_delays(p, _left(p, dt)) for name, p in projections.items()}
+    return {
+        name: eqx.tree_at(lambda p: p.connectivity.delays, p, delays_left(p, dt))
+        for name, p in projections.items()
+    }
 
 
-def _with_delays(p: Projection, delays: Array) -> Projection:
-    return eqx.tree_at(lambda p: p.connectivity.delays, p, delays)
-
-
-def _left(p: Projection, dt: float) -> Array:
-    """Steps from the end of the wait to the arrival, for each contact."""
+def delays_left(p: Projection, dt: float) -> Array:
+    """Steps from the end of the wait to the arrival, for each contact or one for all."""
+    if jnp.result_type(p.connectivity.delays) == STEPS:
+        return p.connectivity.delays
     longest = steps(p.connectivity.delay_max, dt) - wait(p, dt)
     # To the nearest step. The upper bound matters where single precision rounds a half up.
-    delays = jnp.round(p.connectivity.delays / dt) - wait(p, dt)
+    delays = jnp.round(jnp.atleast_1d(p.connectivity.delays) / dt) - wait(p, dt)
     return jnp.clip(delays, 0, longest).astype(STEPS)
 
 
-def _lanes(
-    projections: dict[str, Projection], sizes: dict[str, int], dt: float
-) -> dict[tuple[str, str], _Lane]:
+def lanes_of(
+    projections: dict[str, Projection], sizes: dict[str, int], dt: float, early: bool = False
+) -> dict[tuple[str, str], Lane]:
+    """Where the input of each population from each transmitter is collected.
+
+    For spikes that are delivered `early` it is kept as long as they could have waited.
+    """
     slots: dict[tuple[str, str], int] = {}
     for p in projections.values():
         place = (p.post, p.transmitter)
         spread = steps(p.connectivity.delay_max, dt) - wait(p, dt)
-        slots[place] = max(slots.get(place, 1), spread + 1)
+        most = spread + (wait(p, dt) if early else 0)
+        slots[place] = max(slots.get(place, 1), most + 1)
         if spread > jnp.iinfo(STEPS).max:
             raise ValueError(
                 f"Delays onto population {p.post!r} differ by {spread} steps, expected at most "
@@ -192,7 +208,7 @@ def _lanes(
         check_size(p.post, slots[place], sizes[p.post])
     lanes, filled = {}, dict.fromkeys(sizes, 0)
     for (post, transmitter), count in sorted(slots.items()):
-        lanes[post, transmitter] = _Lane(filled[post] if count == 1 else 0, count)
+        lanes[post, transmitter] = Lane(filled[post] if count == 1 else 0, count)
         filled[post] += sizes[post] if count == 1 else 0
     return lanes
 
@@ -209,15 +225,13 @@ def _add(
 ) -> Array:
     """The inbox with the spikes of one projection, in units of 1 / scale."""
     c = p.connectivity
-    delays = c.delays if jnp.result_type(c.delays) == STEPS else _left(p, dt)
-    delays = jnp.atleast_1d(delays)
     # A factor on every stored weight would cost a pass over all contacts in every step.
     same = jnp.ndim(c.weights) == 0
     return deliver(
         inbox,
         amount if same else amount * scale,
         jnp.asarray(c.weights * scale if same else c.weights, amount.dtype),
-        c.rows(delays),
+        c.rows(delays_left(p, dt)),
         fired=spikes.fired,
         near=spikes.near,
         step=step,
@@ -225,7 +239,7 @@ def _add(
     )
 
 
-def _take(ring: Array, n: int, step: Array) -> tuple[Array, Array]:
+def take_slot(ring: Array, n: int, step: Array) -> tuple[Array, Array]:
     """The slot of this step, and the ring with that slot emptied."""
     at = step % (ring.shape[0] // n) * n
     now = jax.lax.dynamic_slice(ring, (at,), (n,))

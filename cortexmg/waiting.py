@@ -39,6 +39,7 @@ class Waiting(NamedTuple):
     fired: UInt32[Array, " slots*words"]
     near: UInt32[Array, " slots*words"] | None  # None where input is summed exactly
     amount: Float[Array, " slots*n"] | None
+    late: Int[Array, ""] | None  # spikes of a queue that were not delivered in time
 
 
 def steps(delay: float, dt: float) -> int:
@@ -62,10 +63,11 @@ def depart(
         slot = step % (w.fired.shape[0] // fired.shape[0])
         fired = _put(w.fired, fired, slot)
         if w.amount is None or w.near is None:
-            after[pre] = Waiting(no_derivative(fired, new.amount), None, None)
+            after[pre] = w._replace(fired=no_derivative(fired, new.amount))
         else:
             near, amount = split.everywhere(pack(new.near)), split.everywhere(new.amount)
-            after[pre] = Waiting(fired, _put(w.near, near, slot), _put(w.amount, amount, slot))
+            near, amount = _put(w.near, near, slot), _put(w.amount, amount, slot)
+            after[pre] = Waiting(fired, near, amount, None)
     return after
 
 

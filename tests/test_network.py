@@ -233,6 +233,7 @@ LAYERS = [
     {"population", "projection", "events"},
     {"waiting", "quanta"},
     {"transmission"},
+    {"queue"},
     {"cells", "network"},
     {"devices"},
     {"recorders", "models", "drawing", "division", "states"},
