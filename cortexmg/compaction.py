@@ -1,5 +1,7 @@
 """Spikes as bits: packing flags into words, and the ids of the cells whose bit is set."""
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int, UInt32
@@ -65,26 +67,58 @@ def next_active(
     return k, ids, found
 
 
+TILE = 4  # words from which a fixed number of cells is taken
+
+
+class Found(NamedTuple):
+    """Set bits of words in a fixed number per tile; all arrays are [most * tiles]."""
+
+    row: Int[Array, " found"]  # from the first one that was searched
+    word: Int[Array, " found"]
+    bit: Int[Array, " found"]
+    there: Bool[Array, " found"]  # which there are
+    more: Bool[Array, " found"]  # for each that was left in the first row, up to `most`
+
+
 def first_active(
-    words: UInt32[Array, " words"], most: int
-) -> tuple[Int[Array, " most"], Int[Array, " most"], Bool[Array, " most"], UInt32[Array, " words"]]:
-    """Word and bit of the first set bits, which of the `most` there are, and all other bits.
+    words: UInt32[Array, "rows words"], first: Int[Array, ""], most: int
+) -> tuple[Found, UInt32[Array, "rows words"]]:
+    """The first `most` set bits of each tile, and the words with the others.
 
-    Only whole words are taken, so that up to 31 fewer than `most` may be found. Without a loop
-    whose length depends on the bits, for devices on which such a loop waits for the host.
+    The search begins with row `first` and goes around. A tile is every word whose number is the
+    same modulo a part of their number. There is no loop whose length depends on the bits, for
+    devices on which such a loop waits for the host, and no sum across tiles.
     """
-    counts = jax.lax.population_count(words).astype(jnp.int32)
-    ends = jnp.cumsum(counts)
-    fits = ends <= most
-    rank = jnp.arange(most, dtype=jnp.int32)
-    word = jnp.searchsorted(ends, rank, side="right", method="scan_unrolled").astype(jnp.int32)
-    word = jnp.minimum(word, words.shape[0] - 1)
-    there = (rank < ends[-1]) & fits[word]
-    bit = _nth_bit(words[word], rank - (ends[word] - counts[word]))
-    return word, bit, there, jnp.where(fits, jnp.uint32(0), words)
+    rows, n = words.shape
+    tiles = -(-n // TILE)
+    order = (first + jnp.arange(rows)) % rows
+    searched = jnp.pad(words, ((0, 0), (0, tiles * TILE - n)))[order].reshape(-1)
+    rank, tile = jnp.divmod(jnp.arange(most * tiles, dtype=jnp.int32), tiles)
+    place = nth = end = jnp.zeros_like(rank)
+    chosen, more = place.astype(jnp.uint32), place > 0
+    for i in range(rows * TILE):
+        word, begin = searched.at[i * tiles + tile].get(mode="promise_in_bounds"), end
+        end = begin + jax.lax.population_count(word).astype(jnp.int32)
+        here = (begin <= rank) & (rank < end)
+        place, nth = jnp.where(here, i, place), jnp.where(here, rank - begin, nth)
+        chosen = jnp.where(here, word, chosen)
+        more = rank + most < end if i == TILE - 1 else more
+    bit, there = _nth_bit(chosen, nth), rank < end
+    last = [jnp.tile(x[-tiles:], TILE)[:n] for x in (place, bit, there)]
+    found = Found(place // TILE, place % TILE * tiles + tile, bit, there, more)
+    return found, _after(words, first, tiles, *last)
 
 
-def _nth_bit(words: UInt32[Array, " n"], nth: Int[Array, " n"]) -> Int[Array, " n"]:
+def _after(words: UInt32[Array, "rows words"], first, tiles: int, place, bit, there):
+    """The words without the bits up to the one that was found last in each tile."""
+    row = (jnp.arange(words.shape[0])[:, None] - first) % words.shape[0]
+    here = row * TILE + jnp.arange(words.shape[1]) // tiles  # when it was searched
+    above = (words >> bit.astype(jnp.uint32) >> 1) << bit.astype(jnp.uint32) << 1
+    rest = jnp.where(here > place, words, jnp.where(here == place, above, 0))
+    return jnp.where(there, rest, 0).astype(jnp.uint32)
+
+
+def _nth_bit(words: UInt32[Array, "*n"], nth: Int[Array, "*n"]) -> Int[Array, "*n"]:
     """Where the set bit with this number from below lies in each word, by halving."""
     place = jnp.zeros_like(nth)
     for half in (16, 8, 4, 2, 1):

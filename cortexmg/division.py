@@ -18,7 +18,7 @@ from cortexmg.population import Population
 from cortexmg.procedural import Procedural, procedural_parts
 from cortexmg.rows import Wiring
 from cortexmg.transmission import Underway
-from cortexmg.waiting import Split, Waiting
+from cortexmg.waiting import Split, Waiting, counters
 from cortexmg.wiring.layout import capacity_for, row_for
 
 
@@ -162,7 +162,10 @@ def stacked_states(network: Network, state: State, parts: int) -> State:
         amount = (
             None if w.amount is None else everyone(cells(w.amount.reshape(-1, n), n).reshape(-1))
         )
-        late = None if w.late is None else everyone(w.late)
+        late = None
+        if w.late is not None:  # of all cells, on every device
+            words = parts * words_for(_part_size(n, parts))
+            late = everyone(counters(words, network.at_once, jnp.sum(w.late)))
         return Waiting(bits(w.fired), near, amount, late)
 
     return _converted(network, state, everyone, cells, ring, waiting)
@@ -194,7 +197,10 @@ def joined_state(network: Network, state: State, parts: int) -> State:
         amount = None
         if w.amount is not None:
             amount = cells(anyone(w.amount).reshape(-1, parts, m), n).reshape(-1)
-        return Waiting(bits(w.fired), near, amount, None if w.late is None else anyone(w.late))
+        late = None
+        if w.late is not None:
+            late = counters(words_for(n), network.at_once, jnp.sum(anyone(w.late)))
+        return Waiting(bits(w.fired), near, amount, late)
 
     return _converted(network, state, anyone, cells, ring, waiting)
 

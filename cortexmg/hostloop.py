@@ -113,8 +113,8 @@ class HostLoop:
             if count := int(np.max(count)):
                 return (
                     f"{count} spikes of population {name!r} could not be delivered in time "
-                    f"{when}: more cells fired than at_once = {self.network.at_once}, and waited "
-                    f"longer than their shortest delay. Raise at_once of simulate or sweep."
+                    f"{when}: of 128 cells more than at_once = {self.network.at_once} fired, and "
+                    f"waited longer than their shortest delay. Raise at_once of simulate or sweep."
                 )
         return ""
 

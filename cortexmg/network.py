@@ -13,7 +13,7 @@ from cortexmg.environment import Environment
 from cortexmg.part import Part, check_lengths, check_members, shown
 from cortexmg.population import Population, PopulationState
 from cortexmg.projection import Projection
-from cortexmg.queue import arrive_at_once
+from cortexmg.queue import arrive_at_once, nothing_queued
 from cortexmg.spiking import Spikes
 from cortexmg.stimuli import Stimulus
 from cortexmg.transmission import (
@@ -47,7 +47,9 @@ class Network(Part):
     projections: dict[str, Projection]
     stimuli: dict[str, Stimulus]
     split: Split = eqx.field(static=True)  # of which devices this is one
-    at_once: int = eqx.field(static=True)  # cells whose spikes are delivered at once; 0: a loop
+    at_once: int = eqx.field(
+        static=True
+    )  # of 128 cells, whose spikes are delivered together; 0: a loop
 
     def __init__(
         self, environment, populations, projections=None, stimuli=None, split=WHOLE, at_once=0
@@ -97,9 +99,7 @@ class Network(Part):
         return State(
             step=jnp.int32(0),
             populations={name: p.init(self.environment) for name, p in self.populations.items()},
-            underway=nothing_underway(
-                self.projections, self.sizes, dt, exact, self.at_once if exact else 0
-            ),
+            underway=self._nothing_underway(dt, exact),
             releases={name: p.release.init(_senders(p)) for name, p in self.projections.items()},
             stimuli=stimuli,
             key=key,
@@ -127,6 +127,11 @@ class Network(Part):
         underway = underway._replace(waiting=waiting)
         after = State(state.step + 1, populations, underway, releases, stimuli, key, state.dt)
         return after, spikes
+
+    def _nothing_underway(self, dt: float, exact: bool) -> Underway:
+        if self.at_once and exact:
+            return nothing_queued(self.projections, self.sizes, dt, self.at_once)
+        return nothing_underway(self.projections, self.sizes, dt, exact)
 
     def _arrive(self, state: State, dt: float):
         given = state.underway, state.releases, self.projections, self.sizes, self.environment

@@ -17,7 +17,7 @@ from cortexmg.parameters import path_name
 from cortexmg.part import Part, quantities
 from cortexmg.procedural import Procedural
 from cortexmg.programs import compiled
-from cortexmg.queue import at_once_for
+from cortexmg.queue import AT_ONCE
 from cortexmg.rows import Wiring
 from cortexmg.states import initial
 from cortexmg.wiring.layout import capacity_for, row_for
@@ -81,7 +81,7 @@ def compiled_step(network: Network, dt: float, platform: str = "", device: Any =
     """
     platform = platform or jax.default_backend()
     if platform != "cpu":
-        network = _with(network, at_once=at_once_for(max(network.sizes.values())))
+        network = _with(network, at_once=AT_ONCE)
 
     def placed(tree):
         where = SingleDeviceSharding(device) if device else None

@@ -1,9 +1,9 @@
 """Delivery of spikes in fixed numbers per step, for GPUs and TPUs.
 
-A loop whose length depends on the spikes waits for the host in every round. Here the contacts of
-at most `at_once` cells of a population are delivered in a step, all together. Spikes beyond that
-wait in a queue: the delay of their contacts leaves time, because contacts are delivered as soon as
-their cell has fired, into a ring of inputs to come. Those for which the time is over are counted.
+A loop whose length depends on the spikes waits for the host in every round. Here, of every tile of
+128 cells at most `at_once` deliver their spikes in a step, all together. Spikes beyond that wait
+in a queue: the delay of their contacts leaves time, because contacts are delivered as soon as their
+cell has fired, into a ring of inputs to come. Those for which the time is over are counted.
 """
 
 from typing import Any, NamedTuple
@@ -16,25 +16,66 @@ from cortexmg.compaction import first_active, unpack, words_for
 from cortexmg.contraction import OUTSIDE
 from cortexmg.environment import Environment
 from cortexmg.projection import Projection
-from cortexmg.quanta import Inputs
-from cortexmg.transmission import Lane, Underway, delays_left, lanes_of, take_slot
-from cortexmg.waiting import Split, Waiting, wait
+from cortexmg.quanta import Inputs, number_kind, quanta
+from cortexmg.releases import Certain
+from cortexmg.rows import Wiring
+from cortexmg.transmission import TOGETHER, Underway, check_size, delays_left, spread
+from cortexmg.waiting import Split, Waiting, counters, wait
+
+# Of a tile of 128 cells at 40 Hz, one in two fires in a step of 0.1 ms. That 17 fire in two steps,
+# after which the shortest delay is over, happens in one of 10^14 such steps.
+AT_ONCE = 8
+
+
+class _Lane(NamedTuple):
+    """Where the input of one population from one transmitter is collected, in a ring for all."""
+
+    ring: str  # the name of the ring
+    slots: int  # steps to come that it holds, with the present one
+    width: int  # of a slot
+    base: int  # where it begins in a slot
 
 
 class Sent(NamedTuple):
     """Spikes taken from a queue."""
 
-    cell: Int[Array, " at_once"]
-    step: Int[Array, " at_once"]  # in which it fired
-    there: Bool[Array, " at_once"]  # which there are
+    cell: Int[Array, " sent"]
+    step: Int[Array, " sent"]  # in which it fired
+    there: Bool[Array, " sent"]  # which there are
 
 
-def at_once_for(n: int) -> int:
-    """How many of `n` cells are served at once unless somebody says otherwise.
+def _lanes(
+    projections: dict[str, Projection], sizes: dict[str, int], dt: float
+) -> dict[tuple[str, str], _Lane]:
+    lanes = {}
+    for post in sorted({p.post for p in projections.values()}):
+        onto = [p for p in projections.values() if p.post == post]
+        slots = 1 + max(wait(p, dt) + spread(p, dt) for p in onto)
+        transmitters, n = sorted({p.transmitter for p in onto}), sizes[post]
+        check_size(post, slots * len(transmitters), n)
+        ring = TOGETHER.join(transmitters)
+        for i, transmitter in enumerate(transmitters):
+            lanes[post, transmitter] = _Lane(ring, slots, n * len(transmitters), n * i)
+    return lanes
 
-    At 0.1 ms and 10 Hz one cell in 1,000 fires in a step; 16 times as many is room for bursts.
-    """
-    return max(256, n // 64)
+
+def nothing_queued(
+    projections: dict[str, Projection], sizes: dict[str, int], dt: float, at_once: int
+) -> Underway:
+    """The state at time 0."""
+    waiting, amounts, rings = {}, {}, {}
+    for pre in sorted({p.pre for p in projections.values()}):
+        sent = {name: p for name, p in projections.items() if p.pre == pre}
+        slots, words = 1 + min(wait(p, dt) for p in sent.values()), words_for(sizes[pre])
+        check_size(pre, slots, sizes[pre])
+        bits = jnp.zeros(slots * words, jnp.uint32)
+        waiting[pre] = Waiting(bits, None, None, counters(words, at_once))
+        for name, p in sent.items():
+            if type(p.release) is not Certain:
+                amounts[name] = jnp.zeros(slots * p.connectivity.n_senders)
+    for (post, _), lane in _lanes(projections, sizes, dt).items():
+        rings[post] = {lane.ring: jnp.zeros(lane.slots * lane.width, number_kind(True))}
+    return Underway(waiting, rings, quanta(projections), amounts)
 
 
 def taken(
@@ -44,15 +85,10 @@ def taken(
     words = words_for(n // blocks)
     queue = w.fired.reshape(-1, blocks * words)
     slots = queue.shape[0]
-    order = (step + jnp.arange(slots)) % slots  # of age; what fired in step s is in s mod slots
-    word, bit, there, left = first_active(queue[order].reshape(-1), at_once)
-    left = left.reshape(queue.shape)
-    age, word = word // (blocks * words), word % (blocks * words)
-    cell = word // words * (n // blocks) + word % words + bit * words
-    late = jnp.sum(jax.lax.population_count(left[0]).astype(jnp.int32))
-    back = (jnp.arange(slots) - step) % slots
-    waiting = w._replace(fired=left[back].reshape(-1), late=w.late + late)
-    return Sent(cell, step - slots + age, there), waiting
+    found, left = first_active(queue, step % slots, at_once)
+    cell = found.word // words * (n // blocks) + found.word % words + found.bit * words
+    sent = Sent(cell, step - slots + found.row, found.there)
+    return sent, w._replace(fired=left.reshape(-1), late=w.late + found.more)
 
 
 def arrive_at_once(
@@ -67,12 +103,12 @@ def arrive_at_once(
     at_once: int,
 ) -> tuple[Inputs, dict[str, Any], Underway]:
     """What arrives in this step (nS), the releases after it, and what is still underway."""
-    lanes = lanes_of(projections, sizes, dt, early=True)
+    lanes = _lanes(projections, sizes, dt)
     rings = {post: dict(by_transmitter) for post, by_transmitter in underway.rings.items()}
     waiting, sent = {}, {}
     for pre, w in underway.waiting.items():
         n = split.parts * sizes[pre]
-        sent[pre], waiting[pre] = taken(w, n, split.parts, step, min(at_once, n))
+        sent[pre], waiting[pre] = taken(w, n, split.parts, step, at_once)
     after, amounts = dict(releases), dict(underway.amounts)
     for name in sorted(projections):
         p = projections[name]
@@ -80,15 +116,20 @@ def arrive_at_once(
             new = _newest(underway.waiting[p.pre], p, split, sizes, step)
             after[name], new = p.release.step(releases[name], new, env, dt)
             amounts[name] = _put(amounts[name], new, step - 1)
-        unit = underway.quanta[p.post][p.transmitter]
-        rings[p.post][p.transmitter] = _add(
-            p, rings[p.post][p.transmitter], lanes[p.post, p.transmitter], sent[p.pre],
-            amounts.get(name), unit, dt,
-        )  # fmt: skip
+        unit, lane = underway.quanta[p.post][p.transmitter], lanes[p.post, p.transmitter]
+        ring = rings[p.post][lane.ring]
+        rings[p.post][lane.ring] = _add(p, ring, lane, sent[p.pre], amounts.get(name), unit, dt)
     arrived: Inputs = {name: {} for name in sizes}
-    for post, transmitter in lanes:
-        inbox, rings[post][transmitter] = take_slot(rings[post][transmitter], sizes[post], step)
+    for (post, transmitter), lane in lanes.items():
+        ring = rings[post][lane.ring].reshape(lane.slots, lane.width)
+        inbox = jax.lax.dynamic_slice(ring, (step % lane.slots, lane.base), (1, sizes[post]))[0]
         arrived[post][transmitter] = inbox * underway.quanta[post][transmitter]
+    for (post, _), lane in lanes.items():
+        if lane.base == 0:  # once for each ring
+            ring = rings[post][lane.ring].reshape(lane.slots, lane.width)
+            empty = jnp.zeros((1, lane.width), ring.dtype)
+            ring = jax.lax.dynamic_update_slice(ring, empty, (step % lane.slots, 0))
+            rings[post][lane.ring] = ring.reshape(-1)
     return arrived, after, Underway(waiting, rings, underway.quanta, amounts)
 
 
@@ -106,7 +147,7 @@ def _put(ring: Array, new: Array, step: Array) -> Array:
 
 
 def _add(
-    p: Projection, ring: Array, lane: Lane, sent: Sent, amounts: Array | None, unit: Any, dt: float
+    p: Projection, ring: Array, lane: _Lane, sent: Sent, amounts: Array | None, unit: Any, dt: float
 ) -> Array:
     """The ring with the contacts of the spikes of one projection, in multiples of `unit` (nS)."""
     c = p.connectivity
@@ -117,18 +158,18 @@ def _add(
     scale = p.strength / unit
     if jnp.ndim(c.weights):
         weights = jnp.asarray(c.weights).at[contacts.first].get(mode="clip")
-        new = (1.0 if amounts is None else _of(amounts, sent, row, c.n_senders)) * scale * weights
+        new = (1.0 if amounts is None else _of(amounts, sent, row, c)) * scale * weights
     else:
         weight = c.weights * scale
-        new = weight if amounts is None else _of(amounts, sent, row, c.n_senders) * weight
+        new = weight if amounts is None else _of(amounts, sent, row, c) * weight
     step = sent.step[:, None] + 1 + wait(p, dt) + contacts.delays.astype(jnp.int32)
-    place = step % lane.slots * c.n_post + contacts.targets
+    place = step % lane.slots * lane.width + lane.base + contacts.targets
     place = jnp.where(contacts.mine & there[:, None], place, OUTSIDE)
     new = jnp.broadcast_to(jnp.rint(new).astype(ring.dtype), place.shape)
     return ring.at[place.reshape(-1)].add(new.reshape(-1), mode="drop")
 
 
-def _of(amounts: Array, sent: Sent, row: Array, n: int) -> Array:
-    """The amounts of spikes, [at_once, 1]."""
-    slot = sent.step % (amounts.shape[0] // n)
-    return amounts[slot * n + row][:, None]
+def _of(amounts: Array, sent: Sent, row: Array, c: Wiring) -> Array:
+    """The amount of each spike for all its contacts."""
+    slot = sent.step % (amounts.shape[0] // c.n_senders)
+    return amounts[slot * c.n_senders + row][:, None]

@@ -28,8 +28,8 @@ class Rows(NamedTuple):
     targets: Int[Array, " contacts"]
     delays: Int[Array, " contacts"] | Int[Array, " 1"]  # steps
 
-    def length(self, i: Int[Array, "*n"]) -> Int[Array, "*n"]:
-        """How many contacts row `i` has, or each of several rows."""
+    def length(self, i: Int[Array, ""]) -> Int[Array, ""]:
+        """How many contacts row `i` has."""
         return self.starts[i + 1] - self.starts[i]
 
     def contacts(self, i: Int[Array, ""], offset: Int[Array, ""], row: int) -> Contacts:
@@ -45,14 +45,13 @@ class Rows(NamedTuple):
 
     def whole_rows(self, i: Int[Array, " n"], longest: int) -> Contacts:
         """All contacts of several rows, [n, longest], of which none has more."""
-        lane = jnp.arange(longest, dtype=jnp.int32)
-        first = self.starts[i][:, None] + lane
+        first = self.starts[i][:, None] + jnp.arange(longest, dtype=jnp.int32)
 
         def at(array):
             return array.at[first].get(mode="clip")
 
         delays = self.delays if self.delays.shape[0] == 1 else at(self.delays)
-        return Contacts(lane < self.length(i)[:, None], at(self.targets), delays, first)
+        return Contacts(first < self.starts[i + 1][:, None], at(self.targets), delays, first)
 
 
 class Wiring(Part):

@@ -22,7 +22,7 @@ from cortexmg.programs import (
     OneDevice,
 )
 from cortexmg.progress import Progress
-from cortexmg.queue import at_once_for
+from cortexmg.queue import AT_ONCE
 from cortexmg.recorders import Recorder
 from cortexmg.selfcheck import check_arithmetic
 from cortexmg.states import arrays, initial, resumed
@@ -54,9 +54,9 @@ def simulate(
     bit. By default these are all of an accelerator; a CPU has one unless JAX_NUM_CPU_DEVICES says
     otherwise.
 
-    Spikes are delivered one after the other on a CPU, and those of `at_once` cells of a population
-    in a step together on an accelerator, whose loops wait for the host; the result is the same,
-    bit for bit. Spikes beyond that wait as long as the delays of their contacts permit.
+    Spikes are delivered one after the other on a CPU. On an accelerator, whose loops wait for the
+    host, those of `at_once` (8) of every 128 cells are delivered together in each step, and more
+    wait as long as the delays of their contacts permit; the result is the same, bit for bit.
 
     Raises: ValueError for times that do not fit and for a dt too large for the cells;
     NotFinite, naming population and time, with all that was recorded before it and the state to go
@@ -117,13 +117,11 @@ def sweep(
 
 def _with_queue(network: Network, at_once: int | None, gradients: bool) -> Network:
     """The network as a run on these devices delivers its spikes."""
-    largest = max(network.sizes.values())
     if at_once is None:
-        cpu = jax.default_backend() == "cpu"
-        at_once = 0 if cpu or gradients else at_once_for(largest)
-    elif isinstance(at_once, bool) or not isinstance(at_once, int) or at_once < 0:
+        at_once = 0 if gradients or jax.default_backend() == "cpu" else AT_ONCE
+    elif isinstance(at_once, bool) or not isinstance(at_once, int) or not 0 <= at_once <= 128:
         raise ValueError(
-            f"at_once must be a whole number of cells, or 0 for one after the other, got "
+            f"at_once must be a whole number of 128 cells, or 0 for one after the other, got "
             f"{shown(at_once)}."
         )
     elif at_once and gradients:
@@ -131,7 +129,7 @@ def _with_queue(network: Network, at_once: int | None, gradients: bool) -> Netwo
             f"at_once = {at_once} is for exact sums, which have no derivative: leave it away with "
             f"gradients=True."
         )
-    return replace(network, at_once=max(32, at_once) if at_once else 0)
+    return replace(network, at_once=at_once)
 
 
 def _beginning(network: Network, state: State | None, key: Array, dt: float, exact: bool) -> State:

@@ -19,11 +19,11 @@ from cortexmg.events import Layout, deliver
 from cortexmg.part import PerCell
 from cortexmg.projection import Projection
 from cortexmg.quanta import Inputs, number_kind, quanta, quantum_for
-from cortexmg.releases import Certain
 from cortexmg.spiking import Spikes
 from cortexmg.waiting import Split, Waiting, due, steps, wait
 
 STEPS = jnp.dtype("uint16")  # of delays, once they are in steps
+TOGETHER = "+"  # between the names of transmitters that share a ring
 
 
 class Underway(NamedTuple):
@@ -40,7 +40,7 @@ class Underway(NamedTuple):
         return all(w.amount is None for w in self.waiting.values())
 
 
-class Lane(NamedTuple):
+class _Lane(NamedTuple):
     """Where the input of one population from one transmitter is collected."""
 
     base: int  # where it begins, in an array shared with the other lanes of one slot
@@ -48,31 +48,23 @@ class Lane(NamedTuple):
 
 
 def nothing_underway(
-    projections: dict[str, Projection],
-    sizes: dict[str, int],
-    dt: float,
-    exact: bool,
-    at_once: int = 0,
+    projections: dict[str, Projection], sizes: dict[str, int], dt: float, exact: bool
 ) -> Underway:
-    """The state at time 0; with a queue if spikes of `at_once` cells are delivered at once."""
-    waiting, amounts = {}, {}
+    """The state at time 0."""
+    waiting = {}
     for pre in sorted({p.pre for p in projections.values()}):
-        waits = [wait(p, dt) for p in projections.values() if p.pre == pre]
-        slots = 1 + (min(waits) if at_once else max(waits))
+        slots = 1 + max(wait(p, dt) for p in projections.values() if p.pre == pre)
         check_size(pre, slots, sizes[pre])
         bits, n = jnp.zeros(slots * words_for(sizes[pre]), jnp.uint32), sizes[pre]
-        waiting[pre] = Waiting(bits, None, None, jnp.int32(0) if at_once else None)
+        waiting[pre] = Waiting(bits, None, None, None)
         if not exact:
             waiting[pre] = Waiting(bits, bits, jnp.zeros(slots * n), None)
-        for name, p in projections.items():
-            if at_once and p.pre == pre and type(p.release) is not Certain:
-                amounts[name] = jnp.zeros(slots * p.connectivity.n_senders)
     rings: Inputs = {}
-    for (post, transmitter), lane in lanes_of(projections, sizes, dt, bool(at_once)).items():
+    for (post, transmitter), lane in _lanes(projections, sizes, dt).items():
         if lane.slots > 1:
             zeros = jnp.zeros(lane.slots * sizes[post], number_kind(exact))
             rings.setdefault(post, {})[transmitter] = zeros
-    return Underway(waiting, rings, quanta(projections) if exact else {}, amounts)
+    return Underway(waiting, rings, quanta(projections) if exact else {}, {})
 
 
 def arrive(
@@ -87,7 +79,7 @@ def arrive(
 ) -> tuple[Inputs, dict[str, Any], Underway]:
     """What arrives in this step (nS), the releases after it, and what is still underway."""
     exact, after = underway.exact, {}
-    lanes = lanes_of(projections, sizes, dt)
+    lanes = _lanes(projections, sizes, dt)
     rings = {post: dict(by_transmitter) for post, by_transmitter in underway.rings.items()}
     now = _empty_inboxes(lanes, sizes, number_kind(exact))
     for name in sorted(projections):
@@ -105,13 +97,13 @@ def arrive(
         if lane.slots == 1:
             inbox = now[post][lane.base : lane.base + sizes[post]]
         else:
-            inbox, rings[post][transmitter] = take_slot(rings[post][transmitter], sizes[post], step)
+            inbox, rings[post][transmitter] = _take(rings[post][transmitter], sizes[post], step)
         unit = underway.quanta[post][transmitter] if exact else 1.0
         arrived[post][transmitter] = inbox * unit
     return arrived, after, underway._replace(rings=rings)
 
 
-def _empty_inboxes(lanes: dict[tuple[str, str], Lane], sizes: dict[str, int], kind: Any):
+def _empty_inboxes(lanes: dict[tuple[str, str], _Lane], sizes: dict[str, int], kind: Any):
     """Where what arrives now is summed: an array per population, for separate zeros are copied."""
     count = dict.fromkeys(sizes, 0)
     for (post, _), lane in lanes.items():
@@ -123,22 +115,28 @@ def exactly(
     underway: Underway, projections: dict[str, Projection], sizes: dict[str, int]
 ) -> Underway:
     """The same, summed in the quanta that these projections need from here on."""
-    del sizes
     found, rings = quanta(projections), {}
-    for post, by_transmitter in underway.rings.items():
+    for post, by_name in underway.rings.items():
         rings[post] = {}
-        for t, ring in by_transmitter.items():
-            old = underway.quanta[post][t] if underway.exact else jnp.ones(())
-            new = found[post][t]
-            # With other weights than before, what is underway must fit as well. A quantum twice
-            # as large as needed leaves that room: it is kept, so that nothing is rounded again.
-            changed = 2.0 * jnp.maximum(new, quantum_for(jnp.max(ring) * old))
-            enough = underway.exact & (new <= old) & (old <= 2.0 * new)
-            new = jnp.where(enough, old, changed)
-            found[post][t] = new
-            rings[post][t] = jnp.rint(ring * (old / new)).astype(number_kind(True))
+        for name, ring in by_name.items():
+            # A ring can be that of several transmitters, one after the other in every slot.
+            parts = ring.reshape(-1, name.count(TOGETHER) + 1, sizes[post])
+            for i, t in enumerate(name.split(TOGETHER)):
+                old = underway.quanta[post][t] if underway.exact else jnp.ones(())
+                found[post][t] = _enough(underway.exact, old, found[post][t], parts[:, i])
+                part = jnp.rint(parts[:, i] * (old / found[post][t]))
+                parts = parts.at[:, i].set(part.astype(parts.dtype))
+            rings[post][name] = parts.astype(number_kind(True)).reshape(-1)
     waiting = {pre: w._replace(near=None, amount=None) for pre, w in underway.waiting.items()}
     return Underway(waiting, rings, found, underway.amounts)
+
+
+def _enough(exact: bool, old: Array, new: Array, underway: Array) -> Array:
+    """A quantum that serves for what will be sent and for what is underway."""
+    # With other weights than before, what is underway must fit as well. A quantum twice as large
+    # as needed leaves that room: it is kept, so that nothing is rounded again.
+    changed = 2.0 * jnp.maximum(new, quantum_for(jnp.max(underway) * old))
+    return jnp.where(exact & (new <= old) & (old <= 2.0 * new), old, changed)
 
 
 def in_floating_point(
@@ -181,34 +179,33 @@ def delays_left(p: Projection, dt: float) -> Array:
     """Steps from the end of the wait to the arrival, for each contact or one for all."""
     if jnp.result_type(p.connectivity.delays) == STEPS:
         return p.connectivity.delays
-    longest = steps(p.connectivity.delay_max, dt) - wait(p, dt)
     # To the nearest step. The upper bound matters where single precision rounds a half up.
     delays = jnp.round(jnp.atleast_1d(p.connectivity.delays) / dt) - wait(p, dt)
-    return jnp.clip(delays, 0, longest).astype(STEPS)
+    return jnp.clip(delays, 0, spread(p, dt)).astype(STEPS)
 
 
-def lanes_of(
-    projections: dict[str, Projection], sizes: dict[str, int], dt: float, early: bool = False
-) -> dict[tuple[str, str], Lane]:
-    """Where the input of each population from each transmitter is collected.
+def spread(p: Projection, dt: float) -> int:
+    """By how many steps the delays of a projection differ at most."""
+    found = steps(p.connectivity.delay_max, dt) - wait(p, dt)
+    if found > jnp.iinfo(STEPS).max:
+        raise ValueError(
+            f"Delays onto population {p.post!r} differ by {found} steps, expected at most "
+            f"{jnp.iinfo(STEPS).max}: use a larger dt or delays that are more alike."
+        )
+    return found
 
-    For spikes that are delivered `early` it is kept as long as they could have waited.
-    """
+
+def _lanes(
+    projections: dict[str, Projection], sizes: dict[str, int], dt: float
+) -> dict[tuple[str, str], _Lane]:
     slots: dict[tuple[str, str], int] = {}
     for p in projections.values():
         place = (p.post, p.transmitter)
-        spread = steps(p.connectivity.delay_max, dt) - wait(p, dt)
-        most = spread + (wait(p, dt) if early else 0)
-        slots[place] = max(slots.get(place, 1), most + 1)
-        if spread > jnp.iinfo(STEPS).max:
-            raise ValueError(
-                f"Delays onto population {p.post!r} differ by {spread} steps, expected at most "
-                f"{jnp.iinfo(STEPS).max}: use a larger dt or delays that are more alike."
-            )
+        slots[place] = max(slots.get(place, 1), spread(p, dt) + 1)
         check_size(p.post, slots[place], sizes[p.post])
     lanes, filled = {}, dict.fromkeys(sizes, 0)
     for (post, transmitter), count in sorted(slots.items()):
-        lanes[post, transmitter] = Lane(filled[post] if count == 1 else 0, count)
+        lanes[post, transmitter] = _Lane(filled[post] if count == 1 else 0, count)
         filled[post] += sizes[post] if count == 1 else 0
     return lanes
 
@@ -239,7 +236,7 @@ def _add(
     )
 
 
-def take_slot(ring: Array, n: int, step: Array) -> tuple[Array, Array]:
+def _take(ring: Array, n: int, step: Array) -> tuple[Array, Array]:
     """The slot of this step, and the ring with that slot emptied."""
     at = step % (ring.shape[0] // n) * n
     now = jax.lax.dynamic_slice(ring, (at,), (n,))

@@ -1,13 +1,13 @@
 """Spikes that wait until the shortest delay of a projection has passed, kept as bits."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, UInt32
 
-from cortexmg.compaction import pack, unpack, words_for
+from cortexmg.compaction import TILE, pack, unpack, words_for
 from cortexmg.projection import Projection
 from cortexmg.releases import Certain
 from cortexmg.spiking import Spikes, no_derivative
@@ -39,7 +39,12 @@ class Waiting(NamedTuple):
     fired: UInt32[Array, " slots*words"]
     near: UInt32[Array, " slots*words"] | None  # None where input is summed exactly
     amount: Float[Array, " slots*n"] | None
-    late: Int[Array, ""] | None  # spikes of a queue that were not delivered in time
+    late: Int[Array, " sent"] | None  # how many were not delivered in time; None: no queue
+
+
+def counters(words: int, at_once: int, late: Any = 0) -> Int[Array, " sent"]:
+    """Of spikes that were not delivered in time, in a queue of so many words per step."""
+    return jnp.zeros(-(-words // TILE) * at_once, jnp.int32).at[0].set(late)
 
 
 def steps(delay: float, dt: float) -> int:
@@ -59,6 +64,9 @@ def depart(
     after = {}
     for pre, w in waiting.items():
         new = spikes[pre]
+        if w.late is not None:
+            after[pre] = _queued(w, new, step, split)
+            continue
         fired = split.everywhere(pack(new.fired))
         slot = step % (w.fired.shape[0] // fired.shape[0])
         fired = _put(w.fired, fired, slot)
@@ -69,6 +77,15 @@ def depart(
             near, amount = _put(w.near, near, slot), _put(w.amount, amount, slot)
             after[pre] = Waiting(fired, near, amount, None)
     return after
+
+
+def _queued(w: Waiting, new: Spikes, step: Array, split: Split) -> Waiting:
+    """The same in a queue, on a GPU as a single kernel."""
+    # Barrier: the voltage would be copied, and compared with the threshold again.
+    fired = split.everywhere(pack(jax.lax.optimization_barrier(new.fired)))
+    rows = w.fired.reshape(-1, fired.shape[0])
+    mine = jnp.arange(rows.shape[0])[:, None] == step % rows.shape[0]
+    return w._replace(fired=jnp.where(mine, fired, rows).reshape(-1))
 
 
 def due(w: Waiting, p: Projection, n: int, step: Array, dt: float, blocks: int) -> Spikes:
