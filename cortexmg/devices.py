@@ -38,17 +38,18 @@ def mesh_of(devices: Devices, worthwhile: int) -> Mesh | None:
     """The devices that a run uses; None for one.
 
     `devices` is how many, or which, or a mesh with one axis; None takes all of an accelerator, and
-    of those that a CPU was asked to have as many as are `worthwhile`.
+    of those that a CPU was asked to have as many as are `worthwhile`. Several processes run
+    together: each must have one of them, and None takes all.
 
-    Raises: ValueError if there are not so many.
+    Raises: ValueError if there are not so many, or if they leave a process out.
     """
     if isinstance(devices, Mesh):
         devices = list(devices.devices.flat)
     named = isinstance(devices, Sequence)
     if devices is None:
         found = jax.devices()
-        cpu = found[0].platform == "cpu"
-        devices = found[: max(1, worthwhile)] if cpu else found
+        alone_on_cpu = found[0].platform == "cpu" and jax.process_count() == 1
+        devices = found[: max(1, worthwhile)] if alone_on_cpu else found
     elif isinstance(devices, int) and not isinstance(devices, bool):
         found = jax.devices()
         if not 1 <= devices <= len(found):
@@ -62,7 +63,19 @@ def mesh_of(devices: Devices, worthwhile: int) -> Mesh | None:
         raise TypeError(
             f"devices must be a number, a list of devices or a Mesh, got {shown(devices)}."
         )
+    _check_processes(devices)
     return Mesh(np.array(devices), (AXIS,)) if named or len(devices) > 1 else None
+
+
+def _check_processes(devices: Sequence[Any]) -> None:
+    idle = sorted(set(range(jax.process_count())) - {d.process_index for d in devices})
+    if idle:
+        raise ValueError(
+            f"devices must include some of each of the {jax.process_count()} processes, which run "
+            f"together, got {len(devices)} and none of process {', '.join(map(str, idle))}. Leave "
+            f"devices out to use all {jax.device_count()}; a process that is to run something of "
+            f"its own has to start without jax.distributed.initialize."
+        )
 
 
 @contextmanager

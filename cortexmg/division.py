@@ -27,16 +27,14 @@ def _part_size(n: int, parts: int) -> int:
     return -(-n // (parts * BLOCK)) * BLOCK
 
 
-def stacked_networks(network: Network, parts: int) -> Network:
-    """What each device has, along a new leading axis of every array."""
+def stacked_networks(network: Network, parts: int, mine: Sequence[int]) -> Network:
+    """Those of `parts` equal parts that are `mine`, along a new leading axis of every array."""
     split = Split(parts, tuple(sorted(network.sizes.items())))
-    wirings: dict[str, Sequence[Wiring]] = {}
-    for name, p in network.projections.items():
-        m = _part_size(p.connectivity.n_post, parts)
-        wirings[name] = _wirings(p.connectivity, m, parts)
+    wirings = {
+        name: _wiring_parts(p.connectivity, parts, mine) for name, p in network.projections.items()
+    }
     networks = [
-        _network_part(network, split, k, {name: w[k] for name, w in wirings.items()})
-        for k in range(parts)
+        _network_part(network, split, k, {name: w[k] for name, w in wirings.items()}) for k in mine
     ]
     return jax.tree.map(lambda *x: np.stack(x), *networks)
 
@@ -75,13 +73,24 @@ def _cells_part(part: Part, n: int, m: int, k: int) -> Any:
     return jax.tree_util.tree_map_with_path(take, part)
 
 
-def _wirings(c: Wiring, m: int, parts: int) -> Sequence[Wiring]:
-    """The contacts onto the `m` cells of each part."""
+def _wiring_parts(c: Wiring, parts: int, mine: Sequence[int]) -> dict[int, Wiring]:
+    """The contacts onto my parts, in arrays as long as the longest of all parts needs.
+
+    So one program fits all devices. Parts that are not mine are measured, one at a time.
+    """
+    m = _part_size(c.n_post, parts)
     if isinstance(c, Procedural):
-        return procedural_parts(c, m, parts)
-    if isinstance(c, Connectivity):
-        return _alike([_wiring_part(c, m, k) for k in range(parts)])
-    raise TypeError(f"Wiring of type {type(c).__name__} cannot be divided among devices.")
+        return {k: part for k, part in enumerate(procedural_parts(c, m, parts)) if k in mine}
+    assert isinstance(c, Connectivity)
+    kept, row, longest, contacts = {}, 0, 0, []
+    for k in range(parts):
+        part = _wiring_part(c, m, k)
+        row, longest = max(row, part.row), max(longest, part.longest)
+        contacts.append(part.n_contacts)
+        if k in mine:
+            kept[k] = part
+    size = max(capacity_for(n, row) for n in contacts)
+    return {k: _longer(part, row, longest, size) for k, part in kept.items()}
 
 
 def _wiring_part(c: Connectivity, m: int, k: int) -> Connectivity:
@@ -115,27 +124,22 @@ def _wiring_part(c: Connectivity, m: int, k: int) -> Connectivity:
     )
 
 
-def _alike(wirings: list[Connectivity]) -> list[Connectivity]:
-    """The same with arrays of one length, so that one program fits all devices."""
-    row = max(w.row for w in wirings)
-    size = max(capacity_for(w.n_contacts, row) for w in wirings)
+def _longer(w: Connectivity, row: int, longest: int, size: int) -> Connectivity:
+    """The same contacts in arrays of `size`, for pieces of `row` of rows of up to `longest`."""
 
-    def longer(w: Connectivity) -> Connectivity:
-        def fill(x, value):
-            if not np.ndim(x):
-                return x
-            return np.concatenate([x, np.full(size - x.size, value, x.dtype)])
+    def fill(x, value):
+        if not np.ndim(x):
+            return x
+        return np.concatenate([x, np.full(size - x.size, value, x.dtype)])
 
-        return replace(
-            w,
-            targets=fill(w.targets, 0),
-            weights=fill(w.weights, 0.0),
-            delays=fill(w.delays, w.delay_min),
-            row=row,
-            longest=max(w.longest for w in wirings),
-        )
-
-    return [longer(w) for w in wirings]
+    return replace(
+        w,
+        targets=fill(w.targets, 0),
+        weights=fill(w.weights, 0.0),
+        delays=fill(w.delays, w.delay_min),
+        row=row,
+        longest=longest,
+    )
 
 
 def stacked_states(network: Network, state: State, parts: int) -> State:

@@ -12,6 +12,7 @@ import numpy as np
 from cortexmg.frames import Plan, Record, whole_steps
 from cortexmg.network import Network, State
 from cortexmg.part import Scalar
+from cortexmg.processes import anywhere
 from cortexmg.progress import Progress
 
 CELL_STEPS = 5e7  # per compiled piece: about half a second on one core
@@ -58,7 +59,7 @@ class HostLoop:
         self.program, self.network, self.plan, self.dt = program, network, plan, dt
         self.frame = plan[0][0]
         self.steps = frames_in(duration, dt, plan) * self.frame
-        self.first = int(np.ravel(program.state.step)[0])  # the same on all devices
+        self.first = program.first
 
     def run(self, record: Record, values: dict[str, Any], progress: Progress) -> list[Run]:
         """The whole of it; `values` are those that a sweep goes along."""
@@ -66,7 +67,7 @@ class HostLoop:
         self.pieces = [{name: [] for name in record} for _ in range(self.program.members)]
         pending, interrupted = None, _Interrupt()
         with interrupted, progress:
-            while done < self.steps and not interrupted.asked:
+            while done < self.steps and not anywhere(interrupted.asked, self.program.mesh):
                 frames, before = min(most, (self.steps - done) // self.frame), self.program.state
                 saved, healthy = self.program.advance(
                     record, frames, plan=self.plan, dt=self.dt, most=most

@@ -17,6 +17,7 @@ from cortexmg.division import joined_state, stacked_networks, stacked_states
 from cortexmg.frames import run_frames
 from cortexmg.network import Network, State
 from cortexmg.parameters import with_parameters
+from cortexmg.processes import assembled, everywhere, own_parts, spread
 from cortexmg.states import arrays
 from cortexmg.waiting import AXIS
 
@@ -26,10 +27,11 @@ FIXED = ("plan", "dt", "most")
 class OneDevice:
     """A network on one device."""
 
-    parts, members = 1, 1
+    parts, members, first = 1, 1, 0  # first: the step at which the run begins
+    mesh: Mesh | None = None
 
     def __init__(self, network: Network, state: State):
-        self.network, self.state = arrays(network), state
+        self.network, self.state, self.first = arrays(network), state, int(state.step)
 
     def advance(self, record, frames: int, **fixed) -> tuple[Any, Any]:
         """What was saved in so many frames, and whether each population is healthy."""
@@ -57,19 +59,21 @@ class ManyDevices(OneDevice):
 
     def __init__(self, network: Network, state: State, mesh: Mesh):
         self.whole, self.mesh, self.parts = network, mesh, mesh.size
-        self.network, self.state = placed(network, mesh), divided(mesh)(network, state)
+        self.network, self.first = placed(network, mesh), int(state.step)
+        self.state = divided(mesh)(network, state)
 
     def advance(self, record, frames: int, **fixed) -> tuple[Any, Any]:
         with partitioned_by_gspmd():
             call = compiled_on(self.mesh)
             self.state, saved, healthy = call(self.network, self.state, record, frames, **fixed)
-        return saved, healthy
+        return everywhere((saved, healthy), self.mesh)
 
     def voltage(self, name: str) -> np.ndarray:
-        return np.asarray(self.state.populations[name].v).reshape(1, -1)
+        v = np.asarray(everywhere(self.state.populations[name].v, self.mesh))
+        return v.reshape(1, -1)[:, : self.whole.sizes[name]]  # without those that fill up
 
     def end(self, m: int) -> State:
-        return _free(together(self.parts)(self.whole, self.state))
+        return _free(everywhere(together(self.parts)(self.whole, self.state), self.mesh))
 
 
 class Members(OneDevice):
@@ -83,6 +87,10 @@ class Members(OneDevice):
         self.values = {k: jnp.asarray(v, jnp.result_type(float))[fill] for k, v in values.items()}
         key = key[fill] if key.ndim else key
         self.state = initial_members(self.key_axis)(self.network, self.values, key, dt=dt)
+        if mesh:
+            whole = (self.network, self.values, self.state)
+            specs = (P(), P(AXIS), members_specs(self.key_axis))
+            self.network, self.values, self.state = spread(whole, mesh, specs)
 
     def advance(self, record, frames: int, **fixed) -> tuple[Any, Any]:
         call = compiled_members(jax.default_backend(), self.key_axis, self.mesh)
@@ -90,26 +98,31 @@ class Members(OneDevice):
             self.state, saved, healthy = call(
                 self.network, self.values, self.state, record, frames, **fixed
             )
-        return saved, healthy
+        return everywhere((saved, healthy), self.mesh)
 
     def voltage(self, name: str) -> np.ndarray:
-        return np.asarray(self.state.populations[name].v)[: self.members]
+        v = everywhere(self.state.populations[name].v, self.mesh)
+        return np.asarray(v)[: self.members]
 
     def of(self, m: int, saved: Any) -> Any:
-        return jax.tree.map(lambda x: x[m], saved)
+        return jax.tree.map(lambda x: np.asarray(x)[m], saved)
 
     def end(self, m: int) -> State:
-        return _free(
-            State._make(
-                x if axis is None else jax.tree.map(lambda leaf: leaf[m], x)
-                for x, axis in zip(self.state, members_axes(self.key_axis), strict=True)
-            )
+        parts = zip(self.state, members_axes(self.key_axis), strict=True)
+        mine = State._make(
+            x if axis is None else jax.tree.map(lambda leaf: leaf[m], x) for x, axis in parts
         )
+        return _free(everywhere(mine, self.mesh))
 
 
 def members_axes(key_axis: int | None) -> State:
     """Along which axis of each part of a state the members of a sweep lie."""
     return State(None, 0, 0, 0, 0, key_axis, None)  # pyright: ignore
+
+
+def members_specs(key_axis: int | None) -> State:
+    """How the state of a sweep is spread over the devices of a mesh."""
+    return State._make(P() if axis is None else P(AXIS) for axis in members_axes(key_axis))
 
 
 @cache
@@ -147,7 +160,7 @@ def compiled_members(platform: str, key_axis: int | None, mesh: Mesh | None):
 
         every = jax.vmap(member, in_axes=(0, axes), out_axes=(axes, 0, 0))
         if mesh:
-            specs = State._make(P() if axis is None else P(AXIS) for axis in axes)
+            specs = members_specs(key_axis)
             every = jax.shard_map(
                 every,
                 mesh=mesh,
@@ -225,10 +238,7 @@ def _free(state: State) -> State:
 
 def placed(network: Network, mesh: Mesh) -> Network:
     """`stacked_networks` on the devices of a mesh."""
-    there = NamedSharding(mesh, P(AXIS))
-
-    def put(x):
-        floats = jax.dtypes.canonicalize_dtype(float)
-        return jax.device_put(x.astype(floats) if x.dtype.kind == "f" else x, there)
-
-    return jax.tree.map(put, stacked_networks(network, mesh.size))
+    floats = jax.dtypes.canonicalize_dtype(float)
+    own = stacked_networks(network, mesh.size, own_parts(mesh))
+    own = jax.tree.map(lambda x: x.astype(floats) if x.dtype.kind == "f" else x, own)
+    return assembled(own, mesh)

@@ -16,6 +16,7 @@ from cortexmg.hostloop import HostLoop, Run, frames_in
 from cortexmg.network import Network, State
 from cortexmg.parameters import with_parameters
 from cortexmg.part import check_members, shown
+from cortexmg.processes import check_alike
 from cortexmg.programs import (
     ManyDevices,
     Members,
@@ -52,13 +53,15 @@ def simulate(
 
     `devices` are how many devices, or which ones, share the cells; the result is the same, bit for
     bit. By default these are all of an accelerator; a CPU has one unless JAX_NUM_CPU_DEVICES says
-    otherwise.
+    otherwise. Several processes (after jax.distributed.initialize) make the same calls, share all
+    their devices, and each gets the whole result.
 
     Spikes are delivered one after the other on a CPU. On an accelerator, whose loops wait for the
     host, those of `at_once` (8) of every 128 cells are delivered together in each step, and more
     wait as long as the delays of their contacts permit; the result is the same, bit for bit.
 
-    Raises: ValueError for times that do not fit and for a dt too large for the cells;
+    Raises: ValueError for times that do not fit, for a dt too large for the cells, and if processes
+    were not given the same;
     NotFinite, naming population and time, with all that was recorded before it and the state to go
     on from, if a voltage stops being finite; Late, in the same way, if spikes waited too long.
     """
@@ -71,11 +74,13 @@ def simulate(
     if key.ndim:
         raise ValueError(f"simulate needs one key, got {key.shape[0]}: sweep makes a run for each.")
     plan = _planned(network, duration, dt, record)
-    begin = _beginning(arrays(network), state, key, dt, not gradients)
     mesh = mesh_of(devices, sum(network.sizes.values()) // WORTHWHILE)
+    times = {"duration": duration, "dt": dt}
+    check_alike(mesh, network=network, state=state, key=key, record=list(record), **times)
+    begin = _beginning(arrays(network), state, key, dt, not gradients)
     program = ManyDevices(network, begin, mesh) if mesh else OneDevice(network, begin)
     loop = HostLoop(program, network, plan, duration, dt)
-    return loop.run(record, {}, Progress(progress, duration, 1))[0]
+    return loop.run(record, {}, Progress(progress and not jax.process_index(), duration, 1))[0]
 
 
 def sweep(
@@ -110,9 +115,12 @@ def sweep(
         with_parameters(network, {name: v[i] for name, v in values.items()}).check(dt)
     record = _checked(record, network)
     plan, size = _planned(network, duration, dt, record), next(iter(sizes.values()))
-    program = Members(network, values, keys, dt, mesh_of(devices, size))
+    mesh = mesh_of(devices, size)
+    times = {"duration": duration, "dt": dt}
+    check_alike(mesh, network=network, values=values, key=keys, record=list(record), **times)
+    program = Members(network, values, keys, dt, mesh)
     loop = HostLoop(program, network, plan, duration, dt)
-    return loop.run(record, values, Progress(progress, duration, size))
+    return loop.run(record, values, Progress(progress and not jax.process_index(), duration, size))
 
 
 def _with_queue(network: Network, at_once: int | None, gradients: bool) -> Network:

@@ -161,7 +161,7 @@ def test_devices_that_do_not_exist_are_refused(few_cells, choice, error, message
 @pytest.mark.parametrize("parts", [2, 3, 8])
 def test_parts_have_all_contacts_between_them(parts):
     c = every_kind(700, 300).projections["E to I"].connectivity
-    whole = division.stacked_networks(every_kind(700, 300), parts)
+    whole = division.stacked_networks(every_kind(700, 300), parts, range(parts))
     mine = whole.projections["E to I"].connectivity
     m, total = mine.n_post, np.zeros((700, 300))
     assert m % 256 == 0 and parts * m >= 300

@@ -235,7 +235,7 @@ LAYERS = [
     {"transmission"},
     {"queue"},
     {"cells", "network"},
-    {"devices"},
+    {"devices", "processes"},
     {"recorders", "models", "drawing", "division", "states"},
     {"kernels", "choice", "hardware", "cache"},
     {"frames", "results", "plots"},
