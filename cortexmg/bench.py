@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,17 +33,13 @@ COLUMNS = {
 }
 
 
-def measured(
-    network: Network, repetitions: int, between: Callable[[float], None] | None = None
-) -> dict[str, Any]:
-    """Times of a network of one population "cells" after a transient, each going on from the last.
+def turns(network: Network, duration: float) -> Iterator[dict[str, Any]]:
+    """A network of one population "cells" run on and on: one more `duration` (ms) for each item.
 
-    Compilation is not in them: two runs of equal length come first, and what the first takes
-    longer is the compilation. A run has ended when its recordings are on the host. `between` is
-    called with the duration (ms) after each repetition.
+    The first item comes after a transient and has the seconds of compilation: two runs of equal
+    length come first, and what the first takes longer. The others have the seconds of a run, which
+    has ended when its recordings are on the host, and its mean rate.
     """
-    n = network.populations["cells"].n
-    duration = length(n)
     record = {"rate": PopulationRate("cells", every=FIRST)}
 
     def run(time_: float, state=None):
@@ -54,19 +50,25 @@ def measured(
     done, cold = run(FIRST)
     done, warm = run(FIRST, done.state)
     done, _ = run(TRANSIENT - 2 * FIRST, done.state)
-    times, rates = [], []
-    for _ in range(repetitions):
+    yield {"compile_s": max(0.0, cold - warm)}
+    while True:
         done, _ = run(duration, done.state)
-        times.append(done.seconds / duration * 1e3)
-        rates.append(float(np.mean(done["rate"].values)))
-        if between:
-            between(duration)
-    return {
+        yield {"seconds": done.seconds, "rate_hz": float(np.mean(done["rate"].values))}
+
+
+def measured(network: Network, repetitions: int) -> dict[str, Any]:
+    """Times (s per simulated second) and rates of a network after a transient, see `turns`."""
+    n = network.populations["cells"].n
+    duration = length(n)
+    going = turns(network, duration)
+    first = next(going)
+    rows = [next(going) for _ in range(repetitions)]
+    times = [row["seconds"] / duration * 1e3 for row in rows]
+    return first | {
         "n": n,
         "seconds": min(times),
         "median": float(np.median(times)),
-        "rate_hz": float(np.mean(rates)),
-        "compile_s": max(0.0, cold - warm),
+        "rate_hz": float(np.mean([row["rate_hz"] for row in rows])),
         "peak_mb": peak_mb(),
         "repetitions": repetitions,
         "duration": duration,

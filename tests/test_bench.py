@@ -2,9 +2,11 @@
 
 import importlib.util
 import json
+import shutil
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cortexmg import bench, cli, hardware, models
@@ -26,14 +28,17 @@ def report():
 
 
 @pytest.fixture(scope="module")
+def speed():
+    return script("speed")
+
+
+@pytest.fixture(scope="module")
 def accelerators():
     return script("accelerators")
 
 
 def test_times_are_without_compilation():
-    durations = []
-    row = bench.measured(models.cobahh(100), 2, durations.append)
-    assert durations == [bench.length(100)] * 2
+    row = bench.measured(models.cobahh(100), 2)
     assert 0.0 < row["seconds"] <= row["median"] < row["compile_s"]
     assert row["peak_mb"] > 50 and row["n"] == 100 and row["rate_hz"] >= 0.0
 
@@ -77,28 +82,121 @@ def test_a_failure_is_told(monkeypatch):
         bench.in_a_process_of_its_own("cobahh", 100, 1)
 
 
-def test_the_report_holds_the_newest_row_of_each_network(report, tmp_path):
-    old = {"model": "m1", "n": 4000, "median": 2.0, "device": "cpu:0", "jax": "0.12.0.1"}
-    new = old | {"median": 1.0, "ratio": 2.0, "reference_seconds": 0.5}
-    lines = "".join(json.dumps(row) + "\n" for row in (old, new, {"other": 1}))
-    (tmp_path / "speed.jsonl").write_text(lines)
-    (row,) = report.newest_rows(tmp_path)
-    assert row["median"] == 1.0 and row["model"] == "cobahh"
-    markers = "a <!-- speed --> old <!-- end of speed --> b"
-    text = report.replaced(markers, "speed", report.tables([row]))
-    assert "| cobahh | 4,000 |" in text and "old" not in text
-    assert text.startswith("a ") and text.endswith(" b")
-    assert report.replaced(text, "speed", report.tables([row])) == text
-    assert report.figure([row]).axes[0].get_xscale() == "log"
+# ---- other simulators, taking turns --------------------------------------------------------------
+
+ABOUT = {"kind": "abacus", "cores": 2, "date": "2026-01-01", "commit": "0123", "versions": {}}
+ANSWERS = """
+import json, sys
+print("welcome")
+print(json.dumps({"compile_s": 1.5}), flush=True)
+for turn, _ in enumerate(sys.stdin):
+    row = {"seconds": 2.0 + turn % 2, "rate_hz": float(sys.argv[1]), "peak_mb": 7.0}
+    print(json.dumps(row), flush=True)
+"""
+
+
+def result(participant="cortexmg", seconds=1.0, threads=1, run="2", **more):
+    row = {"model": "cobahh", "n": 4000, "rate_hz": 40.0, "deviation": 0.0, "median": seconds}
+    who = {"participant": participant, "threads": threads, "seconds": seconds, "run": run}
+    return ABOUT | row | who | {"compile_s": 1.0, "peak_mb": 1.0} | more
+
+
+def test_simulators_take_turns_and_rates_that_differ_are_not_timed(speed):
+    command = [sys.executable, "-c", ANSWERS]
+    simulators = [speed.Simulator(f"at {hz} Hz", [*command, hz], 2) for hz in ("10", "11", "13")]
+    rows = speed.compared(simulators, 500.0, 3)
+    for s in simulators:
+        s.end()
+    assert [row["compile_s"] for row in rows] == [1.5] * 3
+    # The first turn is the check of rates; the three that follow take 3, 2 and 3 s for half one.
+    assert [row["seconds"] for row in rows] == [4.0, 4.0, None]
+    assert [row["median"] for row in rows] == [6.0, 6.0, None]
+    assert [row["deviation"] for row in rows] == pytest.approx([0.0, 0.1, 0.3])
+
+
+def test_a_simulator_that_stops_is_named(speed):
+    with pytest.raises(RuntimeError, match="abacus.*code 3"):
+        speed.Simulator("abacus", [sys.executable, "-c", "raise SystemExit(3)"], 2)
+
+
+def test_peers_have_the_python_that_is_given(speed):
+    found = speed.pythons(["nest=some/python", "brian2"])
+    assert found == {"nest": "some/python", "brian2": sys.executable}
+    assert speed.pythons([]) == {}
+    assert list(speed.commands(found, "folder")) == ["cortexmg", "nest", "brian2"]
+    with pytest.raises(ValueError, match="--peers.*'abacus'"):
+        speed.pythons(["abacus"])
+
+
+@pytest.mark.skipif(not shutil.which("gcc"), reason="needs gcc")
+@pytest.mark.parametrize("model, lowest, highest", [("cobahh", 28, 46), ("ei_nmda", 7.0, 9.5)])
+def test_the_c_program_fires_like_the_published_networks(
+    speed, monkeypatch, tmp_path, model, lowest, highest
+):
+    # Threads that wait for each other in turns of an endless loop crawl where others compute.
+    monkeypatch.setenv("OMP_WAIT_POLICY", "passive")
+    (program,) = speed.commands({"c": ""}, str(tmp_path))["c"]
+    simulator = speed.Simulator("c", [program, model, "2000", "500", "2", "1"], 2)
+    answer = simulator.turn()
+    simulator.end()
+    assert lowest < answer["rate_hz"] < highest and answer["seconds"] > 0.0
+
+
+def test_rows_are_those_of_the_newest_run_of_a_network(report):
+    old, new = result(run="1"), result(seconds=2.0)
+    other = result(run="1", n=20_000)
+    gone = result("brainpy", run="1")  # not in the newest run: nothing to compare with
+    assert report.newest([old, gone, other, new], "model", "n") == [new, other]
+
+
+def test_the_fastest_peer_is_that_with_at_most_so_many_threads(report):
+    rows = [result(seconds=3.0), result("c", 1.5), result("c", 1.0, threads=2)]
+    rows += [result("nest", 9.0), result("brainpy", 6.0, deviation=-0.1)]
+    rows += [result("brainpy", 4.5, threads=2), result("brian2", None)]
+    (one,), (two,) = report.comparison(rows, 1), report.comparison(rows, 2)
+    assert one["peer"] == "brainpy (1)" and one["gain"] == 2.0 and one["behind"] == 2.0
+    assert one["spread"] == "-10.0%"
+    assert two["peer"] == "brainpy (2)" and two["gain"] == 1.5 and two["behind"] == 3.0
+    text = report.speed(rows, [])
+    assert "| cobahh | 4,000 | 3 | brainpy (1) | 6 | 2 | 1.5 | 2 | -10.0% |" in text
+    assert text.count("| cobahh | 4,000 | brian2 |") == 1 and "abacus, 2 cores" in text
+    assert report.speed_figure(rows).axes[0].get_xscale() == "log"
+
+
+def test_exponents_are_slopes_over_the_sizes(report):
+    def row(contacts, fixed):
+        return ABOUT | {
+            "series": "contacts", "model": "driven", "n": 10, "contacts": contacts, "rate_hz": 2.0,
+            "fixed_s": fixed, "seconds": fixed + 1e-3 * contacts**1.02,
+        }  # fmt: skip
+
+    rows = [row(contacts, 0.5) for contacts in (10, 100, 1000)]
+    assert report.exponent(rows, without_fixed=True) == pytest.approx(1.02)
+    assert report.exponent(rows) < 0.5
+    text = report.growth(rows)
+    assert "from 200 to 20,000 deliveries per second" in text and "1.02 without" in text
+    assert np.isnan(report.exponent([r | {"fixed_s": 9.0} for r in rows], without_fixed=True))
+    assert report.growth_figure(rows).axes[0].get_yscale() == "log"
+
+
+def test_driven_cells_fire_at_the_rate():
+    growth = script("growth")
+    (row,) = growth.seconds([growth.driven(500, 50, 50.0)], [500.0], 1)
+    assert row["rate_hz"] == pytest.approx(50.0, rel=0.1)
+
+
+def test_text_between_markers_is_replaced(report):
+    text = report.replaced("a <!-- x --> old <!-- end of x --> b", "x", "new")
+    assert text.startswith("a ") and text.endswith(" b") and "new" in text and "old" not in text
+    assert report.replaced(text, "x", "new") == text
     with pytest.raises(ValueError, match="markers"):
-        report.replaced("nothing", "speed", "new")
+        report.replaced("nothing", "x", "new")
 
 
-def test_the_tables_in_the_readme_are_those_of_the_results(report):
-    rows = report.newest_rows(ROOT / "benchmarks" / "results")
+def test_the_readme_holds_what_the_report_says(report):
     text = (ROOT / "benchmarks" / "README.md").read_text()
-    assert report.tables(rows) in text
-    assert report.step_tables(ROOT / "benchmarks" / "results" / "accelerators.jsonl") in text
+    for part in report.sections(ROOT / "benchmarks" / "results").values():
+        assert part in text
 
 
 # ---- devices that are not here ------------------------------------------------------------------
