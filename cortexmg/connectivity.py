@@ -1,5 +1,6 @@
 """Stored wiring: the outgoing contacts of every presynaptic cell, row after row."""
 
+from dataclasses import replace
 from typing import Any
 
 import equinox as eqx
@@ -47,15 +48,12 @@ class Connectivity(Wiring):
     delay_min: float = _bound()  # ms
     delay_max: float = _bound()  # ms
     sending: tuple[int, int] | None = eqx.field(static=True, default=None)  # None: all of n_pre
-    # Counted here, not given:
-    fan_in: Any = None  # int32, the most contacts onto one cell
-    longest: Any = eqx.field(static=True, default=None)  # row, rounded up
+    fan_in: Any = None  # int32, the most contacts onto one cell: counted here, not given
+    longest: Any = eqx.field(static=True, default=None)  # see `with_longest`
 
     def __post_init__(self):
         if self.fan_in is None and not _traced(self.targets):
             self.fan_in = np.int32(_most_contacts(self))
-        if self.longest is None and not _traced(self.starts):
-            self.longest = rounded_up(int(np.max(np.diff(self.starts), initial=1)))
 
     def __check_init__(self):
         if _concrete("starts", self.starts, np.int32):
@@ -78,7 +76,11 @@ class Connectivity(Wiring):
         """What delivery reads, with `delays` in steps."""
         return Rows(jnp.asarray(self.starts), jnp.asarray(self.targets), delays)
 
-    def heaviest(self) -> Array:
+    def with_longest(self) -> "Connectivity":
+        """The same with the length of the longest row known when it is compiled."""
+        return replace(self, longest=rounded_up(int(np.max(np.diff(self.starts), initial=1))))
+
+    def heaviest(self) -> Any:
         """At least the sum of the weights (nS) onto any one cell."""
         if not jnp.ndim(self.weights):
             return self.fan_in * self.weights
@@ -121,8 +123,8 @@ class Connectivity(Wiring):
 
 
 def rounded_up(row: int) -> int:
-    """The length of a row, at most a sixteenth longer: networks that differ by seed share it."""
-    step = 1 << max(0, row.bit_length() - 5)
+    """A length at most an eighth longer, which networks that differ by seed often share."""
+    step = 1 << max(0, row.bit_length() - 4)
     return -(-row // step) * step
 
 

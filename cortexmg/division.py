@@ -82,15 +82,15 @@ def _wiring_parts(c: Wiring, parts: int, mine: Sequence[int]) -> dict[int, Wirin
     if isinstance(c, Procedural):
         return {k: part for k, part in enumerate(procedural_parts(c, m, parts)) if k in mine}
     assert isinstance(c, Connectivity)
-    kept, row, longest, contacts = {}, 0, 0, []
+    kept, row, contacts = {}, 0, []
     for k in range(parts):
         part = _wiring_part(c, m, k)
-        row, longest = max(row, part.row), max(longest, part.longest)
+        row = max(row, part.row)
         contacts.append(part.n_contacts)
         if k in mine:
             kept[k] = part
     size = max(capacity_for(n, row) for n in contacts)
-    return {k: _longer(part, row, longest, size) for k, part in kept.items()}
+    return {k: _longer(part, row, size) for k, part in kept.items()}
 
 
 def _wiring_part(c: Connectivity, m: int, k: int) -> Connectivity:
@@ -120,12 +120,11 @@ def _wiring_part(c: Connectivity, m: int, k: int) -> Connectivity:
         row=row,
         sending=(c.senders.start, starts.size - 1),
         fan_in=c.fan_in,
-        longest=None,
     )
 
 
-def _longer(w: Connectivity, row: int, longest: int, size: int) -> Connectivity:
-    """The same contacts in arrays of `size`, for pieces of `row` of rows of up to `longest`."""
+def _longer(w: Connectivity, row: int, size: int) -> Connectivity:
+    """The same contacts in arrays of `size`, for pieces of `row`."""
 
     def fill(x, value):
         if not np.ndim(x):
@@ -138,7 +137,6 @@ def _longer(w: Connectivity, row: int, longest: int, size: int) -> Connectivity:
         weights=fill(w.weights, 0.0),
         delays=fill(w.delays, w.delay_min),
         row=row,
-        longest=longest,
     )
 
 

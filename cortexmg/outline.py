@@ -138,7 +138,7 @@ def _wired(known: Wiring, grown: Wiring, more: float) -> Wiring:
         return jax.ShapeDtypeStruct((capacity,), x.dtype) if np.ndim(x) else x
 
     arrays = {name: stored(getattr(known, name)) for name in ("targets", "weights", "delays")}
-    longest = known.longest if more == 1.0 else rounded_up(int(lengths.max(initial=1)))
+    longest = rounded_up(int(lengths.max(initial=1)))
     return _with(grown, row=row, longest=longest, **arrays)
 
 

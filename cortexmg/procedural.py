@@ -194,7 +194,7 @@ class Procedural(Wiring):
             self.here or self.blocks,
         )
 
-    def heaviest(self) -> Array:
+    def heaviest(self) -> Any:
         """At least the sum of the weights (nS) onto any one cell."""
         return self.fan_in * self.weights
 

@@ -60,7 +60,7 @@ class Wiring(Part):
     n_pre: eqx.AbstractVar[int]
     n_post: eqx.AbstractVar[int]
     row: eqx.AbstractVar[int]  # contacts that delivery handles per iteration
-    longest: eqx.AbstractVar[int]  # at least the contacts of any row
+    longest: eqx.AbstractVar[Any]  # at least the contacts of any row; None: unknown to the compiler
     weights: eqx.AbstractVar[Any]  # nS
     delays: eqx.AbstractVar[Any]  # ms
     delay_min: eqx.AbstractVar[float]  # ms
@@ -72,12 +72,16 @@ class Wiring(Part):
     def n_contacts(self) -> int:
         """How many contacts there are (not inside jit)."""
 
+    def with_longest(self) -> "Wiring":
+        """The same with the length of the longest row known when it is compiled."""
+        return self
+
     @abc.abstractmethod
     def rows(self, delays: Array) -> Any:
         """What delivery reads, with `delays` in steps: a pytree with the methods of `Rows`."""
 
     @abc.abstractmethod
-    def heaviest(self) -> Array:
+    def heaviest(self) -> Any:
         """At least the sum of the weights (nS) onto any one cell."""
 
     @property

@@ -302,7 +302,7 @@ ILLEGAL = {
     ),
     "connectivity that is none": (
         lambda: projection(connectivity=np.ones((3, 3))),
-        ["Projection.connectivity", "Connectivity"],
+        ["Projection.connectivity", "Wiring"],
     ),
     "environment that is none": (
         lambda: cx.Network({"mg": 1.0}, {"E": lif()}),
