@@ -19,9 +19,11 @@ WORTHWHILE = 50_000  # cells per CPU device from which another one saves time
 def start() -> None:
     """Start JAX with one thread for kernels of a CPU, unless it runs or somebody chose otherwise.
 
-    With more, XLA hands every kernel of a step to a pool of threads, and these are so short that a
-    step of 4,000 cells takes 1.6 times as long. JAX_NUM_CPU_DEVICES, its setting in `jax.config`,
-    the XLA flag of the same purpose and NPROC are respected; nothing stays changed.
+    With more, XLA cuts some kernels of a step into parts for a pool of threads, and these are so
+    short that a step of 4,000 cells takes 1.5 times as long. Programs of ours are spared that by
+    an option (see programs.py), those that a caller compiles are not. JAX_NUM_CPU_DEVICES, its
+    setting in `jax.config`, the XLA flag of the same purpose and NPROC are respected; nothing
+    stays changed.
     """
     said = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
     said = said or jax.config.jax_num_cpu_devices != -1  # pyright: ignore

@@ -200,3 +200,20 @@ def test_one_thread_is_the_default_and_what_the_user_has_said_is_respected():
     flag = "--xla_force_host_platform_device_count=3"
     assert in_a_fresh_process(USES % 10, XLA_FLAGS=flag) == ["3", "None"]
     assert in_a_fresh_process(USES % 10, JAX_NUM_CPU_DEVICES="5") == ["5", "None"]
+
+
+CUTS = """
+import jax, jax.numpy as jnp
+from cortexmg.programs import _options
+x = jnp.ones(10**6)
+for options in (None, _options("cpu")):
+    f = jax.jit(lambda x: jnp.exp(x) / (1.0 + jnp.exp(-x * x)), compiler_options=options)
+    print("outer_dimension_partitions" in f.lower(x).compile().as_text())
+print("xla_disable_hlo_passes" in _options("cpu"))
+"""
+
+
+def test_kernels_are_not_cut_into_parts_for_threads_unless_the_user_has_said_what_to_disable():
+    assert in_a_fresh_process(CUTS, NPROC="2") == ["True", "False", "True"]
+    flags = "--xla_disable_hlo_passes=cpu-parallel-task-assigner"
+    assert in_a_fresh_process(CUTS, NPROC="2", XLA_FLAGS=flags) == ["False", "False", "False"]
