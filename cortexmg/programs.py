@@ -155,21 +155,21 @@ def compiled_members(platform: str, key_axis: int | None, mesh: Mesh | None):
     axes = members_axes(key_axis)
 
     def run(network, values, state, record, frames, *, plan, dt, most):
-        def member(values, state):
+        def member(network, frames, values, state):
             changed = with_parameters(network, values)
             return run_frames(changed, state, record, frames, plan=plan, dt=dt, most=most)
 
-        every = jax.vmap(member, in_axes=(0, axes), out_axes=(axes, 0, 0))
+        every = jax.vmap(member, in_axes=(None, None, 0, axes), out_axes=(axes, 0, 0))
         if mesh:
             specs = members_specs(key_axis)
             every = jax.shard_map(
                 every,
                 mesh=mesh,
-                in_specs=(P(AXIS), specs),
+                in_specs=(P(), P(), P(AXIS), specs),
                 out_specs=(specs, P(AXIS), P(AXIS)),
                 check_vma=False,
             )
-        return every(values, state)
+        return every(network, frames, values, state)
 
     return jax.jit(run, static_argnames=FIXED, compiler_options=_options(platform))
 
