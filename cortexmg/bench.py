@@ -14,7 +14,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from cortexmg import results
+from cortexmg import models, results
 from cortexmg.choice import builder_of
 from cortexmg.hardware import peak_memory
 from cortexmg.network import Network
@@ -22,6 +22,12 @@ from cortexmg.recorders import PopulationRate
 from cortexmg.simulate import simulate
 
 SIZES = ("cobahh:4000", "cobahh:100000", "ei_nmda:10000")
+# Networks as large as a computer of 24 GB can simulate: numbers of cells, and how they are wired.
+SCALE: tuple[tuple[int, dict[str, Any]], ...] = (
+    (1_000_000, {"contacts": 100}),
+    (1_000_000, {"contacts": 1000, "procedural": True}),
+    (4_000_000, {"contacts": 1000, "procedural": True}),
+)
 DT, FIRST, TRANSIENT = 0.1, 50.0, 500.0  # ms
 COLUMNS = {
     "model": "network",
@@ -31,9 +37,12 @@ COLUMNS = {
     "compile_s": "compilation (s)",
     "peak_mb": "peak memory (MB)",
 }
+SCALE_COLUMNS = COLUMNS | {"contacts": "contacts", "wiring": "wiring", "build_s": "building (s)"}
 
 
-def turns(network: Network, duration: float) -> Iterator[dict[str, Any]]:
+def turns(
+    network: Network, duration: float, transient: float = TRANSIENT
+) -> Iterator[dict[str, Any]]:
     """A network of one population "cells" run on and on: one more `duration` (ms) for each item.
 
     The first item comes after a transient and has the seconds of compilation: two runs of equal
@@ -49,18 +58,24 @@ def turns(network: Network, duration: float) -> Iterator[dict[str, Any]]:
 
     done, cold = run(FIRST)
     done, warm = run(FIRST, done.state)
-    done, _ = run(TRANSIENT - 2 * FIRST, done.state)
+    if transient > 2 * FIRST:
+        done, _ = run(transient - 2 * FIRST, done.state)
     yield {"compile_s": max(0.0, cold - warm)}
     while True:
         done, _ = run(duration, done.state)
         yield {"seconds": done.seconds, "rate_hz": float(np.mean(done["rate"].values))}
 
 
-def measured(network: Network, repetitions: int) -> dict[str, Any]:
+def measured(
+    network: Network,
+    repetitions: int,
+    duration: float | None = None,
+    transient: float = TRANSIENT,
+) -> dict[str, Any]:
     """Times (s per simulated second) and rates of a network after a transient, see `turns`."""
     n = network.populations["cells"].n
-    duration = length(n)
-    going = turns(network, duration)
+    duration = duration or length(n)
+    going = turns(network, duration, transient)
     first = next(going)
     rows = [next(going) for _ in range(repetitions)]
     times = [row["seconds"] / duration * 1e3 for row in rows]
@@ -74,6 +89,16 @@ def measured(network: Network, repetitions: int) -> dict[str, Any]:
         "duration": duration,
         "dt": DT,
     }
+
+
+def large(n: int, contacts: int, procedural: bool = False) -> dict[str, Any]:
+    """One row of `bench scale`: a `balanced` network, 100 ms of it after 100 ms."""
+    began = time.perf_counter()
+    network = models.balanced(n, contacts=contacts, procedural=procedural)
+    built = time.perf_counter() - began
+    total = sum(p.connectivity.n_contacts for p in network.projections.values())
+    row = {"contacts": total, "wiring": "procedural" if procedural else "stored"}
+    return row | {"build_s": built} | measured(network, 1, 100.0, 100.0)
 
 
 def length(n: int) -> float:
@@ -111,12 +136,14 @@ def processor() -> str:
     return found[1] if found else platform.processor() or platform.machine()
 
 
-def in_a_process_of_its_own(model: str, n: int, repetitions: int) -> dict[str, Any]:
+def in_a_process_of_its_own(model: str, n: int, how: int | dict[str, Any]) -> dict[str, Any]:
     """One row of measurements; apart, because peak memory is that of a process.
+
+    `how` is how many repetitions, or how a network of `bench scale` is wired.
 
     Raises: RuntimeError with the error of that process, if it failed.
     """
-    words = [sys.executable, "-m", "cortexmg.bench", model, str(n), str(repetitions)]
+    words = [sys.executable, "-m", "cortexmg.bench", model, str(n), json.dumps(how)]
     # A program that was kept would hide the time of compilation.
     apart = {**os.environ, "JAX_ENABLE_COMPILATION_CACHE": "false"}
     run = subprocess.run(words, capture_output=True, text=True, env=apart)
@@ -125,6 +152,27 @@ def in_a_process_of_its_own(model: str, n: int, repetitions: int) -> dict[str, A
         reason = said[-1] if said else f"exit code {run.returncode}"
         raise RuntimeError(f"{model} with {n:,} cells could not be measured: {reason}")
     return json.loads(run.stdout.splitlines()[-1])
+
+
+def cases(what: str, sizes: str, repetitions: int) -> list[tuple[str, int, Any]]:
+    """Models, numbers of cells and how each is measured, for "speed" (of `sizes`) or "scale".
+
+    Raises: ValueError for anything else.
+    """
+    if what == "scale":
+        return [("balanced", n, how) for n, how in SCALE]
+    if what == "speed":
+        return [(*size, repetitions) for size in parsed(sizes.split(","))]
+    raise ValueError(f"bench measures speed or scale, got {what!r}.")
+
+
+def report(rows: Sequence[dict[str, Any]], what: str) -> str:
+    """What was measured, as text that can be pasted into an issue."""
+    columns = COLUMNS if what == "speed" else SCALE_COLUMNS
+    return (
+        f"{heading(rows[0])}\n\n{table(rows, columns)}\n\nMedians of {rows[0]['repetitions']} "
+        f"after the results have arrived, without compilation."
+    )
 
 
 def parsed(sizes: Sequence[str]) -> list[tuple[str, int]]:
@@ -173,9 +221,9 @@ def _shown(value: Any) -> str:
 
 
 def _main() -> None:
-    model, n, repetitions = sys.argv[1:]
-    row = {"model": model} | measured(builder_of(model, int(n))(int(n)), int(repetitions))
-    print(json.dumps(row | circumstances()))
+    model, n, how = sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3])
+    row = large(n, **how) if isinstance(how, dict) else measured(builder_of(model, n)(n), how)
+    print(json.dumps({"model": model} | row | circumstances()))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from cortexmg.choice import MODELS, builder_of, network_of
 from cortexmg.hardware import DEVICES, device_named
 from cortexmg.hostloop import Run
 from cortexmg.parameters import parameters
-from cortexmg.plan import forecast, table, verdict
+from cortexmg.plan import check_memory, forecast, table, verdict
 from cortexmg.recorders import Recorder, Spikes
 from cortexmg.selfcheck import check_arithmetic
 from cortexmg.simulate import simulate
@@ -22,7 +22,8 @@ from cortexmg.simulate import simulate
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SHORTEST = 100.0  # ms
+KNOWN = ValueError, KeyError, TypeError, ArithmeticError, RuntimeError, MemoryError, OSError
+SHORTEST, LARGE = 100.0, 100_000  # ms of a run; cells that are looked at before they are built
 
 app = typer.Typer(
     add_completion=False,
@@ -67,7 +68,7 @@ def sweep(
     """Simulate a model at several values of a parameter, by default along a magnesium ladder."""
     if quick:
         n, duration, settle, values = n or 500, 300.0, 200.0, "0.05,0.5,1,2"
-    _check_before(duration, out)
+    _check_before(model, n, dt, duration, out)
     keep_compiled()
     steps = _numbers(values)
     network = network_of(model, n, key, changes)
@@ -105,7 +106,7 @@ def run(
     out: Out = Path("results/run"),
 ) -> None:
     """Simulate a model once and show rates and raster."""
-    _check_before(duration, out)
+    _check_before(model, n, dt, duration, out)
     keep_compiled()
     network = network_of(model, n, key, changes)
     record = ladder.recorders_for(network)
@@ -152,6 +153,9 @@ def plan(
 
 @app.command("bench")
 def measure(
+    what: Annotated[
+        str, typer.Argument(help="speed, or scale: millions of cells, in about ten minutes.")
+    ] = "speed",
     sizes: Annotated[str, typer.Option(help="MODEL:CELLS, by commas.")] = ",".join(bench.SIZES),
     repetitions: Annotated[int, typer.Option(min=1, help="Runs of each, of which the median.")] = 3,
     out: Annotated[
@@ -160,13 +164,12 @@ def measure(
 ) -> None:
     """Measure how fast this machine simulates, as a table that can be pasted into an issue."""
     rows = []
-    for model, n in bench.parsed(sizes.split(",")):
+    for model, n, how in bench.cases(what, sizes, repetitions):
         print(f"{model} with {n:,} cells ...", file=sys.stderr)
-        rows.append(bench.in_a_process_of_its_own(model, n, repetitions))
+        rows.append(bench.in_a_process_of_its_own(model, n, how))
         if out:
             bench.append(out, rows[-1])
-    print(f"{bench.heading(rows[0])}\n\n{bench.table(rows)}\n")
-    print(f"Medians of {repetitions} after the results have arrived, without compilation.")
+    print(bench.report(rows, what))
 
 
 @app.command()
@@ -196,7 +199,15 @@ def main() -> None:
     """Entry point: known errors become one line and exit code 1, wrong usage 2, Ctrl-C 130."""
     try:
         app()
-    except (ValueError, KeyError, TypeError, ArithmeticError, RuntimeError, OSError) as error:
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        ArithmeticError,
+        RuntimeError,
+        MemoryError,
+        OSError,
+    ) as error:
         # A KeyError prints its text in quotes, an OSError has a number first.
         text = error.args[0] if isinstance(error, KeyError) else error
         print(f"error: {text}", file=sys.stderr)
@@ -205,14 +216,14 @@ def main() -> None:
         sys.exit(130)
 
 
-def _check_before(duration: float, out: Path) -> None:
-    """Raise before anything runs if the statistics or the results would have no place."""
+def _check_before(model: str, n: int | None, dt: float, duration: float, out: Path) -> None:
+    """Raise before anything is built if statistics, results or network would have no place."""
     if not duration >= SHORTEST:
-        raise ValueError(
-            f"--duration must be at least {SHORTEST:g} ms, two bins of the correlation, got "
-            f"{duration:g} ms."
-        )
+        least = f"at least {SHORTEST:g} ms, two bins of the correlation"
+        raise ValueError(f"--duration must be {least}, got {duration:g} ms.")
     results.check_folder(out)
+    if n and n > LARGE:
+        check_memory(outline.outline(builder_of(model, n), n), {}, dt, 1)
 
 
 def _end_if_too_short(run: Run, settle: float) -> None:
@@ -226,8 +237,7 @@ def _end_if_too_short(run: Run, settle: float) -> None:
 def _save(out: Path, data: dict, account: dict, drawn: "Figure") -> None:
     """Save everything, say where, and exit with 130 if the run was interrupted."""
     folder = results.save(out, data, account, {"figure.png": lambda path: plots.save(drawn, path)})
-    seconds = account["settings"]["seconds"]
-    print(f"\n{seconds:.1f} s; figure, data and account are in {folder}")
+    print(f"\n{account['settings']['seconds']:.1f} s; figure, data and account are in {folder}")
     if not account["settings"]["complete"]:
         raise typer.Exit(130)
 

@@ -12,10 +12,9 @@ import numpy as np
 from cortexmg.frames import Plan, Record, whole_steps
 from cortexmg.network import Network, State
 from cortexmg.part import Scalar
+from cortexmg.plan import steps_at_once
 from cortexmg.processes import anywhere
 from cortexmg.progress import Progress
-
-CELL_STEPS = 5e7  # per compiled piece: about half a second on one core
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,9 @@ class HostLoop:
 
     def run(self, record: Record, values: dict[str, Any], progress: Progress) -> list[Run]:
         """The whole of it; `values` are those that a sweep goes along."""
-        began, done, most = time.perf_counter(), 0, self._most()
+        began, done = time.perf_counter(), 0
+        cells = sum(self.network.sizes.values()) * self.program.members
+        most = steps_at_once(cells, self.frame)
         self.pieces = [{name: [] for name in record} for _ in range(self.program.members)]
         pending, interrupted = None, _Interrupt()
         with interrupted, progress:
@@ -80,11 +81,6 @@ class HostLoop:
                 self._keep(record, *pending, values, progress)
         seconds = time.perf_counter() - began
         return [self._result(record, m, done, seconds) for m in range(self.program.members)]
-
-    def _most(self) -> int:
-        cells = sum(self.network.sizes.values()) * self.program.members
-        steps = min(max(CELL_STEPS / cells, 20), 20_000)
-        return max(1, int(steps) // self.frame)
 
     def _keep(self, record, saved, healthy, done, frames, before, values, progress) -> None:
         """Move the recordings of a piece to the host.

@@ -18,6 +18,8 @@ from cortexmg.hardware import Device, memory_here, memory_in_use
 from cortexmg.kernels import Work, work_of_loop
 from cortexmg.network import Network, State
 from cortexmg.outline import compiled_step, shapes, state_of
+from cortexmg.recorders import Spikes
+from cortexmg.rows import Wiring
 from cortexmg.transmission import STEPS
 
 Memory = dict[str, float]  # bytes by part
@@ -34,6 +36,7 @@ REMEDY = {
 }
 
 
+CELL_STEPS = 5e7  # of a piece of a run: about half a second on one core
 STATES = 3  # held at once: two pieces back, one back, and the one being computed
 
 
@@ -43,7 +46,7 @@ class Forecast(NamedTuple):
     device: Device
     cells: int
     contacts: int
-    longest: int  # contacts of the largest projection
+    longest: int  # contacts of the largest projection that stores them
     memory: Memory
     step: Work
     delivered: float  # bytes that spikes move in a step
@@ -100,20 +103,29 @@ def forecast(
         first = {"libraries and compiler": memory_in_use(), "wiring": memory.pop("wiring")}
         memory = {**first, "wiring, copied to the device": first["wiring"], **memory}
     wiring = [p.connectivity for p in network.projections.values()]
-    contacts = [c.targets.shape[0] for c in wiring] or [0]
+    contacts = [_room(c) for c in wiring] or [0]
+    stored = [_room(c) for c in wiring if isinstance(c, Connectivity)] or [0]
     delivered = 1e-3 * rate * dt * sum(map(_bytes_by_spikes, wiring))
     step = work_of_loop(program.as_text())
-    return Forecast(device, cells, sum(contacts), max(contacts), memory, step, delivered, dt)
+    return Forecast(device, cells, sum(contacts), max(stored), memory, step, delivered, dt)
 
 
 def needed(
-    network: Network, record: Record, dt: float, most: int, members: int = 1, exact: bool = True
+    network: Network,
+    record: Record,
+    dt: float,
+    most: int,
+    members: int = 1,
+    exact: bool = True,
+    kept: int = 0,
 ) -> Memory:
     """Bytes of a run on its device by part, from the shapes of a network.
 
-    `most` frames are recorded at once; `members` runs share the wiring.
+    `most` frames are recorded at once, and `kept` in all; `members` runs share the wiring.
     """
     state, saved = _state_and_saved(network, record, dt, exact)
+    # Spikes are kept as a list, which is much shorter than the bits that are saved.
+    whole = {name: x for name, x in saved.items() if not isinstance(record[name], Spikes)}
     wiring = {name: p.connectivity for name, p in network.projections.items()}
     delays = sum(
         STEPS.itemsize * np.shape(c.delays)[0] for c in wiring.values() if np.ndim(c.delays)
@@ -126,7 +138,7 @@ def needed(
         "cells": _size(network) - _size(wiring) + STATES * members * _size(changing),
         "spikes and inputs underway": STATES * members * _size(state.underway),
         # The last piece is unpacked while the next one is computed.
-        "recording": 2.0 * members * most * _size(saved),
+        "recording": members * (2.0 * most * _size(saved) + kept * _size(whole)),
         # As compiled for a CPU: delays in steps, and about six numbers per cell.
         "temporaries of a step": delays + members * cells * 6.0 * np.finfo(float_type).bits / 8,
     }
@@ -140,6 +152,7 @@ def check_memory(
     *,
     members: int = 1,
     exact: bool = True,
+    kept: int = 0,
     available: float | None = None,
 ) -> None:
     """Raise MemoryError if a run cannot fit, naming what to shrink and the largest size that fits.
@@ -149,10 +162,10 @@ def check_memory(
     """
     room = memory_here() if available is None else available
     cells = members * sum(network.sizes.values())
-    roughly = 4 * _size(network) + 1e4 * cells + most * 1e3 * cells / 8
+    roughly = 4 * _size(network) + 1e4 * cells + (most + 4 * len(record) * kept) * cells
     if roughly < room:
         return
-    memory = needed(shapes(network), record, dt, most, members, exact)
+    memory = needed(shapes(network), record, dt, most, members, exact, kept)
     total = sum(memory.values())
     if total <= room:
         return
@@ -176,7 +189,7 @@ def largest_that_fits(f: Forecast) -> int:
 
 def steps_at_once(cells: int, frame: int) -> int:
     """How many frames of so many steps a run computes in one piece, and so records at once."""
-    return max(1, int(min(max(5e7 / cells, 20), 20_000)) // frame)
+    return max(1, int(min(max(CELL_STEPS / cells, 20), 20_000)) // frame)
 
 
 def table(f: Forecast, rate: float) -> str:
@@ -229,7 +242,13 @@ def _size(tree: Any) -> float:
     )
 
 
-def _bytes_by_spikes(c: Connectivity) -> float:
+def _room(c: Wiring) -> int:
+    """For how many contacts there is room in its arrays, or how many are computed."""
+    return np.shape(c.targets)[0] if isinstance(c, Connectivity) else c.n_contacts
+
+
+def _bytes_by_spikes(c: Wiring) -> float:
     """Bytes that one spike of every cell moves: contacts are read, targets read and written."""
-    stored = 4 + sum(4 for x in (c.weights, c.delays) if np.ndim(x))
-    return c.targets.shape[0] * (stored + 8.0)
+    per_contact = 4 if isinstance(c, Connectivity) else 0
+    per_contact += sum(4 for x in (c.weights, c.delays) if np.ndim(x))
+    return _room(c) * (per_contact + 8.0)

@@ -88,7 +88,8 @@ def taken(
     found, left = first_active(queue, step % slots, at_once)
     cell = found.word // words * (n // blocks) + found.word % words + found.bit * words
     sent = Sent(cell, step - slots + found.row, found.there)
-    return sent, w._replace(fired=left.reshape(-1), late=w.late + found.more)
+    late = found.more if w.late is None else w.late + found.more
+    return sent, w._replace(fired=left.reshape(-1), late=late)
 
 
 def arrive_at_once(

@@ -2,9 +2,8 @@
 
 import abc
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int, Integer
@@ -57,15 +56,12 @@ class Rows(NamedTuple):
 class Wiring(Part):
     """The contacts of one population onto another, found by presynaptic cell."""
 
-    n_pre: eqx.AbstractVar[int]
-    n_post: eqx.AbstractVar[int]
-    row: eqx.AbstractVar[int]  # contacts that delivery handles per iteration
-    longest: eqx.AbstractVar[Any]  # at least the contacts of any row; None: unknown to the compiler
-    weights: eqx.AbstractVar[Any]  # nS
-    delays: eqx.AbstractVar[Any]  # ms
-    delay_min: eqx.AbstractVar[float]  # ms
-    delay_max: eqx.AbstractVar[float]  # ms
-    sending: eqx.AbstractVar[tuple[int, int] | None]  # first cell with a row, and how many rows
+    # Fields of each kind, in an order of its own: n_pre, n_post, weights (nS), delays (ms),
+    # delay_min and delay_max (ms), row (contacts that delivery handles per iteration), longest (at
+    # least the contacts of any row, or None), and sending (first cell with a row, how many rows).
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
 
     @property
     @abc.abstractmethod

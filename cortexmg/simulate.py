@@ -8,14 +8,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
+from jax.sharding import Mesh
 from jaxtyping import Array, ArrayLike, Key
 
 from cortexmg.devices import WORTHWHILE, Devices, mesh_of, start
 from cortexmg.frames import Plan, Record, plan_of, run_frame
+from cortexmg.hardware import memory_here
 from cortexmg.hostloop import HostLoop, Run, frames_in
 from cortexmg.network import Network, State
 from cortexmg.parameters import with_parameters
 from cortexmg.part import check_members, shown
+from cortexmg.plan import check_memory, steps_at_once
 from cortexmg.processes import check_alike
 from cortexmg.programs import (
     ManyDevices,
@@ -77,6 +80,7 @@ def simulate(
     mesh = mesh_of(devices, sum(network.sizes.values()) // WORTHWHILE)
     times = {"duration": duration, "dt": dt}
     check_alike(mesh, network=network, state=state, key=key, record=list(record), **times)
+    _check_memory(network, record, duration, dt, plan, mesh, exact=not gradients)
     begin = _beginning(arrays(network), state, key, dt, not gradients)
     program = ManyDevices(network, begin, mesh) if mesh else OneDevice(network, begin)
     loop = HostLoop(program, network, plan, duration, dt)
@@ -116,6 +120,7 @@ def sweep(
     record = _checked(record, network)
     plan, size = _planned(network, duration, dt, record), next(iter(sizes.values()))
     mesh = mesh_of(devices, size)
+    _check_memory(network, record, duration, dt, plan, mesh, members=size)
     times = {"duration": duration, "dt": dt}
     check_alike(mesh, network=network, values=values, key=keys, record=list(record), **times)
     program = Members(network, values, keys, dt, mesh)
@@ -159,6 +164,15 @@ def _planned(network: Network, duration: float, dt: float, record: Record) -> Pl
     network.check(dt)
     check_arithmetic()
     return plan
+
+
+def _check_memory(network, record, duration, dt, plan: Plan, mesh: Mesh | None, **how) -> None:
+    """Raise MemoryError if there is not enough, before anything is allocated."""
+    cells, frame = sum(network.sizes.values()) * how.get("members", 1), plan[0][0]
+    several = mesh.size if mesh and jax.default_backend() != "cpu" else 1
+    most, kept = steps_at_once(cells, frame), frames_in(duration, dt, plan)
+    available = several * memory_here()
+    check_memory(network, record, dt, most, kept=kept, available=available, **how)
 
 
 def _simulate_traced(network, duration, dt, record, state, key, exact) -> Run:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -10,11 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import cortexmg as cx
 from cortexmg import cli, models, outline, plan, recorders
-from cortexmg.frames import plan_of
 from cortexmg.hardware import DEVICES, device_named
-from cortexmg.hostloop import HostLoop
-from cortexmg.programs import OneDevice
 from cortexmg.states import initial
 
 HERE = Path(cli.__file__).parent.parent
@@ -88,15 +87,6 @@ def test_a_size_that_is_none_is_refused(n):
         outline.outline(models.cortex, n)
 
 
-def test_pieces_are_as_long_as_those_of_a_run():
-    network = models.cobahh(1000)
-    for every in (None, 5.0):
-        record = {"n": recorders.PopulationRate("cells", every=every)}
-        program = OneDevice(network, network.init(jax.random.key(0), DT))
-        loop = HostLoop(program, network, plan_of(record, DT), 50.0, DT)
-        assert loop._most() == plan.steps_at_once(1000, loop.frame)
-
-
 def forecast(n, device, record=None):
     network = outline.outline(models.cobahh, n)
     return plan.forecast(network, record or {}, DT, 10.0, device_named(device))
@@ -158,6 +148,38 @@ def test_a_run_that_cannot_fit_is_stopped_with_the_part_to_shrink():
     record = {"v": recorders.Probe("cells", "v", every=None)}
     with pytest.raises(MemoryError, match=r"'recording'.*less often"):
         plan.check_memory(network, record, DT, 20_000, available=1e6)
+
+
+def test_simulate_refuses_what_cannot_fit_before_it_allocates(monkeypatch):
+    network, record = models.cobahh(1000), {"v": recorders.Probe("cells", every=None)}
+    module = sys.modules["cortexmg.simulate"]
+    monkeypatch.setattr(module, "memory_here", lambda: 3e9)
+    cx.simulate(network, 0.1, DT, record=record)
+    monkeypatch.setattr(module, "initial", None)  # called by what allocates
+    with pytest.raises(MemoryError, match=r"'recording'.*less often.*instead of 1,000"):
+        cx.simulate(network, 1e6, DT, record=record)
+    with pytest.raises(MemoryError, match=r"fit instead of 1,000"):
+        cx.sweep(network, {"projections/E/strength": np.ones(100)}, 1e5, DT, record=record)
+
+
+def test_the_command_line_refuses_a_size_before_it_builds(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(cli, "network_of", None)  # called by what builds
+    words = ["run", "balanced", "--cells", "3000000000", "--out", str(tmp_path / "new")]
+    monkeypatch.setattr(sys, "argv", ["cortexmg", *words])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code == 1 and "limit is 2^31" in capsys.readouterr().err
+
+
+def test_procedural_wiring_is_planned_without_memory_per_contact():
+    few, many = (
+        plan.needed(
+            outline.outline(partial(models.balanced, contacts=k, procedural=True), 10**6),
+            {}, DT, 1,
+        )["wiring"]
+        for k in (100, 1000)
+    )  # fmt: skip
+    assert few == many < 1000
 
 
 def test_members_of_a_sweep_share_the_wiring_only():
