@@ -1,10 +1,12 @@
 """What a step consists of on GPUs and TPUs that are not here: compiled for them from shapes alone.
 
 usage: JAX_PLATFORMS=cpu python benchmarks/accelerators.py [--devices h100 v5e ...]
-           [--sizes cobahh:1000000 cortex:1000000] [--rate 10] [--out results/accelerators.jsonl]
+           [--programs step:cobahh:1000000 ...] [--rate 10] [--out results/accelerators.jsonl]
 
-Nothing is run, so these are facts about programs and not timings. The environment needs compilers
-for the devices, 1 GB of them, but no driver; `ptxas` of CUDA 13 must be on the PATH:
+A program is the step of a model on one device ("step") or on four ("several", of a network that is
+built), or the derivative of 20 steps ("gradient"). Nothing is run, so these are facts about
+programs and not timings. The environment needs compilers for the devices, 1 GB of them, but no
+driver; `ptxas` of CUDA 13 must be on the PATH:
 
     python3.12 -m venv accelerators && . accelerators/bin/activate
     pip install . "jax[tpu]==0.12.0.1"
@@ -25,6 +27,13 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
+PROGRAMS = [
+    "step:cobahh:1000000",
+    "step:cortex:1000000",
+    "gradient:cortex:1000000",
+    "several:cobahh:20000",
+    "several:cortex:20000",
+]
 DT = {"cobahh": 0.1, "ei_nmda": 0.1, "cortex": 0.05}  # ms
 TPUS = {"v5e": "v5e:2x2", "v5p": "v5p:2x2x1", "v6e": "v6e:2x4"}
 # What XLA asks about a GPU, from the data sheets and tuning guides of NVIDIA: capability, streaming
@@ -62,15 +71,15 @@ device_description_str: "{name}"
 """
 
 
-def topology(name: str):
-    """The platform of a device, and one such device to compile for."""
+def topology(name: str, count: int = 1):
+    """The platform of a device, and so many of them to compile for."""
     from jax.experimental import topologies
 
     from cortexmg.hardware import DEVICES
 
     if name in TPUS:
         found = topologies.get_topology_desc(platform="tpu", topology_name=TPUS[name])
-        return "tpu", found.devices[0]
+        return "tpu", found.devices[:count]
     (major, minor), cores, lanes, threads, shared, block, cache, clock = GPUS[name]
     about = DEVICES[name]
     config = TARGET.format(
@@ -79,23 +88,85 @@ def topology(name: str):
         clock=clock,
     )  # fmt: skip
     found = topologies.get_topology_desc(
-        platform="cuda", topology_name=name, target_config=config, topology="1x1x1"
+        platform="cuda", topology_name=name, target_config=config, topology=f"1x1x{count}"
     )
-    return "cuda", found.devices[0]
+    return "cuda", found.devices
 
 
-def one(name: str, model: str, n: int, rate: float) -> dict:
-    """What a step of a model of `n` cells consists of on one device; in this process."""
-    from cortexmg import choice, outline, plan, results
+def step(name: str, model: str, n: int, dt: float):
+    """A network of shapes and the program of its run on one device."""
+    from cortexmg import choice, outline
+
+    network = outline.outline(choice.builder_of(model, n), n)
+    platform, devices = topology(name)
+    return network, outline.compiled_step(network, dt, platform, devices[0])
+
+
+def gradient(name: str, model: str, n: int, dt: float):
+    """The program of the derivative of a mean voltage after 20 steps by all ions outside."""
+    import equinox as eqx
+    import jax
+    from jax.sharding import SingleDeviceSharding
+
+    from cortexmg import choice, outline, recorders, simulate
+
+    network, (platform, devices) = outline.outline(choice.builder_of(model, n), n), topology(name)
+    record = {"v": recorders.Probe(next(iter(network.populations)), every=20 * dt)}
+
+    def loss(environment, network):
+        network = eqx.tree_at(lambda n: n.environment, network, environment)
+        return simulate(network, 20 * dt, dt, record=record, gradients=True)["v"].values.mean()
+
+    where = SingleDeviceSharding(devices[0])
+    given = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=where), network)
+    traced = jax.jit(jax.grad(loss)).trace(given.environment, given)
+    return network, traced.lower(lowering_platforms=(platform,)).compile()
+
+
+def several(name: str, model: str, n: int, dt: float):
+    """The program of a run of a network on four devices."""
+    import jax
+    import numpy as np
+    from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+    from cortexmg import choice, division, outline, programs, queue
+    from cortexmg.devices import partitioned_by_gspmd
+    from cortexmg.waiting import AXIS
+
+    platform, devices = topology(name, 4)
+    mesh, network = Mesh(np.array(devices), (AXIS,)), choice.builder_of(model, n)(n=n)
+    network = network.with_queue(queue.AT_ONCE)
+    parts = outline.shapes(division.stacked_networks(network, 4, range(4)))
+    state = outline.state_of(outline.shapes(network), dt)
+    states = jax.eval_shape(lambda s: division.stacked_states(network, s, 4), state)
+    there, everywhere = (NamedSharding(mesh, PartitionSpec(*x)) for x in ([AXIS], []))
+
+    def placed(tree, where):
+        return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=where), tree)
+
+    frames = placed(jax.ShapeDtypeStruct((), np.int32), everywhere)
+    with partitioned_by_gspmd():
+        traced = programs.compiled_on(mesh).trace(
+            placed(parts, there), placed(states, there), {}, frames,
+            plan=((1, ()),), dt=dt, most=1000,
+        )  # fmt: skip
+        return outline.shapes(network), traced.lower(lowering_platforms=(platform,)).compile()
+
+
+def one(what: str, name: str, model: str, n: int, rate: float) -> dict:
+    """What a step of a model of `n` cells consists of; in this process."""
+    from cortexmg import plan, results
     from cortexmg.hardware import DEVICES
 
-    network, dt = outline.outline(choice.builder_of(model, n), n), DT[model]
-    began = time.perf_counter()
-    program = outline.compiled_step(network, dt, *topology(name))
+    dt, began = DT[model], time.perf_counter()
+    network, program = {"step": step, "gradient": gradient, "several": several}[what](
+        name, model, n, dt
+    )
     seconds, hlo = time.perf_counter() - began, program.as_text()
     f = plan.forecast(network, {}, dt, rate, DEVICES[name], program=program)
     memory = program.memory_analysis()
     return {
+        "what": what,
         "device": name,
         "model": model,
         "n": n,
@@ -104,7 +175,6 @@ def one(name: str, model: str, n: int, rate: float) -> dict:
         "rate_hz": rate,
         "kernels": f.step.kernels,
         "loops": f.step.all_loops,
-        "loop_kernels": _kernels(f.step.loops),
         "branches": f.step.branches,
         "custom_calls": sorted(set(re.findall(r'custom_call_target="([^"]+)"', hlo))),
         "moved_mb": f.step.moved / 1e6,
@@ -118,11 +188,6 @@ def one(name: str, model: str, n: int, rate: float) -> dict:
         "commit": results.commit(),
         "versions": results.versions(),
     }
-
-
-def _kernels(loops) -> int:
-    """Kernels of one iteration of every loop, those inside of others too."""
-    return sum(loop.kernels + _kernels(loop.loops) for loop in loops)
 
 
 def atomics(folder: Path) -> dict[str, int | None]:
@@ -141,37 +206,38 @@ def atomics(folder: Path) -> dict[str, int | None]:
     return found if files else dict.fromkeys(found)
 
 
-def in_a_process_of_its_own(name: str, model: str, n: int, rate: float) -> dict:
+def in_a_process_of_its_own(what: str, name: str, model: str, n: int, rate: float) -> dict:
     """The row of one device, or a row with the last lines that the compiler wrote."""
     with tempfile.TemporaryDirectory() as folder:
         env = {**os.environ, "JAX_PLATFORMS": "cpu", "TPU_SKIP_MDS_QUERY": "1"}
         env["PYTHONPATH"] = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
         if name in GPUS:
             env["XLA_FLAGS"] = f"--xla_dump_to={folder} --xla_dump_emitter_re=.*"
-        words = [sys.executable, __file__, "--one", name, model, str(n), str(rate)]
+        words = [sys.executable, __file__, "--one", what, name, model, str(n), str(rate)]
         run = subprocess.run(words, capture_output=True, text=True, env=env)
         if run.returncode:
             said = run.stderr.strip().splitlines()[-3:]
-            return {"device": name, "model": model, "n": n, "failed": " / ".join(said)}
+            row = {"what": what, "device": name, "model": model, "n": n}
+            return row | {"failed": " / ".join(said)}
         return json.loads(run.stdout.splitlines()[-1]) | atomics(Path(folder))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--devices", nargs="+", default=[*GPUS, *TPUS], choices=[*GPUS, *TPUS])
-    parser.add_argument("--sizes", nargs="+", default=["cobahh:1000000", "cortex:1000000"])
+    parser.add_argument("--programs", nargs="+", default=PROGRAMS, help="WHAT:MODEL:CELLS")
     parser.add_argument("--rate", type=float, default=10.0)
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks/results/accelerators.jsonl")
-    parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
+    parser.add_argument("--one", nargs=5, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
-        name, model, n, rate = options.one
-        print(json.dumps(one(name, model, int(n), float(rate))))
+        what, name, model, n, rate = options.one
+        print(json.dumps(one(what, name, model, int(n), float(rate))))
         return
-    for size in options.sizes:
-        model, n = size.split(":")
+    for program in options.programs:
+        what, model, n = program.split(":")
         for name in options.devices:
-            row = in_a_process_of_its_own(name, model, int(n), options.rate)
+            row = in_a_process_of_its_own(what, name, model, int(n), options.rate)
             print(json.dumps(row), flush=True)
             with open(options.out, "a") as out:
                 out.write(json.dumps(row) + "\n")

@@ -49,6 +49,11 @@ GROWTH = {
     "seconds": "minimum (s)",
     "fixed_s": "silent (s)",
 }
+WHAT = {
+    "step": "A step",
+    "several": "A step on four devices",
+    "gradient": "The derivative of 20 steps",
+}
 STEPS = {
     "device": "device",
     "kernels": "kernels",
@@ -197,14 +202,14 @@ def step_tables(file: Path) -> str:
     for row in rows_of(file):
         counted = (row.get("float_atomics"), row.get("integer_atomics"))
         row["atomics"] = None if counted[0] is None else "{}, {}".format(*counted)
-        rows[row["model"], row["n"], row["device"]] = row
+        rows[row["what"], row["model"], row["n"], row["device"]] = row
     parts = []
-    for model, n in dict.fromkeys(key[:2] for key in rows):
-        mine = [row for row in rows.values() if (row["model"], row["n"]) == (model, n)]
+    for what, model, n in dict.fromkeys(key[:3] for key in rows):
+        mine = [row for key, row in rows.items() if key[:3] == (what, model, n)]
         good = [row for row in mine if "failed" not in row]
         if good:
-            contacts, dt = good[0]["contacts"], good[0]["dt"]
-            parts.append(f"`{model}({n:,})`, {contacts:,} contacts, steps of {dt:g} ms:")
+            which = f"{WHAT[what]} of `{model}({n:,})`, {good[0]['contacts']:,} contacts"
+            parts.append(f"{which}, steps of {good[0]['dt']:g} ms:")
             parts.append(bench.table(good, STEPS))
         parts += [f"{r['device']} failed: {r['failed']}" for r in mine if "failed" in r]
     return "\n\n".join(parts)

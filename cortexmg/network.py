@@ -1,6 +1,7 @@
 """Networks: the constant pytree `Network`, the changing pytree `State`, and one step between."""
 
 import zlib
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -143,6 +144,14 @@ class Network(Part):
         """The same with delays in steps, for a loop over `step`."""
         projections = in_steps(self.projections, dt)
         return eqx.tree_at(lambda n: n.projections, self, projections)
+
+    def with_queue(self, at_once: int) -> "Network":
+        """The same where, of every 128 cells, `at_once` deliver their spikes together."""
+        projections = {
+            name: replace(p, connectivity=p.connectivity.with_longest())
+            for name, p in self.projections.items()
+        }
+        return replace(self, projections=projections, at_once=at_once)
 
     def adopted(self, state: State, exact: bool) -> State:
         """A state of this network, made exact or differentiable, for weights that may be new."""

@@ -142,13 +142,7 @@ def _with_queue(network: Network, at_once: int | None, gradients: bool) -> Netwo
             f"at_once = {at_once} is for exact sums, which have no derivative: leave it away with "
             f"gradients=True."
         )
-    if not at_once:
-        return replace(network, at_once=0)
-    projections = {
-        name: replace(p, connectivity=p.connectivity.with_longest())
-        for name, p in network.projections.items()
-    }
-    return replace(network, at_once=at_once, projections=projections)
+    return network.with_queue(at_once) if at_once else replace(network, at_once=0)
 
 
 def _beginning(network: Network, state: State | None, key: Array, dt: float, exact: bool) -> State:

@@ -227,7 +227,7 @@ def test_every_accelerator_has_a_published_memory(accelerators):
 
 def test_a_compiler_that_is_not_there_is_told(accelerators, monkeypatch):
     monkeypatch.setitem(accelerators.GPUS, "abacus", accelerators.GPUS["t4"])
-    row = accelerators.in_a_process_of_its_own("abacus", "cobahh", 1000, 10.0)
+    row = accelerators.in_a_process_of_its_own("step", "abacus", "cobahh", 1000, 10.0)
     assert row["device"] == "abacus" and "abacus" in row["failed"]
 
 
