@@ -18,7 +18,7 @@ from cortexmg.population import Population
 from cortexmg.procedural import Procedural, procedural_parts
 from cortexmg.rows import Wiring
 from cortexmg.transmission import Underway
-from cortexmg.waiting import Split, Waiting, counters
+from cortexmg.waiting import Split, Waiting, anew
 from cortexmg.wiring.layout import capacity_for, row_for
 
 
@@ -82,15 +82,16 @@ def _wiring_parts(c: Wiring, parts: int, mine: Sequence[int]) -> dict[int, Wirin
     if isinstance(c, Procedural):
         return {k: part for k, part in enumerate(procedural_parts(c, m, parts)) if k in mine}
     assert isinstance(c, Connectivity)
-    kept, row, contacts = {}, 0, []
+    kept, row, longest, contacts = {}, 0, 0, []
     for k in range(parts):
         part = _wiring_part(c, m, k)
-        row = max(row, part.row)
+        row, longest = max(row, part.row), max(longest, part.with_longest().longest)
         contacts.append(part.n_contacts)
         if k in mine:
             kept[k] = part
     size = max(capacity_for(n, row) for n in contacts)
-    return {k: _longer(part, row, size) for k, part in kept.items()}
+    known = c.longest and longest  # None if it was not known of the whole
+    return {k: _longer(replace(part, longest=known), row, size) for k, part in kept.items()}
 
 
 def _wiring_part(c: Connectivity, m: int, k: int) -> Connectivity:
@@ -158,17 +159,17 @@ def stacked_states(network: Network, state: State, parts: int) -> State:
     def waiting(w: Waiting, n: int) -> Waiting:
         def bits(words):
             flags = jax.vmap(lambda x: unpack(x, n))(words.reshape(-1, words_for(n)))
-            return everyone(jax.vmap(jax.vmap(pack))(cells(flags, n)).reshape(-1))
+            # Those that fill up have not fired: in a queue they would take room.
+            flags = jnp.pad(flags, ((0, 0), (0, parts * _part_size(n, parts) - n)))
+            by_part = flags.reshape(flags.shape[0], parts, -1)
+            return everyone(jax.vmap(jax.vmap(pack))(by_part).reshape(-1))
 
         near = None if w.near is None else bits(w.near)
         amount = (
             None if w.amount is None else everyone(cells(w.amount.reshape(-1, n), n).reshape(-1))
         )
-        late = None
-        if w.late is not None:  # of all cells, on every device
-            words = parts * words_for(_part_size(n, parts))
-            late = everyone(counters(words, network.at_once, jnp.sum(w.late)))
-        return Waiting(bits(w.fired), near, amount, late)
+        late = anew(w, parts * words_for(_part_size(n, parts)), network.at_once)
+        return Waiting(bits(w.fired), near, amount, None if late is None else everyone(late))
 
     return _converted(network, state, everyone, cells, ring, waiting)
 
@@ -190,19 +191,20 @@ def joined_state(network: Network, state: State, parts: int) -> State:
     def waiting(w: Waiting, n: int) -> Waiting:
         m = _part_size(n, parts)
 
+        def own(rings, size):
+            """From each device what it has put in itself, [slots, parts, size]."""
+            k = jnp.arange(parts)
+            return jnp.swapaxes(rings.reshape(parts, -1, parts, size)[k, :, k], 0, 1)
+
         def bits(words):
-            by_step = anyone(words).reshape(-1, parts, words_for(m))
-            flags = jax.vmap(jax.vmap(lambda x: unpack(x, m)))(by_step)
+            flags = jax.vmap(jax.vmap(lambda x: unpack(x, m)))(own(words, words_for(m)))
             return jax.vmap(pack)(cells(flags, n)).reshape(-1)
 
         near = None if w.near is None else bits(w.near)
         amount = None
         if w.amount is not None:
-            amount = cells(anyone(w.amount).reshape(-1, parts, m), n).reshape(-1)
-        late = None
-        if w.late is not None:
-            late = counters(words_for(n), network.at_once, jnp.sum(anyone(w.late)))
-        return Waiting(bits(w.fired), near, amount, late)
+            amount = cells(own(w.amount, m), n).reshape(-1)
+        return Waiting(bits(w.fired), near, amount, anew(w, words_for(n), network.at_once))
 
     return _converted(network, state, anyone, cells, ring, waiting)
 

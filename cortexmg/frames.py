@@ -123,5 +123,5 @@ def run_frames(network, state, record, frames, *, plan, dt, most):
     saved = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), saved)
     finite = {name: jnp.all(jnp.isfinite(p.v)) for name, p in state.populations.items()}
     waiting = state.underway.waiting.items()
-    late = {name: jnp.sum(w.late) for name, w in waiting if w.late is not None}
+    late = {name: jnp.sum(w.late, dtype=jnp.int32) for name, w in waiting if w.late is not None}
     return state, saved, Health(finite, late)

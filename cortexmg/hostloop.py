@@ -90,7 +90,7 @@ class HostLoop:
         program = self.program
         begin = (self.first + done) * self.dt
         when = f"between {begin:g} and {begin + frames * self.frame * self.dt:g} ms"
-        late = self._lateness(healthy.late, when)
+        late = self._lateness(healthy.late, when, values)
         if message := late or self._sickness(healthy.finite, when, values):
             program.state = before
             runs = [self._result(record, m, done, 0.0) for m in range(program.members)]
@@ -104,14 +104,22 @@ class HostLoop:
                 self.pieces[m][name].append(piece)
         progress.show((done + frames * self.frame) * self.dt)
 
-    def _lateness(self, late, when: str) -> str:
+    def _which(self, m: int, values: dict[str, Any]) -> str:
+        """Which run of a sweep."""
+        if not values and self.program.members == 1:
+            return ""
+        return f", in run {m} ({ {k: float(v[m]) for k, v in values.items()} })"
+
+    def _lateness(self, late, when: str, values: dict[str, Any]) -> str:
         """Of which population spikes could not be delivered in time; empty if of none."""
         for name, count in late.items():
-            if count := int(np.max(count)):
+            if np.any(count):
+                which = self._which(int(np.argmax(count)), values)
                 return (
-                    f"{count} spikes of population {name!r} could not be delivered in time "
-                    f"{when}: of 128 cells more than at_once = {self.network.at_once} fired, and "
-                    f"waited longer than their shortest delay. Raise at_once of simulate or sweep."
+                    f"At least {np.max(count)} spikes of population {name!r} could not be "
+                    f"delivered in time {when}{which}: of 128 cells more than at_once = "
+                    f"{self.network.at_once} fired, and waited longer than their shortest delay. "
+                    f"Raise at_once of simulate or sweep."
                 )
         return ""
 
@@ -122,9 +130,7 @@ class HostLoop:
                 continue
             ill = ~np.isfinite(self.program.voltage(name))
             m, cell = (int(i) for i in np.argwhere(ill)[0])
-            which = f", cell {cell} first of {np.sum(ill)}"
-            if values or self.program.members > 1:
-                which += f", in run {m} ({ {k: float(v[m]) for k, v in values.items()} })"
+            which = f", cell {cell} first of {np.sum(ill)}{self._which(m, values)}"
             return (
                 f"The voltage of population {name!r} stopped being finite {when}{which}. Use a "
                 f"smaller dt (now {self.dt:g} ms), or look for weights and currents that are too "

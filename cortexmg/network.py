@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jax.core import Tracer
 from jaxtyping import Array, Float, Int, Key
 
+from cortexmg.compaction import words_for
 from cortexmg.environment import Environment
 from cortexmg.part import Part, check_lengths, check_members, shown
 from cortexmg.population import Population, PopulationState
@@ -25,7 +26,7 @@ from cortexmg.transmission import (
     in_steps,
     nothing_underway,
 )
-from cortexmg.waiting import WHOLE, Split, depart
+from cortexmg.waiting import WHOLE, Split, anew, depart
 
 
 class State(NamedTuple):
@@ -101,7 +102,10 @@ class Network(Part):
             step=jnp.int32(0),
             populations={name: p.init(self.environment) for name, p in self.populations.items()},
             underway=self._nothing_underway(dt, exact),
-            releases={name: p.release.init(_senders(p)) for name, p in self.projections.items()},
+            releases={
+                name: p.release.init(p.connectivity.n_senders)
+                for name, p in self.projections.items()
+            },
             stimuli=stimuli,
             key=key,
             dt=jnp.asarray(dt, jnp.result_type(float)),
@@ -124,7 +128,7 @@ class Network(Part):
             populations[name], spikes[name] = p.step(
                 state.populations[name], arrived[name], inputs[name], env, dt
             )
-        waiting = depart(underway.waiting, spikes, state.step, self.split)
+        waiting = depart(underway.waiting, spikes, self.projections, state.step, dt, self.split)
         underway = underway._replace(waiting=waiting)
         after = State(state.step + 1, populations, underway, releases, stimuli, key, state.dt)
         return after, spikes
@@ -153,6 +157,14 @@ class Network(Part):
         }
         return replace(self, projections=projections, at_once=at_once)
 
+    def counted_anew(self, underway: Underway) -> Underway:
+        """The same with no late spikes, counted for the `at_once` of this network."""
+        waiting = {
+            pre: w._replace(late=anew(w, words_for(self.sizes.get(pre, 1)), self.at_once))
+            for pre, w in underway.waiting.items()
+        }
+        return underway._replace(waiting=waiting)
+
     def adopted(self, state: State, exact: bool) -> State:
         """A state of this network, made exact or differentiable, for weights that may be new."""
         change = exactly if exact else in_floating_point
@@ -179,11 +191,6 @@ def stream(key: Key[Array, ""], name: str) -> Key[Array, ""]:
     return jax.random.fold_in(key, zlib.crc32(name.encode()) & 0x7FFFFFFF)
 
 
-def _senders(p: Projection) -> int:
-    """How many cells a projection comes from."""
-    return p.connectivity.senders.stop - p.connectivity.senders.start
-
-
 def _known(kind: str, name: str, field: str, value: str, populations: dict) -> None:
     if value not in populations:
         raise ValueError(
@@ -203,7 +210,7 @@ def _check_projection(name: str, p: Projection, network: Network) -> None:
                 f"Projection {name!r}: its connectivity has n_{field} = {n}, but population "
                 f"{value!r} has {expected} cells."
             )
-    check_lengths(f"Release of projection {name!r}", p.release, _senders(p))
+    check_lengths(f"Release of projection {name!r}", p.release, c.n_senders)
     heard = {r.transmitter for r in populations[p.post].receptors.values()}
     if p.transmitter not in heard:
         raise ValueError(

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int
 
-from cortexmg.compaction import first_active, unpack, words_for
+from cortexmg.compaction import TILE, first_active, unpack, words_for
 from cortexmg.contraction import OUTSIDE
 from cortexmg.environment import Environment
 from cortexmg.projection import Projection
@@ -20,7 +20,7 @@ from cortexmg.quanta import Inputs, number_kind, quanta
 from cortexmg.releases import Certain
 from cortexmg.rows import Wiring
 from cortexmg.transmission import TOGETHER, Underway, check_size, delays_left, spread
-from cortexmg.waiting import Split, Waiting, counters, wait
+from cortexmg.waiting import Split, Waiting, counters, put, wait
 
 # Of a tile of 128 cells at 40 Hz, one in two fires in a step of 0.1 ms. That 17 fire in two steps,
 # after which the shortest delay is over, happens in one of 10^14 such steps.
@@ -68,6 +68,8 @@ def nothing_queued(
         sent = {name: p for name, p in projections.items() if p.pre == pre}
         slots, words = 1 + min(wait(p, dt) for p in sent.values()), words_for(sizes[pre])
         check_size(pre, slots, sizes[pre])
+        for name, p in sent.items():
+            _check_together(name, words * at_once // TILE, p.connectivity.longest)
         bits = jnp.zeros(slots * words, jnp.uint32)
         waiting[pre] = Waiting(bits, None, None, counters(words, at_once))
         for name, p in sent.items():
@@ -76,6 +78,16 @@ def nothing_queued(
     for (post, _), lane in _lanes(projections, sizes, dt).items():
         rings[post] = {lane.ring: jnp.zeros(lane.slots * lane.width, number_kind(True))}
     return Underway(waiting, rings, quanta(projections), amounts)
+
+
+def _check_together(name: str, cells: int, longest: int) -> None:
+    """Raise if what is delivered together could not be numbered."""
+    if cells * longest >= 2**31:
+        raise ValueError(
+            f"Projection {name!r} would deliver {cells:,} rows of up to {longest:,} contacts "
+            f"together, 2^31 contacts or more: lower at_once, or split cells with very many "
+            f"contacts off into a projection of their own."
+        )
 
 
 def taken(
@@ -88,8 +100,7 @@ def taken(
     found, left = first_active(queue, step % slots, at_once)
     cell = found.word // words * (n // blocks) + found.word % words + found.bit * words
     sent = Sent(cell, step - slots + found.row, found.there)
-    late = found.more if w.late is None else w.late + found.more
-    return sent, w._replace(fired=left.reshape(-1), late=late)
+    return sent, w._replace(fired=left.reshape(-1), late=w.late + found.more)  # pyright: ignore
 
 
 def arrive_at_once(
@@ -116,20 +127,21 @@ def arrive_at_once(
         if name in amounts:
             new = _newest(underway.waiting[p.pre], p, split, sizes, step)
             after[name], new = p.release.step(releases[name], new, env, dt)
-            amounts[name] = _put(amounts[name], new, step - 1)
+            amounts[name] = put(amounts[name], new, step - 1)
         unit, lane = underway.quanta[p.post][p.transmitter], lanes[p.post, p.transmitter]
         ring = rings[p.post][lane.ring]
         rings[p.post][lane.ring] = _add(p, ring, lane, sent[p.pre], amounts.get(name), unit, dt)
     arrived: Inputs = {name: {} for name in sizes}
     for (post, transmitter), lane in lanes.items():
         ring = rings[post][lane.ring].reshape(lane.slots, lane.width)
-        inbox = jax.lax.dynamic_slice(ring, (step % lane.slots, lane.base), (1, sizes[post]))[0]
+        begin = step % lane.slots, jnp.int32(lane.base)
+        inbox = jax.lax.dynamic_slice(ring, begin, (1, sizes[post]))[0]
         arrived[post][transmitter] = inbox * underway.quanta[post][transmitter]
     for (post, _), lane in lanes.items():
         if lane.base == 0:  # once for each ring
             ring = rings[post][lane.ring].reshape(lane.slots, lane.width)
             empty = jnp.zeros((1, lane.width), ring.dtype)
-            ring = jax.lax.dynamic_update_slice(ring, empty, (step % lane.slots, 0))
+            ring = jax.lax.dynamic_update_slice(ring, empty, (step % lane.slots, jnp.int32(0)))
             rings[post][lane.ring] = ring.reshape(-1)
     return arrived, after, Underway(waiting, rings, underway.quanta, amounts)
 
@@ -140,11 +152,6 @@ def _newest(w: Waiting, p: Projection, split: Split, sizes: dict[str, int], step
     queue = w.fired.reshape(-1, words)
     fired = unpack(queue[(step - 1) % queue.shape[0]], n, split.parts)
     return fired[p.connectivity.senders].astype(jnp.result_type(float))
-
-
-def _put(ring: Array, new: Array, step: Array) -> Array:
-    slot = step % (ring.shape[0] // new.shape[0])
-    return jax.lax.dynamic_update_slice(ring, new, (slot * new.shape[0],))
 
 
 def _add(

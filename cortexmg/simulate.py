@@ -69,17 +69,22 @@ def simulate(
     on from, if a voltage stops being finite; Late, in the same way, if spikes waited too long.
     """
     start()
-    network = _with_queue(network, at_once, gradients)
     record = _checked(record, network)
     if _traced(network) or _traced(state) or _traced(key):
+        if at_once:
+            raise ValueError(
+                f"at_once = {shown(at_once)} is not for runs inside jit, grad or vmap, which could "
+                f"not tell of late spikes: leave it away there."
+            )
         return _simulate_traced(network, duration, dt, record, state, key, not gradients)
     key = _key(key)
     if key.ndim:
         raise ValueError(f"simulate needs one key, got {key.shape[0]}: sweep makes a run for each.")
+    network = _with_queue(network, at_once, gradients, state)
     plan = _planned(network, duration, dt, record)
     mesh = mesh_of(devices, sum(network.sizes.values()) // WORTHWHILE)
     times = {"duration": duration, "dt": dt}
-    check_alike(mesh, network=network, state=state, key=key, record=list(record), **times)
+    check_alike(mesh, network=network, state=state, key=key, record=record, **times)
     _check_memory(network, record, duration, dt, plan, mesh, exact=not gradients)
     begin = _beginning(arrays(network), state, key, dt, not gradients)
     program = ManyDevices(network, begin, mesh) if mesh else OneDevice(network, begin)
@@ -106,7 +111,7 @@ def sweep(
     `devices`, by default all. `at_once` and errors: as `simulate`.
     """
     start()
-    network = _with_queue(network, at_once, gradients=False)
+    network = _with_queue(network, at_once)
     values = {name: np.asarray(v) for name, v in values.items()}
     keys = _key(key)
     sizes = {name: v.shape[0] if v.ndim else 0 for name, v in values.items()}
@@ -122,27 +127,33 @@ def sweep(
     mesh = mesh_of(devices, size)
     _check_memory(network, record, duration, dt, plan, mesh, members=size)
     times = {"duration": duration, "dt": dt}
-    check_alike(mesh, network=network, values=values, key=keys, record=list(record), **times)
+    check_alike(mesh, network=network, values=values, key=keys, record=record, **times)
     program = Members(network, values, keys, dt, mesh)
     loop = HostLoop(program, network, plan, duration, dt)
     return loop.run(record, values, Progress(progress and not jax.process_index(), duration, size))
 
 
-def _with_queue(network: Network, at_once: int | None, gradients: bool) -> Network:
-    """The network as a run on these devices delivers its spikes."""
+def _with_queue(
+    network: Network, at_once: int | None, gradients: bool = False, state: Any = None
+) -> Network:
+    """The network as a run on these devices delivers its spikes, or as `state` did."""
+    whole = isinstance(at_once, int | np.integer) and not isinstance(at_once, bool)
     if at_once is None:
-        at_once = 0 if gradients or jax.default_backend() == "cpu" else AT_ONCE
-    elif isinstance(at_once, bool) or not isinstance(at_once, int) or not 0 <= at_once <= 128:
+        loop = jax.default_backend() == "cpu"
+        if isinstance(state, State):
+            loop = not state.underway.queued
+        at_once = 0 if gradients or loop else AT_ONCE
+    elif not whole or not 0 <= at_once <= 128:
         raise ValueError(
-            f"at_once must be a whole number of 128 cells, or 0 for one after the other, got "
-            f"{shown(at_once)}."
+            f"at_once must be a whole number from 0 to 128, how many of every 128 cells deliver "
+            f"their spikes together (0: one after the other), got {shown(at_once)}."
         )
     elif at_once and gradients:
         raise ValueError(
             f"at_once = {at_once} is for exact sums, which have no derivative: leave it away with "
             f"gradients=True."
         )
-    return network.with_queue(at_once) if at_once else replace(network, at_once=0)
+    return network.with_queue(int(at_once)) if at_once else replace(network, at_once=0)
 
 
 def _beginning(network: Network, state: State | None, key: Array, dt: float, exact: bool) -> State:

@@ -36,6 +36,13 @@ def resumed(network: Network, state: Any, dt: float, exact: bool) -> State:
             f"state was made with dt = {float(state.dt):g} ms, got dt = {dt:g} ms: what is on its "
             f"way is laid out in steps, so go on with the same dt."
         )
+    if state.underway.queued != bool(network.at_once):
+        raise ValueError(
+            f"state holds spikes that are delivered {_how(state.underway.queued)}, but this run "
+            f"delivers them {_how(bool(network.at_once))}: go on with the same at_once, and "
+            f"without gradients=True from a run that had a queue."
+        )
+    state = state._replace(underway=network.counted_anew(state.underway))
     given = _shapes(state)
     was_exact = state.underway.exact
     expected = _shapes(jax.eval_shape(lambda key: network.init(key, dt, was_exact), state.key))
@@ -46,6 +53,10 @@ def resumed(network: Network, state: Any, dt: float, exact: bool) -> State:
                 f"expected {expected.get(name, 'none')}. Go on with the network that it came from."
             )
     return _adopted(network, state, exact)
+
+
+def _how(queued: bool) -> str:
+    return "together, from a queue (at_once)" if queued else "one after the other"
 
 
 def _shapes(state: State) -> dict[str, str]:

@@ -23,7 +23,7 @@ from cortexmg.spiking import Spikes
 from cortexmg.waiting import Split, Waiting, due, steps, wait
 
 STEPS = jnp.dtype("uint16")  # of delays, once they are in steps
-TOGETHER = "+"  # between the names of transmitters that share a ring
+TOGETHER = "\n"  # between the names of transmitters that share a ring; not in any of them
 
 
 class Underway(NamedTuple):
@@ -33,6 +33,11 @@ class Underway(NamedTuple):
     rings: Inputs  # where delays differ: slot k mod slots arrives in step k; nS or quanta
     quanta: Inputs  # nS, powers of 2; empty if input is summed in floating point
     amounts: dict[str, Array]  # of spikes in a queue, by projection; where amounts differ
+
+    @property
+    def queued(self) -> bool:
+        """Whether spikes wait in a queue."""
+        return any(w.late is not None for w in self.waiting.values())
 
     @property
     def exact(self) -> bool:

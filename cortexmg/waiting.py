@@ -1,6 +1,6 @@
 """Spikes that wait until the shortest delay of a projection has passed, kept as bits."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +25,14 @@ class Split(NamedTuple):
         """What all devices have, one after the other; inside `shard_map` if there are several."""
         return mine if self.parts == 1 else jax.lax.all_gather(mine, AXIS, tiled=True)
 
+    def put(self, ring: Array, mine: Array, step: Array) -> Array:
+        """The ring of all devices with what this one has in the slot of a step."""
+        if self.parts == 1:
+            return put(ring, mine, step)
+        slots = ring.reshape(-1, self.parts, mine.shape[0])
+        begin = step % slots.shape[0], self.part(), jnp.int32(0)
+        return jax.lax.dynamic_update_slice(slots, mine[None, None], begin).reshape(-1)
+
     def part(self) -> Array:
         """The number of this device."""
         return jnp.int32(0) if self.parts == 1 else jax.lax.axis_index(AXIS)
@@ -42,9 +50,14 @@ class Waiting(NamedTuple):
     late: Int[Array, " sent"] | None  # how many were not delivered in time; None: no queue
 
 
-def counters(words: int, at_once: int, late: Any = 0) -> Int[Array, " sent"]:
+def counters(words: int, at_once: int) -> Int[Array, " sent"]:
     """Of spikes that were not delivered in time, in a queue of so many words per step."""
-    return jnp.zeros(-(-words // TILE) * at_once, jnp.int32).at[0].set(late)
+    return jnp.zeros(-(-words // TILE) * at_once, jnp.int32)
+
+
+def anew(w: Waiting, words: int, at_once: int) -> Array | None:
+    """The counters of a queue, at 0; None if there is none."""
+    return None if w.late is None else counters(words, at_once)
 
 
 def steps(delay: float, dt: float) -> int:
@@ -58,31 +71,61 @@ def wait(p: Projection, dt: float) -> int:
 
 
 def depart(
-    waiting: dict[str, Waiting], spikes: dict[str, Spikes], step: Int[Array, ""], split: Split
+    waiting: dict[str, Waiting],
+    spikes: dict[str, Spikes],
+    projections: dict[str, Projection],
+    step: Int[Array, ""],
+    dt: float,
+    split: Split,
 ) -> dict[str, Waiting]:
-    """The spikes of this step take the place of those for which all delays have passed."""
+    """The spikes of this step take the place of those for which all delays have passed.
+
+    Several devices exchange them once in the shortest delay, before the first are due; until then
+    each knows only its own.
+    """
     after = {}
     for pre, w in waiting.items():
         new = spikes[pre]
         if w.late is not None:
-            after[pre] = _queued(w, new, step, split)
+            senders = [p.connectivity.senders for p in projections.values() if p.pre == pre]
+            after[pre] = _queued(w, new, senders, step, split)
             continue
-        fired = split.everywhere(pack(new.fired))
-        slot = step % (w.fired.shape[0] // fired.shape[0])
-        fired = _put(w.fired, fired, slot)
+        fired = split.put(w.fired, pack(new.fired), step)
         if w.amount is None or w.near is None:
             after[pre] = w._replace(fired=no_derivative(fired, new.amount))
         else:
-            near, amount = split.everywhere(pack(new.near)), split.everywhere(new.amount)
-            near, amount = _put(w.near, near, slot), _put(w.amount, amount, slot)
-            after[pre] = Waiting(fired, near, amount, None)
-    return after
+            near = split.put(w.near, pack(new.near), step)
+            after[pre] = Waiting(fired, near, split.put(w.amount, new.amount, step), None)
+    if split.parts == 1 or any(w.late is not None for w in waiting.values()):
+        return after
+    window = 1 + min(wait(p, dt) for p in projections.values())
+    slots = {
+        pre: 1 + max(wait(p, dt) for p in projections.values() if p.pre == pre) for pre in after
+    }
+
+    def exchanged():
+        return {
+            pre: jax.tree.map(lambda ring: _exchanged(ring, slots[pre], step, window, split), w)  # noqa: B023
+            for pre, w in after.items()
+        }
+
+    return jax.lax.cond((step + 1) % window == 0, exchanged, lambda: after)
 
 
-def _queued(w: Waiting, new: Spikes, step: Array, split: Split) -> Waiting:
+def _exchanged(ring: Array, slots: int, step: Array, window: int, split: Split) -> Array:
+    """The ring with what other devices have put into it in the last `window` steps."""
+    rows = ring.reshape(slots, split.parts, -1)
+    last = (step - jnp.arange(window)) % slots
+    everyone = jax.lax.all_gather(rows[last, split.part()], AXIS, axis=1)
+    return rows.at[last].set(everyone).reshape(-1)
+
+
+def _queued(w: Waiting, new: Spikes, senders: list[slice], step: Array, split: Split) -> Waiting:
     """The same in a queue, on a GPU as a single kernel."""
     # Barrier: the voltage would be copied, and compared with the threshold again.
     fired = split.everywhere(pack(jax.lax.optimization_barrier(new.fired)))
+    # Others would take room in the queue, those too that fill up the last device.
+    fired = fired & with_row(senders, new.fired.shape[0] * split.parts, split.parts)
     rows = w.fired.reshape(-1, fired.shape[0])
     mine = jnp.arange(rows.shape[0])[:, None] == step % rows.shape[0]
     return w._replace(fired=jnp.where(mine, fired, rows).reshape(-1))
@@ -95,9 +138,7 @@ def due(w: Waiting, p: Projection, n: int, step: Array, dt: float, blocks: int) 
     """
     c, words = p.connectivity, blocks * words_for(n // blocks)
     slot = (step - 1 - wait(p, dt)) % (w.fired.shape[0] // words)
-    has_row = np.zeros((blocks, n // blocks), bool)
-    has_row.reshape(-1)[c.senders] = True
-    mask = jnp.concatenate([pack(jnp.asarray(block)) for block in has_row])
+    mask = with_row([c.senders], n, blocks)
     fired = _get(w.fired, slot, words) & mask
     if w.amount is None or w.near is None:
         if type(p.release) is Certain:
@@ -108,9 +149,19 @@ def due(w: Waiting, p: Projection, n: int, step: Array, dt: float, blocks: int) 
     return Spikes(amount, fired, _get(w.near, slot, words) & mask)
 
 
+def with_row(senders: list[slice], n: int, blocks: int) -> UInt32[Array, " words"]:
+    """Packed flags of the cells of `n` that are among the `senders`."""
+    found = np.zeros((blocks, n // blocks), bool)
+    for some in senders:
+        found.reshape(-1)[some] = True
+    return jnp.concatenate([pack(jnp.asarray(block)) for block in found])
+
+
 def _get(ring: Array, slot: Array, size: int) -> Array:
     return jax.lax.dynamic_slice(ring, (slot * size,), (size,))
 
 
-def _put(ring: Array, new: Array, slot: Array) -> Array:
+def put(ring: Array, new: Array, step: Array) -> Array:
+    """The ring with `new` in the slot of a step."""
+    slot = step % (ring.shape[0] // new.shape[0])
     return jax.lax.dynamic_update_slice(ring, new, (slot * new.shape[0],))

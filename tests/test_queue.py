@@ -80,14 +80,62 @@ def test_when_all_fire_at_once_nothing_is_lost_and_nothing_is_early(
     same_bits(loop.state.populations, queue.state.populations)
 
 
+@pytest.mark.parametrize("devices", [1, 3])
+def test_a_network_of_every_kind_is_that_without_a_queue(noisy_network, devices, same_bits):
+    record = {name: recorders.Spikes(name) for name in ("E", "I")}
+
+    def go(at_once, devices, time, state=None):
+        more = {"record": record, "at_once": at_once, "devices": devices, "state": state}
+        return cx.simulate(noisy_network, time, DT, key=5, **more)
+
+    loop, first = go(0, 1, 60.0), go(8, devices, 25.3)
+    rest = go(None, 4 - devices, 34.7, first.state)  # as the state was made, on other devices
+    assert loop["E"].times.size > 50 and loop["I"].times.size > 10
+    same_bits(loop.state.populations, rest.state.populations)
+    for name in ("E", "I"):
+        both = np.concatenate([first[name].ids, rest[name].ids])
+        same_bits(loop[name].ids, both)
+
+
+def test_a_queue_works_in_double_precision():
+    with jax.enable_x64(True):
+        loop, queue = run(volley(1.5), 0), run(volley(1.5), 16)
+        np.testing.assert_array_equal(loop["g"].values, queue["g"].values)
+
+
+def test_cells_without_contacts_and_those_that_fill_up_devices_take_no_room():
+    lif = cells.leaky_integrate_and_fire
+    n, drive = 300, np.zeros(300)
+    drive[299] = 1000.0
+    c = wiring.from_arrays([299, 1], [0, 1], 1.0, 0.2, n, n)
+    network = cx.Network(
+        cx.acsf(),
+        {"a": lif(n, {"ampa": synapses.Exponential(5.0)})},
+        {"c": cx.Projection("a", "a", "glutamate", c)},
+        {"s": stimuli.step_current("a", drive)},
+    )
+    for devices in (1, 3):  # 468 cells fill up three devices, and fire with the last one
+        assert cx.simulate(network, 30.0, DT, at_once=1, devices=devices).complete
+    among = wiring.fixed_out_degree(1, n, 3, 1.0, 0.2, key=1).among(n, first=7)
+    network = cx.Network(
+        cx.acsf(),
+        network.populations,
+        {"c": cx.Projection("a", "a", "glutamate", among)},
+        {"s": stimuli.step_current("a", 1000.0)},
+    )
+    assert cx.simulate(network, 30.0, DT, at_once=1, devices=1).complete
+
+
 def test_late_spikes_are_an_error_that_says_what_to_raise():
     network = volley(0.2)  # three steps of 32 are fewer than 128
     with pytest.raises(cx.Late, match=r"'a'.*at_once = 32.*[Rr]aise at_once") as info:
         run(network, 32)
-    assert info.value.runs[0].stop == 0.0 and np.all(
-        np.isfinite(info.value.runs[0].state.populations["a"].v)
-    )
-    assert run(network, 64)["a"].times.size >= 2 * N
+    before = info.value.runs[0]
+    assert before.stop == 0.0
+    again = run(network, 64, state=before.state)  # the remedy
+    assert again["a"].times.size >= 2 * N
+    with pytest.raises(cx.Late, match=r"in run 0 .*'projections/c/strength': 1"):
+        cx.sweep(network, {"projections/c/strength": [1.0, 3.0]}, 6.0, DT, at_once=32)
 
 
 def test_runs_with_a_queue_go_on_and_sweep(same_bits):
@@ -113,7 +161,18 @@ def test_at_once_with_gradients_is_refused():
         run(volley(1.5), 16, gradients=True)
 
 
-def test_a_state_with_a_queue_is_no_state_without():
-    first = run(volley(1.5), 16, 2.3)
-    with pytest.raises(ValueError, match="not one of this network"):
-        run(volley(1.5), 0, 3.7, state=first.state)
+def test_a_state_goes_on_as_it_was_made_or_is_refused_with_the_reason():
+    queue, loop = run(volley(1.5), 64, 2.3), run(volley(1.5), 0, 2.3)
+    assert run(volley(1.5), None, 1.0, state=queue.state).state.underway.queued
+    for state, at_once, options in (
+        (queue.state, 0, {}),
+        (loop.state, 16, {}),
+        (queue.state, None, {"gradients": True}),
+    ):
+        with pytest.raises(ValueError, match="same at_once"):
+            run(volley(1.5), at_once, 3.7, state=state, **options)
+
+
+def test_inside_jit_a_queue_is_refused():
+    with pytest.raises(ValueError, match="inside jit"):
+        jax.jit(lambda n: run(n, 16).state.step)(volley(1.5))

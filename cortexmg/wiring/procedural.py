@@ -9,6 +9,7 @@ import numpy as np
 
 from cortexmg.connectivity import Connectivity
 from cortexmg.distributions import ByDistance
+from cortexmg.part import shown
 from cortexmg.procedural import DIRECTIONS, FRACTION, RINGS, Anywhere, Law, Nearby, Procedural
 from cortexmg.sheet import Sheet
 from cortexmg.wiring.draw import BLOCK, Key, check_degree, check_ends, check_total, seed_of
@@ -40,6 +41,8 @@ def procedural(
     check_ends(n_pre, n_post, self_contacts)
     available = n_post if self_contacts else n_post - 1
     check_degree(k, available, True)
+    if isinstance(delay, np.ndarray | list) or number(delay) is None:
+        raise TypeError(_one_number("delay", "ms", delay))
     law = Anywhere(available, self_contacts)
     most = _surely_below(n_pre * k / available, n_post)
     return _made(law, n_pre, n_post, k, weight, delay, key, min(most, n_pre * k))
@@ -120,15 +123,18 @@ def stored(wiring: Procedural) -> Connectivity:
 
 
 def _made(law: Law, n_pre, n_post, k, weight, delays, key, fan_in: int) -> Procedural:
-    for name, unit, value in (("weight", "nS", weight), ("delay", "ms", delays)):
-        if number(value) is None and (name == "weight" or np.ndim(value) != 1):
-            raise TypeError(
-                f"{name} of procedural wiring must be one number in {unit}, got {value!r}: for "
-                f"values that differ use a rule that stores its contacts, such as fixed_in_degree."
-            )
+    if number(weight) is None:
+        raise TypeError(_one_number("weight", "nS", weight))
     low, high = float(np.min(delays)), float(np.max(delays))
     most = np.int32(min(fan_in, 2**31 - 1))
     return Procedural(seed_of(key), law, weight, delays, n_pre, n_post, k, low, high, fan_in=most)
+
+
+def _one_number(name: str, unit: str, value: Any) -> str:
+    return (
+        f"{name} of procedural wiring must be one number in {unit}, got {shown(value)}: for values "
+        f"that differ use a rule that stores its contacts, such as fixed_in_degree."
+    )
 
 
 def _surely_below(mean: float, n: int) -> int:
@@ -145,10 +151,12 @@ def _nearby(sheet: Sheet, n_pre: int, n_post: int, rings: np.ndarray, itself: bo
     wide, high = sheet.width / columns, sheet.height / rows
     unit, turn = min(wide, high), (np.arange(DIRECTIONS) + 0.5) * (2 * np.pi / DIRECTIONS)
     radii = np.rint(rings / unit * 2 ** (FRACTION + 1))
-    if radii.max() >= 2**31:
+    reach = rings.max() / unit
+    if reach + max(columns, rows) >= 2 ** (30 - FRACTION):
         raise ValueError(
-            f"The kernel reaches {rings.max():g} um, {rings.max() / unit:,.0f} distances between "
-            f"cells, expected at most {2 ** (30 - FRACTION):,}: lower its scale, or use "
+            f"The kernel reaches {rings.max():g} um, {reach:,.0f} distances between cells, on a "
+            f"sheet of {columns:,} columns and {rows:,} rows, expected less than "
+            f"{2 ** (30 - FRACTION):,} together: lower its scale, make the sheet less long, or use "
             f"wiring.procedural, which knows no distances."
         )
 
