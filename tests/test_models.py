@@ -364,3 +364,19 @@ def test_the_microcircuit_compiles_in_a_minute_and_fires_as_in_nest():
     for name, rate in NEST_MICROCIRCUIT.items():
         assert abs(statistics.mean_rate(trains[name]) / rate - 1.0) < 0.1
         assert 0.7 < statistics.mean_cv(trains[name]) < 0.95
+
+
+@pytest.mark.parametrize("n", [-5, 0, 1, 4.5, True, "many"])
+@pytest.mark.parametrize("model", ["balanced", "cobahh", "cortex", "ei_nmda"])
+def test_a_size_that_is_none_is_refused(model, n, without_type_checks):
+    with pytest.raises(ValueError, match=r"n must be a whole number of at least 2, got"):
+        getattr(models, model)(n)
+
+
+@pytest.mark.parametrize("contacts, low, high", [(100, 11.0, 15.0), (1000, 6.5, 10.0)])
+def test_balanced_fires_as_its_docstring_says(contacts, low, high):
+    network = models.balanced(4000, contacts=contacts, procedural=True)
+    record = {"spikes": recorders.Spikes("cells")}
+    run = cx.simulate(network, 400.0, 0.1, record=record)
+    late = run["spikes"].between(100.0, 400.0)
+    assert low < statistics.mean_rate(late) < high

@@ -135,6 +135,23 @@ def test_contacts_lie_as_far_away_as_the_kernel_says(kernel, periodic):
     assert kept.in_degree().max() == c.fan_in
 
 
+def test_pairs_are_as_likely_as_points_of_the_kernel_say():
+    """On a small lattice of oblong cells, against draws in floating point."""
+    sheet, kernel, n_pre, n_post = Sheet(57.6, 10.0, periodic=True), wiring.Gaussian(8.0), 3, 10
+    drawn = wiring.procedural_by_distance(
+        sheet, n_pre, n_post, 8192, kernel, 1.0, 1.0, key=1, self_contacts=True
+    )
+    counts = wiring.stored(drawn).dense()
+    columns, rows = sheet.lattice(n_post)
+    assert sheet.width / columns > 1.4 * sheet.height / rows
+    at = sheet.positions(n_pre)
+    points = kernel.displacements(np.random.default_rng(3), 10**6)
+    for i in range(n_pre):
+        near = sheet.nearest(at[i] + points, n_post)
+        share = np.bincount(near[near >= 0], minlength=n_post) / near.size
+        np.testing.assert_allclose(counts[i] / 8192, share, atol=5 * (0.25 / 8192) ** 0.5)
+
+
 def test_its_gradient_is_that_of_stored_contacts():
     def rate(c, weight):
         p = {"c": cx.Projection("E", "E", "glutamate", c)}

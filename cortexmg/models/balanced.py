@@ -10,6 +10,7 @@ from cortexmg.projection import Projection
 from cortexmg.rows import Wiring
 from cortexmg.stimuli import Poisson
 from cortexmg.synapses import Exponential, Synapse
+from cortexmg.wiring.draw import check_whole
 
 
 def balanced(
@@ -23,6 +24,7 @@ def balanced(
     E cells first. The contacts of a `procedural` network are computed when they are needed.
     Assumption: the weights and the drive, chosen for this rate at a step of 0.1 ms.
     """
+    check_whole("n", n, 2)
     rng = np.random.default_rng(np.random.SeedSequence([key, 1952]))
     rule = wiring.procedural if procedural else wiring.fixed_out_degree
     n_e = n * 4 // 5

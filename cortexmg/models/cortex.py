@@ -13,6 +13,7 @@ from cortexmg.sheet import Sheet
 from cortexmg.stimuli import Poisson
 from cortexmg.synapses import AMPA, GABAA, GABAB, NMDA, Synapse
 from cortexmg.wiring import Gaussian, by_distance, fixed_in_degree
+from cortexmg.wiring.draw import check_whole
 
 CONTACTS = {"E": 160, "I": 40}  # onto every cell, at any size of the network
 WEIGHTS = {"E to E": 1.3, "E to I": 0.36, "I to E": 2.2, "I to I": 5.2}  # nS, mean = s.d.
@@ -40,6 +41,7 @@ def cortex(
     ours, set so that at 1 mM magnesium the network is in the asynchronous irregular state (an
     assumption, not a measurement).
     """
+    check_whole("n", n, 2)
     if wiring not in ("uniform", "distance"):
         raise ValueError(f'wiring must be "uniform" or "distance", got {wiring!r}.')
     rng = np.random.default_rng(np.random.SeedSequence([key, 1990]))
