@@ -11,6 +11,7 @@ from cortexmg.compaction import next_active
 from cortexmg.rows import Contacts
 
 OUTSIDE = np.int32(2**31 - 1)  # beyond the end of every array
+SHORT = 256  # contacts: of rows up to here several are visited together
 
 
 class Layout(NamedTuple):
@@ -30,10 +31,10 @@ def _at(array, member, index):
     return index if array.shape[0] == 1 else member * array.shape[1] + index
 
 
-def _each_row(active, rows, layout, visit, carry):
+def _each_row(active, rows, layout, visit, carry, together):
     """`carry` after a visit to every piece of `row` contacts of every active cell.
 
-    A visit gets the member, the number of the row and the contacts.
+    A visit gets so many cells `together`: of each the member, the number of the row, and contacts.
     """
     members, (n_pre, blocks, first, row, *_) = active.shape[0], layout
     active = active.reshape(members * blocks, -1)
@@ -46,12 +47,19 @@ def _each_row(active, rows, layout, visit, carry):
             # One cursor of two numbers: every number that a loop carries costs a kernel per visit.
             cursor, carry = state
             k, offset = cursor[0], cursor[1]
-            member, cell = (jnp.int32(0), ids[k]) if members == 1 else jnp.divmod(ids[k], n_pre)
-            i = cell - first
-            carry = visit(carry, member, i, rows.contacts(i, offset, row))
-            done = rows.length(i) - offset <= row
-            after = jnp.where(done, jnp.stack([k + 1, 0]), jnp.stack([k, offset + row]))
-            return after, carry
+            visited, left = [], jnp.int32(0)
+            for r in range(together):
+                there, one = k + r < found, ids[k + r]
+                member, cell = (jnp.int32(0), one) if members == 1 else jnp.divmod(one, n_pre)
+                i = jnp.where(there, cell - first, 0)
+                contacts = rows.contacts(i, offset, row)
+                if together > 1:
+                    contacts = contacts._replace(mine=contacts.mine & there)
+                visited.append((member, i, contacts))
+                left = jnp.maximum(left, jnp.where(there, rows.length(i) - offset, 0))
+            carry = visit(carry, visited)
+            next_cells, next_piece = jnp.stack([k + together, 0]), jnp.stack([k, offset + row])
+            return jnp.where(left <= row, next_cells, next_piece), carry
 
         start = (jnp.zeros(2, jnp.int32), carry)
         return word, jax.lax.while_loop(lambda state: state[0][0] < found, piece, start)[1]
@@ -99,21 +107,30 @@ class _Form:
         x, w = self.known["x"], self.known["w"]
         if x.size > 1 or w.size > 1:
             return None
-        new = jnp.broadcast_to(self.amount(0, 0, 0), self.layout.row)
+        new = jnp.broadcast_to(self.amount(0, 0, 0), self.together * self.layout.row)
         return jax.lax.optimization_barrier(new)  # else every visit would make it anew
 
-    def add_to_y(self, total, member, i, c: Contacts):
-        same = self.same_for_all
-        new = self.amount(member, i, c.first) if same is None else same
-        # What lies outside is dropped: a mask on the places alone is cheaper than one on both.
-        place = jnp.where(c.mine, self.places(self.onto, member, c), OUTSIDE)
-        return total.at[place].add(new, mode="drop")
+    @property
+    def together(self):
+        """How many cells a visit is for: several, if one has few contacts, to y alone."""
+        return 4 if self.layout.row <= SHORT and "y" not in self.known else 1
 
-    def add_to_x(self, total, member, i, c: Contacts):
+    def add_to_y(self, total, visited):
+        # What lies outside is dropped: a mask on the places alone is cheaper than one on both.
+        places = [jnp.where(c.mine, self.places(self.onto, m, c), OUTSIDE) for m, _, c in visited]
+        new = self.same_for_all
+        if new is None:
+            each = [self.amount(m, i, c.first) for m, i, c in visited]
+            new = jnp.concatenate([jnp.broadcast_to(x, self.layout.row) for x in each])
+        return total.at[jnp.concatenate(places)].add(new, mode="drop")
+
+    def add_to_x(self, total, visited):
+        ((member, i, c),) = visited
         new = jnp.sum(jnp.where(c.mine, self.w(member, c.first) * self.y(member, c), 0.0))
         return total.at[_at(self.onto, member, i)].add(new, mode="promise_in_bounds")
 
-    def add_to_w(self, total, member, i, c: Contacts):
+    def add_to_w(self, total, visited):
+        ((member, i, c),) = visited
         new = jnp.where(c.mine, self.x(member, i) * self.y(member, c), 0.0)
         if self.onto.shape[1] == 1:
             return total.at[_at(self.onto, member, 0)].add(jnp.sum(new))
@@ -138,5 +155,5 @@ def contract(onto, a, b, active, near, step, *leaves, out, layout, tree):
     if out == "y":
         form.same_for_all  # noqa: B018 - before the loop, not in it
     visit = {"y": form.add_to_y, "x": form.add_to_x, "w": form.add_to_w}[out]
-    total = _each_row(active, rows, layout, visit, onto.reshape(-1))
+    total = _each_row(active, rows, layout, visit, onto.reshape(-1), form.together)
     return total.reshape(onto.shape)

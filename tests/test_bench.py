@@ -232,8 +232,9 @@ def test_a_compiler_that_is_not_there_is_told(accelerators, monkeypatch):
 
 
 def test_a_step_is_summed_up_for_each_device(report, tmp_path):
-    row = {"device": "h100", "model": "cobahh", "n": 10, "contacts": 800, "dt": 0.1, "kernels": 12}
-    failed = {"device": "t4", "model": "cobahh", "n": 10, "failed": "no compiler"}
+    which = {"what": "step", "model": "cobahh", "n": 10}
+    row = which | {"device": "h100", "contacts": 800, "dt": 0.1, "kernels": 12}
+    failed = which | {"device": "t4", "failed": "no compiler"}
     (tmp_path / "a.jsonl").write_text("".join(json.dumps(r) + "\n" for r in (row, row, failed)))
     text = report.step_tables(tmp_path / "a.jsonl")
     assert text.count("| h100 | 12 |") == 1 and "t4 failed: no compiler" in text
