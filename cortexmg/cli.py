@@ -13,8 +13,9 @@ from cortexmg.cache import keep_compiled
 from cortexmg.choice import MODELS, builder_of, network_of
 from cortexmg.hardware import DEVICES, device_named
 from cortexmg.hostloop import Run
+from cortexmg.memory import check_memory
 from cortexmg.parameters import parameters
-from cortexmg.plan import check_memory, forecast, table, verdict
+from cortexmg.plan import forecast, table, verdict
 from cortexmg.recorders import Recorder, Spikes
 from cortexmg.selfcheck import check_arithmetic
 from cortexmg.simulate import simulate

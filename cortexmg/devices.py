@@ -80,6 +80,22 @@ def _check_processes(devices: Sequence[Any]) -> None:
         )
 
 
+def compiler_options(platform: str) -> dict | None:
+    """How runs are compiled for a CPU other than XLA would by itself.
+
+    It uses half the width of the vector registers: with all of it the update of Hodgkin-Huxley
+    cells is 1.34 times as fast (5.9, not 8.0 ns). And if it has several threads, it cuts two or
+    three kernels of a step into parts for them: waking a thread takes longer than such a kernel,
+    and a step of 4,000 cells 1.5 times as long.
+    """
+    if platform != "cpu":
+        return None
+    options: dict = {"xla_cpu_prefer_vector_width": 512}
+    if "xla_disable_hlo_passes" not in os.environ.get("XLA_FLAGS", ""):  # it would be replaced
+        options["xla_disable_hlo_passes"] = "cpu-parallel-task-assigner"
+    return options
+
+
 @contextmanager
 def partitioned_by_gspmd():
     """For calls of programs that draw random numbers on several devices.

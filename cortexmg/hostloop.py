@@ -10,9 +10,9 @@ import jax
 import numpy as np
 
 from cortexmg.frames import Plan, Record, whole_steps
+from cortexmg.memory import steps_at_once
 from cortexmg.network import Network, State
 from cortexmg.part import Scalar
-from cortexmg.plan import steps_at_once
 from cortexmg.processes import anywhere
 from cortexmg.progress import Progress
 

@@ -68,6 +68,12 @@ def shapes(network: Network) -> Network:
     return jax.tree_util.tree_map_with_path(shape, network)
 
 
+def queued(network: Network) -> Network:
+    """The network of shapes as accelerators deliver its spikes, if its longest rows are known."""
+    known = all(p.connectivity.longest for p in network.projections.values())
+    return _with(network, at_once=AT_ONCE) if known else network
+
+
 def state_of(network: Network, dt: float, exact: bool = True) -> State:
     """The shapes of the state of a network of shapes at time 0."""
     key = jax.eval_shape(lambda: jax.random.key(0, impl="philox4x32"))
@@ -81,7 +87,7 @@ def compiled_step(network: Network, dt: float, platform: str = "", device: Any =
     """
     platform = platform or jax.default_backend()
     if platform != "cpu":
-        network = _with(network, at_once=AT_ONCE)
+        network = queued(network)
 
     def placed(tree):
         where = SingleDeviceSharding(device) if device else None

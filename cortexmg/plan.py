@@ -5,39 +5,18 @@ how many kernels it has and what they move; other devices join operations in oth
 them the kernels are a guide and the memory is what counts.
 """
 
-import math
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from cortexmg.connectivity import MOST_CONTACTS, Connectivity
-from cortexmg.frames import Record, plan_of, run_frame
-from cortexmg.hardware import Device, memory_here, memory_in_use
+from cortexmg.frames import Record, plan_of
+from cortexmg.hardware import Device, memory_in_use
 from cortexmg.kernels import Work, work_of_loop
-from cortexmg.network import Network, State
-from cortexmg.outline import compiled_step, shapes, state_of
-from cortexmg.recorders import Spikes
+from cortexmg.memory import REMEDY, Memory, needed, steps_at_once
+from cortexmg.network import Network
+from cortexmg.outline import compiled_step, queued
 from cortexmg.rows import Wiring
-from cortexmg.transmission import STEPS
-
-Memory = dict[str, float]  # bytes by part
-
-REMEDY = {
-    "libraries and compiler": "use a machine with more memory",
-    "wiring": "fewer contacts per cell, or one weight and one delay for all contacts of a "
-    "projection, which are otherwise stored for each",
-    "wiring, copied to the device": "fewer contacts per cell, or one weight and one delay for all",
-    "cells": "fewer cells, or fewer channels and receptors",
-    "spikes and inputs underway": "shorter delays or a larger dt",
-    "recording": "record fewer cells, or less often",
-    "temporaries of a step": "fewer cells, or one delay for all contacts of a projection",
-}
-
-
-CELL_STEPS = 5e7  # of a piece of a run: about half a second on one core
-STATES = 3  # held at once: two pieces back, one back, and the one being computed
 
 
 class Forecast(NamedTuple):
@@ -94,6 +73,8 @@ def forecast(
     `program` is what `compiled_step` made for the device, if not for this machine.
     """
     cells = sum(network.sizes.values())
+    if device.kernel:  # an accelerator
+        network = queued(network)
     most = steps_at_once(cells, plan_of(record, dt)[0][0])
     memory = needed(network, record, dt, most)
     program = program or compiled_step(network, dt)
@@ -110,86 +91,12 @@ def forecast(
     return Forecast(device, cells, sum(contacts), max(stored), memory, step, delivered, dt)
 
 
-def needed(
-    network: Network,
-    record: Record,
-    dt: float,
-    most: int,
-    members: int = 1,
-    exact: bool = True,
-    kept: int = 0,
-) -> Memory:
-    """Bytes of a run on its device by part, from the shapes of a network.
-
-    `most` frames are recorded at once, and `kept` in all; `members` runs share the wiring.
-    """
-    state, saved = _state_and_saved(network, record, dt, exact)
-    # Spikes are kept as a list, which is much shorter than the bits that are saved.
-    whole = {name: x for name, x in saved.items() if not isinstance(record[name], Spikes)}
-    wiring = {name: p.connectivity for name, p in network.projections.items()}
-    delays = sum(
-        STEPS.itemsize * np.shape(c.delays)[0] for c in wiring.values() if np.ndim(c.delays)
-    )
-    changing = state._replace(underway=None)
-    cells, float_type = sum(network.sizes.values()), jnp.result_type(float)
-    return {
-        "wiring": _size(wiring),
-        # A piece of a run leaves the state before it, and that of the piece before, as they were.
-        "cells": _size(network) - _size(wiring) + STATES * members * _size(changing),
-        "spikes and inputs underway": STATES * members * _size(state.underway),
-        # The last piece is unpacked while the next one is computed.
-        "recording": members * (2.0 * most * _size(saved) + kept * _size(whole)),
-        # As compiled for a CPU: delays in steps, and about six numbers per cell.
-        "temporaries of a step": delays + members * cells * 6.0 * np.finfo(float_type).bits / 8,
-    }
-
-
-def check_memory(
-    network: Network,
-    record: Record,
-    dt: float,
-    most: int,
-    *,
-    members: int = 1,
-    exact: bool = True,
-    kept: int = 0,
-    available: float | None = None,
-) -> None:
-    """Raise MemoryError if a run cannot fit, naming what to shrink and the largest size that fits.
-
-    `available` is in bytes; by default it is what the device of JAX has left. Networks that need
-    a small part of it are not looked at closely, which takes a fraction of a second.
-    """
-    room = memory_here() if available is None else available
-    cells = members * sum(network.sizes.values())
-    roughly = 4 * _size(network) + 1e4 * cells + (most + 4 * len(record) * kept) * cells
-    if roughly < room:
-        return
-    memory = needed(shapes(network), record, dt, most, members, exact, kept)
-    total = sum(memory.values())
-    if total <= room:
-        return
-    built = _size(network) if jax.default_backend() == "cpu" else 0.0  # and its room is taken
-    largest = int(cells / members * (room + built) / (total + built))
-    worst = max(memory, key=lambda name: memory[name])
-    raise MemoryError(
-        f"This run needs {total / 1e6:,.0f} MB and {room / 1e6:,.0f} MB are left. The largest part "
-        f"is {worst!r} with {memory[worst] / 1e6:,.0f} MB: {REMEDY[worst]}. With all else equal, "
-        f"about {largest:,} cells fit instead of {cells // members:,}."
-    )
-
-
 def largest_that_fits(f: Forecast) -> int:
     """About how many cells fit on the device, with as many contacts each."""
     fixed = f.memory.get("libraries and compiler", 0.0)
     fitting = f.cells * (f.usable - fixed) / (f.total - fixed)
     # The contacts of a projection are numbered, too.
     return max(0, int(min(fitting, 0.97 * f.cells * MOST_CONTACTS / max(1, f.longest))))
-
-
-def steps_at_once(cells: int, frame: int) -> int:
-    """How many frames of so many steps a run computes in one piece, and so records at once."""
-    return max(1, int(min(max(CELL_STEPS / cells, 20), 20_000)) // frame)
 
 
 def table(f: Forecast, rate: float) -> str:
@@ -224,21 +131,6 @@ def verdict(f: Forecast) -> str:
     return (
         f"It does not fit. The largest part is {worst!r} with {f.memory[worst] / 1e6:,.0f} MB: "
         f"{REMEDY[worst]}. With all else equal, about {largest_that_fits(f):,} cells fit."
-    )
-
-
-def _state_and_saved(network: Network, record: Record, dt: float, exact: bool) -> tuple[State, Any]:
-    """Shapes of the state and of what one frame records."""
-    state = state_of(network, dt, exact)
-    plan = plan_of(record, dt)
-    _, saved = jax.eval_shape(lambda n, s: run_frame(n, s, record, plan, dt), network, state)
-    return state, saved
-
-
-def _size(tree: Any) -> float:
-    """Bytes of all arrays, or of their shapes."""
-    return float(
-        sum(math.prod(np.shape(x)) * jnp.result_type(x).itemsize for x in jax.tree.leaves(tree))
     )
 
 

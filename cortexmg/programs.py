@@ -3,7 +3,6 @@
 Each program holds the state, which a call replaces; the one before is left as it was.
 """
 
-import os
 from contextlib import nullcontext
 from functools import cache, partial
 from typing import Any
@@ -13,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec as P
 
-from cortexmg.devices import partitioned_by_gspmd
+from cortexmg.devices import compiler_options, partitioned_by_gspmd
 from cortexmg.division import joined_state, stacked_networks, stacked_states
 from cortexmg.frames import run_frames
 from cortexmg.network import Network, State
@@ -145,7 +144,7 @@ def compiled(platform: str):
     return jax.jit(
         run_frames,
         static_argnames=FIXED,
-        compiler_options=_options(platform),
+        compiler_options=compiler_options(platform),
     )
 
 
@@ -171,7 +170,7 @@ def compiled_members(platform: str, key_axis: int | None, mesh: Mesh | None):
             )
         return every(network, frames, values, state)
 
-    return jax.jit(run, static_argnames=FIXED, compiler_options=_options(platform))
+    return jax.jit(run, static_argnames=FIXED, compiler_options=compiler_options(platform))
 
 
 @cache
@@ -200,24 +199,8 @@ def compiled_on(mesh: Mesh):
     return jax.jit(
         run,
         static_argnames=FIXED,
-        compiler_options=_options(mesh.devices.flat[0].platform),
+        compiler_options=compiler_options(mesh.devices.flat[0].platform),
     )
-
-
-def _options(platform: str) -> dict | None:
-    """What XLA would do otherwise on a CPU, at a price.
-
-    It uses half the width of the vector registers: with all of it the update of Hodgkin-Huxley
-    cells is 1.34 times as fast (5.9, not 8.0 ns). And if it has several threads, it cuts two or
-    three kernels of a step into parts for them: waking a thread takes longer than such a kernel,
-    and a step of 4,000 cells 1.5 times as long.
-    """
-    if platform != "cpu":
-        return None
-    options: dict = {"xla_cpu_prefer_vector_width": 512}
-    if "xla_disable_hlo_passes" not in os.environ.get("XLA_FLAGS", ""):  # it would be replaced
-        options["xla_disable_hlo_passes"] = "cpu-parallel-task-assigner"
-    return options
 
 
 @cache

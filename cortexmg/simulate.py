@@ -15,10 +15,10 @@ from cortexmg.devices import WORTHWHILE, Devices, mesh_of, start
 from cortexmg.frames import Plan, Record, plan_of, run_frame
 from cortexmg.hardware import memory_here
 from cortexmg.hostloop import HostLoop, Run, frames_in
+from cortexmg.memory import check_memory, steps_at_once
 from cortexmg.network import Network, State
 from cortexmg.parameters import with_parameters
 from cortexmg.part import check_members, shown
-from cortexmg.plan import check_memory, steps_at_once
 from cortexmg.processes import check_alike
 from cortexmg.programs import (
     ManyDevices,

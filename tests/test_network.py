@@ -241,6 +241,7 @@ LAYERS = [
     {"frames", "results", "plots"},
     {"programs"},
     {"outline"},
+    {"memory"},
     {"plan"},
     {"hostloop"},
     {"simulate"},

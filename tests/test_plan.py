@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import cortexmg as cx
-from cortexmg import cli, models, outline, plan, recorders
+from cortexmg import cli, memory, models, outline, plan, recorders
 from cortexmg.hardware import DEVICES, device_named
 from cortexmg.states import initial
 
@@ -121,7 +121,7 @@ def test_the_command_says_what_fits_and_what_does_not(monkeypatch, capsys):
 
     code, text, _ = run("cobahh", "--cells", "1000000", "--device", "h100", "--spikes")
     assert code == 0 and "It fits" in text and "H100" in text
-    for part in plan.REMEDY.keys() - {"libraries and compiler", "wiring, copied to the device"}:
+    for part in memory.REMEDY.keys() - {"libraries and compiler", "wiring, copied to the device"}:
         assert part in text
     large = ("--cells", "2000000", "--contacts-per-cell", "1000")
     code, text, _ = run("cortex", *large, "--device", "t4")
@@ -136,18 +136,18 @@ def test_the_command_says_what_fits_and_what_does_not(monkeypatch, capsys):
 
 
 def test_a_run_that_fits_is_not_stopped():
-    plan.check_memory(models.cobahh(1000), {}, DT, 1000)
-    plan.check_memory(models.cobahh(1000), {}, DT, 1000, available=3e6)
+    memory.check_memory(models.cobahh(1000), {}, DT, 1000)
+    memory.check_memory(models.cobahh(1000), {}, DT, 1000, available=3e6)
 
 
 def test_a_run_that_cannot_fit_is_stopped_with_the_part_to_shrink():
     network = models.cobahh(1000)
     with pytest.raises(MemoryError, match=r"'wiring'.*fewer contacts.*cells fit") as error:
-        plan.check_memory(network, {}, DT, 1000, available=1e5)
+        memory.check_memory(network, {}, DT, 1000, available=1e5)
     assert "instead of 1,000" in str(error.value)
     record = {"v": recorders.Probe("cells", "v", every=None)}
     with pytest.raises(MemoryError, match=r"'recording'.*less often"):
-        plan.check_memory(network, record, DT, 20_000, available=1e6)
+        memory.check_memory(network, record, DT, 20_000, available=1e6)
 
 
 def test_simulate_refuses_what_cannot_fit_before_it_allocates(monkeypatch):
@@ -173,7 +173,7 @@ def test_the_command_line_refuses_a_size_before_it_builds(monkeypatch, capsys, t
 
 def test_procedural_wiring_is_planned_without_memory_per_contact():
     few, many = (
-        plan.needed(
+        memory.needed(
             outline.outline(partial(models.balanced, contacts=k, procedural=True), 10**6),
             {}, DT, 1,
         )["wiring"]
@@ -184,7 +184,7 @@ def test_procedural_wiring_is_planned_without_memory_per_contact():
 
 def test_members_of_a_sweep_share_the_wiring_only():
     network = outline.shapes(models.cobahh(1000))
-    one, ten = (plan.needed(network, {}, DT, 100, members=m) for m in (1, 10))
+    one, ten = (memory.needed(network, {}, DT, 100, members=m) for m in (1, 10))
     assert ten["wiring"] == one["wiring"]
     assert ten["spikes and inputs underway"] == 10 * one["spikes and inputs underway"]
 
@@ -192,7 +192,7 @@ def test_members_of_a_sweep_share_the_wiring_only():
 def test_what_is_said_to_be_needed_is_what_the_compiled_program_takes():
     network = models.cortex(2000)
     f = plan.forecast(outline.shapes(network), {}, DT, 10.0, device_named("cpu"))
-    estimated = plan.needed(outline.shapes(network), {}, DT, 100)["temporaries of a step"]
+    estimated = memory.needed(outline.shapes(network), {}, DT, 100)["temporaries of a step"]
     assert estimated == pytest.approx(f.memory["temporaries of a step"], rel=0.3)
 
 

@@ -139,7 +139,8 @@ class PopulationRate(Recorder):
         self, acc: Int[Array, ""], network: Network, state: State, steps: int
     ) -> Float[Array, ""]:
         spikes = network.split.everywhere(acc[None]).sum(dtype=jnp.int32)
-        return 1e3 * spikes / (network.count(self.population) * steps * state.dt)
+        # One product, whose rounding does not depend on how many runs are computed together.
+        return spikes * (1e3 / (network.count(self.population) * steps * state.dt))
 
     def check(self, network: Network) -> None:
         population_of(self, network, self.population)

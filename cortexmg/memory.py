@@ -1,0 +1,121 @@
+"""What memory a run needs, from shapes alone, and whether there is enough of it."""
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from cortexmg.frames import Record, plan_of, run_frame
+from cortexmg.hardware import memory_here
+from cortexmg.network import Network, State
+from cortexmg.outline import shapes, state_of
+from cortexmg.recorders import Spikes
+from cortexmg.transmission import STEPS
+
+Memory = dict[str, float]  # bytes by part
+
+REMEDY = {
+    "libraries and compiler": "use a machine with more memory",
+    "wiring": "fewer contacts per cell, or one weight and one delay for all contacts of a "
+    "projection, which are otherwise stored for each",
+    "wiring, copied to the device": "fewer contacts per cell, or one weight and one delay for all",
+    "cells": "fewer cells, or fewer channels and receptors",
+    "spikes and inputs underway": "shorter delays or a larger dt",
+    "recording": "record fewer cells, or less often",
+    "temporaries of a step": "fewer cells, or one delay for all contacts of a projection",
+}
+
+
+CELL_STEPS = 5e7  # of a piece of a run: about half a second on one core
+STATES = 3  # held at once: two pieces back, one back, and the one being computed
+
+
+def needed(
+    network: Network,
+    record: Record,
+    dt: float,
+    most: int,
+    members: int = 1,
+    exact: bool = True,
+    kept: int = 0,
+) -> Memory:
+    """Bytes of a run on its device by part, from the shapes of a network.
+
+    `most` frames are recorded at once, and `kept` in all; `members` runs share the wiring.
+    """
+    state, saved = _state_and_saved(network, record, dt, exact)
+    # Spikes are kept as a list, which is much shorter than the bits that are saved.
+    whole = {name: x for name, x in saved.items() if not isinstance(record[name], Spikes)}
+    wiring = {name: p.connectivity for name, p in network.projections.items()}
+    delays = sum(
+        STEPS.itemsize * np.shape(c.delays)[0] for c in wiring.values() if np.ndim(c.delays)
+    )
+    changing = state._replace(underway=None)
+    cells, float_type = sum(network.sizes.values()), jnp.result_type(float)
+    return {
+        "wiring": _size(wiring),
+        # A piece of a run leaves the state before it, and that of the piece before, as they were.
+        "cells": _size(network) - _size(wiring) + STATES * members * _size(changing),
+        "spikes and inputs underway": STATES * members * _size(state.underway),
+        # The last piece is unpacked while the next one is computed.
+        "recording": members * (2.0 * most * _size(saved) + kept * _size(whole)),
+        # As compiled for a CPU: delays in steps, and about six numbers per cell.
+        "temporaries of a step": delays + members * cells * 6.0 * np.finfo(float_type).bits / 8,
+    }
+
+
+def check_memory(
+    network: Network,
+    record: Record,
+    dt: float,
+    most: int,
+    *,
+    members: int = 1,
+    exact: bool = True,
+    kept: int = 0,
+    available: float | None = None,
+) -> None:
+    """Raise MemoryError if a run cannot fit, naming what to shrink and the largest size that fits.
+
+    `available` is in bytes; by default it is what the device of JAX has left. Networks that need
+    a small part of it are not looked at closely, which takes a fraction of a second.
+    """
+    room = memory_here() if available is None else available
+    cells = members * sum(network.sizes.values())
+    roughly = 4 * _size(network) + 1e4 * cells + (most + 4 * len(record) * kept) * cells
+    if roughly < room:
+        return
+    memory = needed(shapes(network), record, dt, most, members, exact, kept)
+    total = sum(memory.values())
+    if total <= room:
+        return
+    built = _size(network) if jax.default_backend() == "cpu" else 0.0  # and its room is taken
+    largest = int(cells / members * (room + built) / (total + built))
+    worst = max(memory, key=lambda name: memory[name])
+    raise MemoryError(
+        f"This run needs {total / 1e6:,.0f} MB and {room / 1e6:,.0f} MB are left. The largest part "
+        f"is {worst!r} with {memory[worst] / 1e6:,.0f} MB: {REMEDY[worst]}. With all else equal, "
+        f"about {largest:,} cells fit instead of {cells // members:,}."
+    )
+
+
+def steps_at_once(cells: int, frame: int) -> int:
+    """How many frames of so many steps a run computes in one piece, and so records at once."""
+    return max(1, int(min(max(CELL_STEPS / cells, 20), 20_000)) // frame)
+
+
+def _state_and_saved(network: Network, record: Record, dt: float, exact: bool) -> tuple[State, Any]:
+    """Shapes of the state and of what one frame records."""
+    state = state_of(network, dt, exact)
+    plan = plan_of(record, dt)
+    _, saved = jax.eval_shape(lambda n, s: run_frame(n, s, record, plan, dt), network, state)
+    return state, saved
+
+
+def _size(tree: Any) -> float:
+    """Bytes of all arrays, or of their shapes."""
+    return float(
+        sum(math.prod(np.shape(x)) * jnp.result_type(x).itemsize for x in jax.tree.leaves(tree))
+    )
