@@ -73,10 +73,8 @@ def forecast(
     `program` is what `compiled_step` made for the device, if not for this machine.
     """
     cells = sum(network.sizes.values())
-    if device.kernel:  # an accelerator
-        network = queued(network)
     most = steps_at_once(cells, plan_of(record, dt)[0][0])
-    memory = needed(network, record, dt, most)
+    memory = needed(queued(network) if device.kernel else network, record, dt, most)
     program = program or compiled_step(network, dt)
     memory["temporaries of a step"] = program.memory_analysis().temp_size_in_bytes
     if host:

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import cortexmg as cx
-from cortexmg import cells, hostloop, recorders, stimuli, synapses, wiring
+from cortexmg import cells, memory, recorders, stimuli, synapses, wiring
 from cortexmg.distributions import LogNormal, Uniform
 
 DT, COUNT, TIMEOUT = 0.1, 2, 150  # ms, processes, s
@@ -200,5 +200,5 @@ def test_all_processes_raise_the_same_error(together, what, message):
 
 
 if __name__ == "__main__":
-    hostloop.CELL_STEPS = 1.0  # pieces of a few steps
+    memory.CELL_STEPS = 1.0  # pieces of a few steps
     one_of_several(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])

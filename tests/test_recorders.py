@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import cortexmg as cx
-from cortexmg import cells, hostloop, recorders, stimuli, synapses
+from cortexmg import cells, memory, recorders, stimuli, synapses
 from cortexmg.parameters import path_name
 
 DT = 0.05
@@ -53,7 +53,7 @@ def arrays(recording):
 
 def test_every_recorder_gives_the_same_for_any_cutting(recorder, few_cells, monkeypatch):
     one = cx.simulate(few_cells, 60.0, dt=0.1, record={"x": recorder})["x"]
-    monkeypatch.setattr(hostloop, "CELL_STEPS", 1)
+    monkeypatch.setattr(memory, "CELL_STEPS", 1)
     many = cx.simulate(few_cells, 60.0, dt=0.1, record={"x": recorder})["x"]
     for a, b in zip(arrays(one), arrays(many), strict=True):
         np.testing.assert_array_equal(a, b)

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import cortexmg as cx
-from cortexmg import cells, hostloop, programs, recorders, stimuli, synapses, wiring
+from cortexmg import cells, memory, programs, recorders, stimuli, synapses, wiring
 from cortexmg.membrane import Current
 from cortexmg.part import Scalar, quantity
 from cortexmg.stimuli import Stimulus
@@ -52,7 +52,7 @@ MEAN = "stimuli/noise/mean"
 @pytest.fixture
 def short_pieces(monkeypatch):
     """Compiled pieces of 1 ms instead of seconds."""
-    monkeypatch.setattr(hostloop, "CELL_STEPS", 1)
+    monkeypatch.setattr(memory, "CELL_STEPS", 1)
 
 
 # ---- the same bits ------------------------------------------------------------------------------
@@ -99,7 +99,7 @@ def test_pieces_give_the_same_bits_in_single_precision(
     single_precision, few_cells, monkeypatch, same_bits
 ):
     one = cx.simulate(few_cells, 100.0, dt=0.1, record=FEW)
-    monkeypatch.setattr(hostloop, "CELL_STEPS", 1)
+    monkeypatch.setattr(memory, "CELL_STEPS", 1)
     many = cx.simulate(few_cells, 100.0, dt=0.1, record=FEW)
     assert one.state.populations["E"].v.dtype == np.float32
     assert one["spikes"].times.size > 20
@@ -559,7 +559,7 @@ def test_memory_grows_only_with_what_is_recorded(monkeypatch):
         {"cells": cells.leaky_integrate_and_fire(n)},
         stimuli={"drive": stimuli.step_current("cells", np.linspace(195.0, 205.0, n))},
     )
-    monkeypatch.setattr(hostloop, "CELL_STEPS", 1e6)
+    monkeypatch.setattr(memory, "CELL_STEPS", 1e6)
     record = {
         "rate": recorders.PopulationRate("cells", every=10.0),
         "spikes": recorders.Spikes("cells"),
