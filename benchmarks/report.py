@@ -39,7 +39,7 @@ SINGLE = {
     "compile_s": "compilation (s)",
     "peak_mb": "peak memory (MB)",
 }
-DEVICES = bench.COLUMNS | {"kind": "device", "date": "date"}
+DEVICES = bench.SCALE_COLUMNS | {"kind": "device", "date": "date"}
 GROWTH = {
     "series": "series",
     "model": "network",

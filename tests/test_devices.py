@@ -204,12 +204,12 @@ def test_one_thread_is_the_default_and_what_the_user_has_said_is_respected():
 
 CUTS = """
 import jax, jax.numpy as jnp
-from cortexmg.programs import _options
+from cortexmg.devices import compiler_options
 x = jnp.ones(10**6)
-for options in (None, _options("cpu")):
+for options in (None, compiler_options("cpu")):
     f = jax.jit(lambda x: jnp.exp(x) / (1.0 + jnp.exp(-x * x)), compiler_options=options)
     print("outer_dimension_partitions" in f.lower(x).compile().as_text())
-print("xla_disable_hlo_passes" in _options("cpu"))
+print("xla_disable_hlo_passes" in compiler_options("cpu"))
 """
 
 
