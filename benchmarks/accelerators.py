@@ -34,6 +34,7 @@ PROGRAMS = [
     "several:cobahh:20000",
     "several:cortex:20000",
 ]
+PATIENCE = 600  # s, for one program
 DT = {"cobahh": 0.1, "ei_nmda": 0.1, "cortex": 0.05}  # ms
 TPUS = {"v5e": "v5e:2x2", "v5p": "v5p:2x2x1", "v6e": "v6e:2x4"}
 # What XLA asks about a GPU, from the data sheets and tuning guides of NVIDIA: capability, streaming
@@ -214,11 +215,13 @@ def in_a_process_of_its_own(what: str, name: str, model: str, n: int, rate: floa
         if name in GPUS:
             env["XLA_FLAGS"] = f"--xla_dump_to={folder} --xla_dump_emitter_re=.*"
         words = [sys.executable, __file__, "--one", what, name, model, str(n), str(rate)]
-        run = subprocess.run(words, capture_output=True, text=True, env=env)
+        row = {"what": what, "device": name, "model": model, "n": n}
+        try:
+            run = subprocess.run(words, capture_output=True, text=True, env=env, timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            return row | {"failed": f"compiling took more than {PATIENCE} s"}
         if run.returncode:
-            said = run.stderr.strip().splitlines()[-3:]
-            row = {"what": what, "device": name, "model": model, "n": n}
-            return row | {"failed": " / ".join(said)}
+            return row | {"failed": " / ".join(run.stderr.strip().splitlines()[-3:])}
         return json.loads(run.stdout.splitlines()[-1]) | atomics(Path(folder))
 
 
