@@ -13,7 +13,7 @@ from cortexmg.part import shown
 from cortexmg.waiting import AXIS
 
 Devices = Any  # how many, a list of them, a Mesh, or None
-WORTHWHILE = 50_000  # cells per CPU device from which another one saves time
+WORTHWHILE = 25_000  # cells per CPU device: with two from 50,000 cells on a second one saves time
 
 
 def start() -> None:
