@@ -33,7 +33,7 @@ def unpack(words: UInt32[Array, " words"], n: int, blocks: int = 1) -> Bool[Arra
     return bits.reshape(blocks, -1)[:, : n // blocks].reshape(-1) != 0
 
 
-AT_ONCE = 256  # active cells found at a time, give or take a word
+FOUND_AT_ONCE = 256  # active cells found at a time, give or take a word
 
 
 def next_active(
@@ -41,7 +41,7 @@ def next_active(
 ) -> tuple[Int[Array, ""], Int[Array, " ids"], Int[Array, ""]]:
     """The cells whose bits are set from word `k` on: the next word, their ids, and how many.
 
-    An id is member * n + cell. The search ends after `AT_ONCE` cells or all words. XLA:CPU
+    An id is member * n + cell. The search ends after `FOUND_AT_ONCE` cells or all words. XLA:CPU
     compiles loops as small as these into a single kernel; finding the k-th active cell by rank
     took three times as long.
     """
@@ -60,9 +60,9 @@ def next_active(
         return k + 1, found, ids
 
     def more(carry):
-        return (carry[0] < flat.shape[0]) & (carry[1] < AT_ONCE)
+        return (carry[0] < flat.shape[0]) & (carry[1] < FOUND_AT_ONCE)
 
-    start = (k, jnp.int32(0), jnp.zeros(AT_ONCE + 32, jnp.int32))
+    start = (k, jnp.int32(0), jnp.zeros(FOUND_AT_ONCE + 32, jnp.int32))
     k, found, ids = jax.lax.while_loop(more, search, start)
     return k, ids, found
 

@@ -49,9 +49,7 @@ class Network(Part):
     projections: dict[str, Projection]
     stimuli: dict[str, Stimulus]
     split: Split = eqx.field(static=True)  # of which devices this is one
-    at_once: int = eqx.field(
-        static=True
-    )  # of 128 cells, whose spikes are delivered together; 0: a loop
+    at_once: int = eqx.field(static=True)  # of 128 cells, see `with_queue`; 0: a loop
 
     def __init__(
         self, environment, populations, projections=None, stimuli=None, split=WHOLE, at_once=0

@@ -16,7 +16,7 @@ from cortexmg.rows import Contacts, Wiring
 
 RINGS = DIRECTIONS = 4096  # of distance and direction; each takes 12 of 32 random bits
 FRACTION = 12  # bits, of a column or row of the lattice
-AT_ONCE = 1024  # contacts, about, that delivery computes per iteration
+COMPUTED_AT_ONCE = 1024  # contacts, about, that delivery computes per iteration
 
 
 class Law(Part):
@@ -138,8 +138,8 @@ class Procedural(Wiring):
 
     Every presynaptic cell makes `k` contacts; a pair can have several. They come in blocks, each
     with random numbers of its own that follow from (seed, cell, block): on every platform and
-    number of devices they are the same, and a device computes those blocks that it needs.
-    No memory is taken per contact. Make one with `wiring.procedural` and
+    number of devices they are the same. A device computes the blocks that can have a target on it,
+    by distance all of them. No memory is taken per contact. Make one with `wiring.procedural` and
     `wiring.procedural_by_distance`; `wiring.stored` stores the same contacts.
     """
 
@@ -167,7 +167,7 @@ class Procedural(Wiring):
     def row(self) -> int:
         """How many contacts delivery computes per iteration."""
         per_block = self.k // self.blocks
-        return per_block * max(1, min(self.here or self.blocks, AT_ONCE // per_block))
+        return per_block * max(1, min(self.here or self.blocks, COMPUTED_AT_ONCE // per_block))
 
     @property
     def longest(self) -> int:

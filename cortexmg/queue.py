@@ -131,19 +131,31 @@ def arrive_at_once(
         unit, lane = underway.quanta[p.post][p.transmitter], lanes[p.post, p.transmitter]
         ring = rings[p.post][lane.ring]
         rings[p.post][lane.ring] = _add(p, ring, lane, sent[p.pre], amounts.get(name), unit, dt)
+    arrived, rings = _taken_out(rings, lanes, sizes, underway.quanta, step)
+    return arrived, after, Underway(waiting, rings, underway.quanta, amounts)
+
+
+def _taken_out(
+    rings: Inputs,
+    lanes: dict[tuple[str, str], _Lane],
+    sizes: dict[str, int],
+    units: Inputs,
+    step: Array,
+) -> tuple[Inputs, Inputs]:
+    """What is in the slots of this step (nS), and the rings with these slots emptied."""
     arrived: Inputs = {name: {} for name in sizes}
     for (post, transmitter), lane in lanes.items():
         ring = rings[post][lane.ring].reshape(lane.slots, lane.width)
         begin = step % lane.slots, jnp.int32(lane.base)
         inbox = jax.lax.dynamic_slice(ring, begin, (1, sizes[post]))[0]
-        arrived[post][transmitter] = inbox * underway.quanta[post][transmitter]
+        arrived[post][transmitter] = inbox * units[post][transmitter]
     for (post, _), lane in lanes.items():
         if lane.base == 0:  # once for each ring
             ring = rings[post][lane.ring].reshape(lane.slots, lane.width)
             empty = jnp.zeros((1, lane.width), ring.dtype)
             ring = jax.lax.dynamic_update_slice(ring, empty, (step % lane.slots, jnp.int32(0)))
             rings[post][lane.ring] = ring.reshape(-1)
-    return arrived, after, Underway(waiting, rings, underway.quanta, amounts)
+    return arrived, rings
 
 
 def _newest(w: Waiting, p: Projection, split: Split, sizes: dict[str, int], step: Array) -> Array:
