@@ -4,6 +4,7 @@ from cortexmg import (
     cells as cells,
     channels as channels,
     distributions as distributions,
+    factors as factors,
     magnesium as magnesium,
     models as models,
     pools as pools,
@@ -20,6 +21,7 @@ from cortexmg.environment import (
     acsf as acsf,
     in_vivo as in_vivo,
 )
+from cortexmg.evidence import Evidence as Evidence, mechanisms as mechanisms
 from cortexmg.hostloop import Late as Late, NotFinite as NotFinite
 from cortexmg.network import Network as Network, State as State
 from cortexmg.parameters import (

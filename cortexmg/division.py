@@ -14,7 +14,6 @@ from cortexmg.network import Network, State
 from cortexmg.noise import BLOCK
 from cortexmg.parameters import path_name
 from cortexmg.part import Part, PerCell, quantities
-from cortexmg.population import Population
 from cortexmg.procedural import Procedural, procedural_parts
 from cortexmg.rows import Wiring
 from cortexmg.transmission import Underway
@@ -43,10 +42,7 @@ def _network_part(network: Network, split: Split, k: int, wirings: dict[str, Wir
     populations, stimuli, env = {}, {}, network.environment
     for name, p in network.populations.items():
         m = _part_size(p.n, split.parts)
-        mine = _cells_part(p, p.n, m, k)
-        populations[name] = Population(
-            m, mine.capacitance, mine.channels, mine.receptors, mine.rule, mine.pools, mine.v0
-        )
+        populations[name] = replace(_cells_part(p, p.n, m, k), n=m)
     for name, s in network.stimuli.items():
         n = network.populations[s.target].n
         stimuli[name] = _cells_part(s, n, _part_size(n, split.parts), k)

@@ -1,5 +1,7 @@
 """The ion environment: concentrations on both sides of the membrane, and temperature."""
 
+from dataclasses import replace
+
 import equinox as eqx
 import jax.numpy as jnp
 
@@ -24,6 +26,7 @@ class Environment(Part):
 
     ions: dict[str, Ion]
     temperature: Scalar = quantity("degC", 36.0, low=0.0, high=50.0)
+    noradrenaline: Scalar = quantity("1", 1.0, low=0.0)  # relative to waking
 
     def reversal(self, ion: str) -> PerCell:
         """Nernst potential (mV) of `ion`."""
@@ -32,11 +35,20 @@ class Environment(Part):
         # A concentration of 0 has no finite potential; 1e-9 mM stands for it.
         return slope * (jnp.log(kind.outside + 1e-9) - jnp.log(kind.inside + 1e-9))
 
+    def faster(self, q10: PerCell) -> PerCell:
+        """By how much a rate known at 36 degrees is larger here; exactly 1 at 36 degrees."""
+        return q10 ** ((self.temperature - 36.0) / 10.0)
+
     def with_inside(self, ion: str, concentration: PerCell) -> "Environment":
         """The same environment seen by cells that hold `concentration` mM of `ion`."""
-        kind = self.ions[ion]
-        changed = Ion(kind.outside, concentration, kind.valence)
-        return Environment({**self.ions, ion: changed}, self.temperature)
+        return self._with(ion, inside=concentration)
+
+    def with_outside(self, ion: str, concentration: PerCell) -> "Environment":
+        """The same environment with `concentration` mM of `ion` outside of the cells."""
+        return self._with(ion, outside=concentration)
+
+    def _with(self, ion: str, **sides: PerCell) -> "Environment":
+        return replace(self, ions={**self.ions, ion: replace(self.ions[ion], **sides)})
 
 
 def acsf(mg: PerCell = 1.0, ca: PerCell = 2.0, k: PerCell = 3.5) -> Environment:
@@ -62,5 +74,6 @@ def _environment(mg: PerCell, ca: PerCell, k: PerCell, temperature: Scalar = 36.
         "k": Ion(k, 140.0, 1),
         "na": Ion(144.0, 12.0, 1),
         "cl": Ion(130.0, 7.0, -1),
+        "zn": Ion(5e-6, 1e-9, 2),
     }
     return Environment(ions, temperature)

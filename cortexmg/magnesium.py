@@ -7,12 +7,20 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 
 from cortexmg.environment import Environment
+from cortexmg.evidence import Evidence, Mechanism
 from cortexmg.numerics import bounded_exp, relax
-from cortexmg.part import Part, PerCell, Scalar, quantity
+from cortexmg.part import PerCell, Scalar, quantity
 
 
-class Block(Part):
+class Block(Mechanism):
     """Which fraction of NMDA receptors has no magnesium ion in the pore."""
+
+    evidence = Evidence(
+        "Mg blocks NMDA receptors, by voltage",
+        ("mg",),
+        "established",
+        "Jahr & Stevens 1990; published forms differ 2.6-fold at rest",
+    )
 
     @abc.abstractmethod
     def init(self, v: PerCell, env: Environment) -> Any:
@@ -66,13 +74,14 @@ class SlowUnblock(Block):
     equilibrium: Woodhull = Woodhull()
     tau_fast: PerCell = quantity("ms", 0.68, above=0.0)
     tau_slow: PerCell = quantity("ms", 22.7, above=0.0)
+    q10: PerCell = quantity("1", 2.5, above=0.0)  # of both rates, from 36 degrees; assumption
 
     def init(self, v: PerCell, env: Environment) -> UnblockState:
         settled = self.equilibrium.unblocked(None, v, env)
         return UnblockState(settled, settled)
 
     def step(self, state: UnblockState, v: PerCell, env: Environment, dt: Scalar) -> UnblockState:
-        settled = self.equilibrium.unblocked(None, v, env)
+        settled, dt = self.equilibrium.unblocked(None, v, env), dt * env.faster(self.q10)
         fast = relax(state.fast, settled, self.tau_fast, dt)
         slow = relax(state.slow, settled, self.tau_slow, dt)
         return UnblockState(jnp.minimum(fast, settled), jnp.minimum(slow, settled))

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, Int, Key
 
 from cortexmg.compaction import words_for
 from cortexmg.environment import Environment
+from cortexmg.evidence import check_ions
 from cortexmg.part import Part, check_lengths, check_members, shown
 from cortexmg.population import Population, PopulationState
 from cortexmg.projection import Projection
@@ -70,6 +71,7 @@ class Network(Part):
                 f"Network needs an Environment (acsf() is one) and at least one population, got "
                 f"{shown(self.environment)} and populations {sorted(self.populations)}."
             )
+        check_ions(self, self.environment.ions)
         for name, p in self.populations.items():
             check_lengths(f"Environment of population {name!r}", self.environment, p.n)
         for name, p in self.projections.items():

@@ -27,13 +27,15 @@ def quantity(
     low: float = -np.inf,
     high: float = np.inf,
     fixed: bool = False,
+    optional: bool = False,
 ) -> Any:
     """A field that holds a number, or one per cell, in `unit`.
 
-    Allowed are finite values with `above < value` and `low <= value <= high`. What is `fixed`
-    cannot be replaced by name, because other fields follow from it.
+    Allowed are finite values with `above < value` and `low <= value <= high`, and None if it is
+    `optional`. What is `fixed` cannot be replaced by name, because other fields follow from it.
     """
     metadata = {"unit": unit, "above": above, "low": low, "high": high, "fixed": fixed}
+    metadata |= {"optional": optional}
     default = {} if default is MISSING else {"default": default}
     return eqx.field(metadata=metadata, **default)
 
@@ -44,20 +46,31 @@ def count(default: Any = MISSING, *, low: int = 1) -> Any:
     return eqx.field(static=True, metadata={"count": low}, **default)
 
 
+def members(kind: type) -> Any:
+    """A field that holds parts of this kind by name, none unless given."""
+    return eqx.field(default_factory=dict, metadata={"members": kind})
+
+
 class Part(eqx.Module):
     """A piece of a network: immutable, a pytree, checked once when it is made."""
 
     def __check_init__(self):
+        owner = type(self).__name__
         for field in fields(self):
+            value = getattr(self, field.name)
             if "unit" in field.metadata:
-                check_quantity(type(self).__name__, field, getattr(self, field.name))
+                check_quantity(owner, field, value)
             elif "count" in field.metadata:
-                check_count(type(self).__name__, field, getattr(self, field.name))
+                check_count(owner, field, value)
+            elif "members" in field.metadata:
+                check_members(f"{owner}.{field.name}", value, field.metadata["members"])
 
 
 def check_quantity(owner: str, field: Field, value: Any) -> None:
     """Raise if `value` is not a finite number in the range that `field` declares."""
     name, unit, meta = f"{owner}.{field.name}", field.metadata["unit"], field.metadata
+    if value is None and meta["optional"]:
+        return
     if field.type is Scalar and np.ndim(value):
         raise ValueError(f"{name} must be one number, got an array of shape {np.shape(value)}.")
     if isinstance(value, Tracer):
@@ -85,18 +98,27 @@ def check_quantity(owner: str, field: Field, value: Any) -> None:
         )
 
 
-def quantities(part: Any, prefix: str = "") -> dict[str, tuple[Part, Field]]:
-    """The numbers below `part` by path name, as the part that owns each and its field."""
-    found: dict[str, tuple[Part, Field]] = {}
+def parts(part: Any, prefix: str = "") -> dict[str, Part]:
+    """`part` and the parts below it by path name, each of which ends with a slash."""
+    found: dict[str, Part] = {}
     if isinstance(part, Part):
-        members = [(field.name, getattr(part, field.name)) for field in fields(part)]
-        own = [field for field in fields(part) if "unit" in field.metadata]
-        found = {prefix + field.name: (part, field) for field in own}
+        found[prefix] = part
+        below = [(field.name, getattr(part, field.name)) for field in fields(part)]
     else:
-        members = sorted(part.items()) if isinstance(part, Mapping) else []
-    for name, member in members:
-        found |= quantities(member, f"{prefix}{name}/")
+        below = sorted(part.items()) if isinstance(part, Mapping) else []
+    for name, member in below:
+        found |= parts(member, f"{prefix}{name}/")
     return found
+
+
+def quantities(part: Any) -> dict[str, tuple[Part, Field]]:
+    """The numbers below `part` by path name, as the part that owns each and its field."""
+    return {
+        path + field.name: (owner, field)
+        for path, owner in parts(part).items()
+        for field in fields(owner)
+        if "unit" in field.metadata and getattr(owner, field.name) is not None
+    }
 
 
 def check_lengths(owner: str, part: Any, n: int) -> None:

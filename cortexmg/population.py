@@ -1,17 +1,19 @@
 """Populations: cells of one kind."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 
-from cortexmg.channels import Channel, Leak
+from cortexmg.channels import Channel, IonLeak, Leak
 from cortexmg.environment import Environment
 from cortexmg.membrane import Current, Pathway, advance
 from cortexmg.part import Part, PerCell, check_lengths, check_members, count, quantity, shown
 from cortexmg.pools import Pool
 from cortexmg.spiking import Crossing, SpikeRule, Spikes
 from cortexmg.stimuli import Arrivals
+from cortexmg.surface import SurfaceCharge
 from cortexmg.synapses import Synapse
 
 
@@ -38,6 +40,7 @@ class Population(Part):
     receptors: dict[str, Synapse]
     rule: SpikeRule
     pools: dict[str, Pool]
+    surface: SurfaceCharge | None  # what divalent ions do to the voltage that gates feel
     v0: PerCell = quantity("mV", low=-200.0, high=200.0)  # voltage at the beginning
 
     def __init__(
@@ -49,6 +52,7 @@ class Population(Part):
         rule: SpikeRule | None = None,
         pools: dict[str, Pool] | None = None,
         v0: PerCell = -70.0,
+        surface: SurfaceCharge | None = None,
     ):
         self.n = int(n) if isinstance(n, np.integer) else n
         self.capacitance = capacitance
@@ -56,6 +60,7 @@ class Population(Part):
         self.receptors = receptors or {}
         self.rule = Crossing() if rule is None else rule
         self.pools = pools or {}
+        self.surface = surface
         self.v0 = v0
 
     def __check_init__(self):
@@ -65,22 +70,28 @@ class Population(Part):
         check_members("Population.pools", self.pools, Pool)
         if not isinstance(self.rule, SpikeRule):
             raise TypeError(f"Population.rule must be a SpikeRule, got {shown(self.rule)}.")
-        if not any(isinstance(c, Leak) for c in self.channels.values()):
+        if not any(isinstance(c, Leak | IonLeak) for c in self.channels.values()):
             raise ValueError(
                 f"Population.channels must hold a Leak, got {sorted(self.channels)}: without one "
                 f"the voltage of a closed membrane is not defined."
             )
+        if not isinstance(self.surface, SurfaceCharge | None):
+            raise TypeError(
+                f"Population.surface must be a SurfaceCharge or None, got {shown(self.surface)}."
+            )
+        self._check_carriers()
         check_lengths("Population", self, self.n)
 
     def init(self, env: Environment) -> PopulationState:
         """Every mechanism settled at the initial voltage, no spike on its way."""
         v = jnp.zeros(self.n) + self.v0
-        pools = {name: pool.init(v) for name, pool in self.pools.items()}
+        pools = {name: pool.init(v, env) for name, pool in self.pools.items()}
         env = self._local(env, pools)
+        felt = self._felt(env)
         return PopulationState(
             v=v,
             change=jnp.zeros_like(v),
-            channels={name: c.init(v, env) for name, c in self.channels.items()},
+            channels={name: c.init(felt(v, c), env) for name, c in self.channels.items()},
             receptors={name: r.init(v, env) for name, r in self.receptors.items()},
             pools=pools,
             rule=self.rule.init(v),
@@ -99,25 +110,35 @@ class Population(Part):
         `arrived` is what the ring of each transmitter holds for this step (nS).
         """
         env, v = self._local(env, state.pools), state.v
+        felt = self._felt(env)
         receptors = {}
         for name, r in self.receptors.items():
             landed = sum(x.weight for x in inputs if isinstance(x, Arrivals) and x.receptor == name)
             landed = landed + arrived.get(r.transmitter, 0.0)
             receptors[name] = r.step(state.receptors[name], landed, v, env, dt)
         channels = {
-            name: c.step(state.channels[name], v, env, dt) for name, c in self.channels.items()
+            name: c.step(state.channels[name], felt(v, c), env, dt)
+            for name, c in self.channels.items()
         }
         # What follows the voltage at once, such as the magnesium block, is held for the step: at
         # its value in the middle of it, extrapolated from the last step, for second order.
         mid = v + 0.5 * state.change
-        through = {name: c.pathway(channels[name], mid, env) for name, c in self.channels.items()}
-        pools = self._fill(state.pools, through, mid, dt)
-        currents = [x for x in inputs if not isinstance(x, Arrivals)] + list(through.values())
-        currents += [r.pathway(receptors[name], mid, env) for name, r in self.receptors.items()]
+        through = [
+            (c, channels[name], c.pathway(channels[name], felt(mid, c), env))
+            for name, c in self.channels.items()
+        ]
+        through += [
+            (r, receptors[name], r.pathway(receptors[name], mid, env))
+            for name, r in self.receptors.items()
+        ]
+        pools = self._fill(state.pools, through, mid, env, dt)
+        currents = [x for x in inputs if not isinstance(x, Arrivals)]
+        currents += [path for _, _, path in through]
         advanced = advance(v, currents, self.capacitance, dt)
-        rule, after, spikes = self.rule.step(state.rule, v, advanced, dt)
+        rule = self.rule.shifted(self.surface.shift(env)) if self.surface else self.rule
+        rule, after, spikes = rule.step(state.rule, v, advanced, dt)
         channels = {
-            name: c.spiked(channels[name], spikes.fired) for name, c in self.channels.items()
+            name: c.spiked(channels[name], spikes.fired, env) for name, c in self.channels.items()
         }
         change = jnp.where(spikes.fired, 0.0, after - v) if self.rule.resets else after - v
         return PopulationState(after, change, channels, receptors, pools, rule), spikes
@@ -135,7 +156,7 @@ class Population(Part):
                     f"{mechanism!r} is accurate up to {c.largest_dt:g} ms."
                 )
         self.rule.check(name, dt)
-        leak = sum(np.asarray(c.g) for c in self.channels.values() if isinstance(c, Leak))
+        leak = sum(np.asarray(c.g) for c in self.channels.values() if isinstance(c, Leak | IonLeak))
         with np.errstate(divide="ignore"):  # a leak may be 0
             tau = float(np.min(np.asarray(self.capacitance) / leak))
         if dt > tau / 10:
@@ -146,16 +167,41 @@ class Population(Part):
 
     def _local(self, env: Environment, pools: dict[str, Any]) -> Environment:
         for name, pool in self.pools.items():
-            env = env.with_inside(pool.ion, pool.inside(pools[name]))
+            env = pool.local(pools[name], env)
         return env
 
-    def _fill(self, pools, through: dict[str, Pathway | Current], v: PerCell, dt: float):
+    def _felt(self, env: Environment) -> Callable[[PerCell, Channel], PerCell]:
+        """What the gates of a channel feel of a voltage."""
+        if self.surface is None:
+            return lambda v, channel: v
+        shift = self.surface.shift(env)
+        return lambda v, channel: v - channel.screening * shift
+
+    def _fill(self, pools, through, v: PerCell, env: Environment, dt: float):
+        """The pools after the currents of a step, in the middle of which the voltage was `v`."""
         filled = {}
         for name, pool in self.pools.items():
-            carriers = [k for k, c in self.channels.items() if c.ion == pool.ion]
-            current = sum(
-                (p.g * (v - p.e) for k in carriers if isinstance(p := through[k], Pathway)),
-                jnp.zeros_like(v),
-            )
-            filled[name] = pool.step(pools[name], current, dt)
+            carried = [
+                mechanism.carried(state, path, v, env)
+                for mechanism, state, path in through
+                if set(mechanism.carries) & set(pool.ions)
+            ]
+            currents = {
+                ion: sum((x[ion] for x in carried if ion in x), jnp.zeros_like(v))
+                for ion in pool.ions
+            }
+            filled[name] = pool.step(pools[name], currents, env, dt)
         return filled
+
+    def _check_carriers(self) -> None:
+        """Raise if a pool follows an ion that nothing carries."""
+        mechanisms = [*self.channels.values(), *self.receptors.values()]
+        carried = {ion for m in mechanisms for ion in m.carries}
+        for name, pool in self.pools.items():
+            for ion in pool.ions:
+                if ion not in carried:
+                    raise ValueError(
+                        f"Population.pools[{name!r}] follows {ion!r}, but channels and receptors "
+                        f"carry {sorted(carried)}: add a channel that carries it, or leave the "
+                        f"pool away."
+                    )

@@ -1,6 +1,7 @@
 """Spike rules: when a cell counts as having fired, and what that does to its voltage."""
 
 import abc
+from dataclasses import replace
 from typing import Any, ClassVar, NamedTuple
 
 import jax
@@ -32,6 +33,11 @@ class SpikeRule(Part):
     @abc.abstractmethod
     def step(self, state: Any, before: PerCell, after: PerCell, dt: float) -> tuple:
         """State, voltage and `Spikes` when a step has moved the voltage `before` to `after`."""
+
+    def shifted(self, shift: PerCell) -> "SpikeRule":
+        """The rule where surface charge shifts gating by `shift` mV: the same, unless said so."""
+        del shift
+        return self
 
     def check(self, population: str, dt: float) -> None:
         """Raise if the rule cannot be followed in steps of `dt` ms."""
@@ -86,6 +92,9 @@ class Reset(SpikeRule):
         after = jnp.where(spikes.fired, self.reset, after)
         steps = jnp.round(self.refractory / dt).astype(state.dtype)
         return jnp.where(spikes.fired, steps, jnp.where(held, state - 1, 0)), after, spikes
+
+    def shifted(self, shift: PerCell) -> "Reset":
+        return replace(self, threshold=self.threshold + shift)
 
     def check(self, population: str, dt: float) -> None:
         times = np.atleast_1d(np.asarray(self.refractory, float))

@@ -162,7 +162,7 @@ def test_adaptation_grows_with_every_spike_and_relaxes_to_its_target():
     adaptation = Adaptation(a=4.0, b=80.0, tau=100.0, e=-70.0)
     state = adaptation.init(np.full(2, -60.0), ENV)
     np.testing.assert_allclose(state, 40.0)
-    after = adaptation.spiked(state, jnp.array([True, False]))
+    after = adaptation.spiked(state, jnp.array([True, False]), ENV)
     np.testing.assert_allclose(after, [120.0, 40.0])
     later = adaptation.step(after, np.full(2, -60.0), ENV, 50.0)
     np.testing.assert_allclose(later, [40.0 + 80.0 * np.exp(-0.5), 40.0], rtol=1e-14)
@@ -174,7 +174,7 @@ def test_spikes_change_no_state_unless_a_channel_says_so():
     for channel in EVERY_CHANNEL:
         if not isinstance(channel, Adaptation):
             state = channel.init(V, ENV)
-            close(channel.spiked(state, jnp.ones(V.size, bool)), state, rtol=0)
+            close(channel.spiked(state, jnp.ones(V.size, bool), ENV), state, rtol=0)
 
 
 def test_the_threshold_shift_moves_all_rates_of_sodium():
@@ -199,18 +199,27 @@ def pool(request):
     return request.param
 
 
+def filled(pool, state, current, dt):
+    """The pool after the same current of each of its ions."""
+    return pool.step(state, dict.fromkeys(pool.ions, current), ENV, dt)
+
+
+def calcium_inside(pool, state):
+    return pool.local(state, ENV).ions["ca"].inside
+
+
 def test_a_pool_without_current_stays_at_rest(pool):
-    state = pool.init(V)
-    close(pool.step(state, jnp.zeros_like(V), 3.0), state, rtol=1e-14)
-    assert np.shape(pool.inside(state)) == np.shape(V)
+    state = pool.init(V, ENV)
+    close(filled(pool, state, jnp.zeros_like(V), 3.0), state, rtol=1e-14)
+    assert np.shape(calcium_inside(pool, state)) == np.shape(V)
 
 
 def test_a_pool_never_falls_below_rest_and_returns_to_it(pool):
-    rest = pool.init(V)
-    state = pool.step(rest, V, 1.0)  # both inward and outward
-    assert np.all(pool.inside(state) >= pool.inside(rest))
-    assert np.max(pool.inside(state)) > np.max(pool.inside(rest))
-    state = pool.step(state, jnp.zeros_like(V), 1e3)
+    rest = pool.init(V, ENV)
+    state = filled(pool, rest, V, 1.0)  # both inward and outward
+    assert np.all(calcium_inside(pool, state) >= calcium_inside(pool, rest))
+    assert np.max(calcium_inside(pool, state)) > np.max(calcium_inside(pool, rest))
+    state = filled(pool, state, jnp.zeros_like(V), 1e3)
     close(state, rest, rtol=1e-12)
 
 
@@ -225,10 +234,10 @@ def rise_mM(charge_pC_times_1e3, volume_um3):
 
 def test_the_calcium_of_a_shell_is_the_charge_that_entered():
     shell = CalciumShell(area=1000.0, depth=0.5, tau=1e9)
-    state, charge = shell.init(jnp.zeros(())), 0.0
+    state, charge = shell.init(jnp.zeros(()), ENV), 0.0
     for k in range(100):
         current = -50.0 * (1.0 + np.sin(k))
-        state = shell.step(state, current, 0.1)
+        state = shell.step(state, {"ca": current}, ENV, 0.1)
         charge += -current * 0.1
     # In 10 of 1e9 ms nothing leaves; relaxation to a target 1e8 times as far costs eight digits.
     np.testing.assert_allclose(state - shell.rest, rise_mM(charge, 500.0), rtol=1e-6)

@@ -226,7 +226,17 @@ def test_cells_without_receptors_projections_and_stimuli_stay_at_rest():
 LAYERS = [
     {"units", "part"},
     {"numerics"},
-    {"environment", "membrane", "distributions", "sheet", "spike_trains", "selfcheck", "progress"},
+    {
+        "environment",
+        "evidence",
+        "membrane",
+        "distributions",
+        "sheet",
+        "spike_trains",
+        "selfcheck",
+        "progress",
+    },
+    {"factors", "surface"},
     {"compaction", "rows", "noise", "magnesium", "parameters", "spiking", "statistics"},
     {"connectivity", "procedural"},
     {"channels", "synapses", "releases", "stimuli", "pools", "wiring", "contraction"},

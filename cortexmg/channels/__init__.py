@@ -4,7 +4,7 @@ from cortexmg.channels.adex import Adaptation as Adaptation, Upstroke as Upstrok
 from cortexmg.channels.calcium_l import CalciumL as CalciumL
 from cortexmg.channels.calcium_t import CalciumT as CalciumT
 from cortexmg.channels.channel import Channel as Channel
-from cortexmg.channels.leak import Leak as Leak
+from cortexmg.channels.leak import IonLeak as IonLeak, Leak as Leak
 from cortexmg.channels.m_current import MCurrent as MCurrent
 from cortexmg.channels.potassium import Potassium as Potassium
 from cortexmg.channels.sodium import Sodium as Sodium

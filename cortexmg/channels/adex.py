@@ -5,9 +5,10 @@ from jaxtyping import Array, Bool
 
 from cortexmg.channels.channel import Channel
 from cortexmg.environment import Environment
+from cortexmg.factors import Factor, product
 from cortexmg.membrane import Current
 from cortexmg.numerics import relax
-from cortexmg.part import PerCell, Scalar, quantity
+from cortexmg.part import PerCell, Scalar, members, quantity
 
 
 class Upstroke(Channel):
@@ -21,6 +22,7 @@ class Upstroke(Channel):
     g: PerCell = quantity("nS", 30.0, above=0.0)  # the leak
     delta: PerCell = quantity("mV", 2.0, above=0.0)
     v_t: PerCell = quantity("mV", -50.4)
+    screening: PerCell = quantity("1", 1.0, low=0.0)  # share of the shift by surface charge
 
     def init(self, v: PerCell, env: Environment) -> None:
         del v, env
@@ -48,6 +50,7 @@ class Adaptation(Channel):
     b: PerCell = quantity("pA", 80.5)
     tau: PerCell = quantity("ms", 144.0, above=0.0)
     e: PerCell = quantity("mV", -70.6)
+    factors: dict[str, Factor] = members(Factor)  # of b
 
     def init(self, v: PerCell, env: Environment) -> PerCell:
         del env
@@ -61,5 +64,5 @@ class Adaptation(Channel):
         del v, env
         return Current(-state)
 
-    def spiked(self, state: PerCell, fired: Bool[Array, " n"]) -> PerCell:
-        return state + jnp.where(fired, self.b, 0.0)
+    def spiked(self, state: PerCell, fired: Bool[Array, " n"], env: Environment) -> PerCell:
+        return state + jnp.where(fired, self.b * product(self.factors, env), 0.0)

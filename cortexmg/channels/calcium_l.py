@@ -4,9 +4,10 @@ from typing import NamedTuple
 
 from cortexmg.channels.channel import Channel
 from cortexmg.environment import Environment
+from cortexmg.factors import Factor, product
 from cortexmg.membrane import Pathway
 from cortexmg.numerics import bounded_exp, linoid, relax_gate
-from cortexmg.part import PerCell, Scalar, quantity
+from cortexmg.part import PerCell, Scalar, members, quantity
 
 
 class CalciumLGates(NamedTuple):
@@ -27,6 +28,8 @@ class CalciumL(Channel):
     largest_dt = 0.1
 
     g_max: PerCell = quantity("nS", 49.0, low=0.0)
+    screening: PerCell = quantity("1", 0.82, low=0.0)  # share of the shift by surface charge
+    factors: dict[str, Factor] = members(Factor)
 
     def init(self, v: PerCell, env: Environment) -> CalciumLGates:
         del env
@@ -40,7 +43,8 @@ class CalciumL(Channel):
 
     def pathway(self, state: CalciumLGates, v: PerCell, env: Environment) -> Pathway:
         del v
-        return Pathway(self.g_max * state.q**2 * state.r, env.reversal("ca"))
+        g = self.g_max * state.q**2 * state.r * product(self.factors, env)
+        return Pathway(g, env.reversal("ca"))
 
     def rates(self, v: PerCell) -> tuple[tuple[PerCell, PerCell], tuple[PerCell, PerCell]]:
         """(alpha, beta) of q and of r (1/ms)."""

@@ -2,9 +2,10 @@
 
 from cortexmg.channels.channel import Channel
 from cortexmg.environment import Environment
+from cortexmg.factors import Factor, product
 from cortexmg.membrane import Pathway
 from cortexmg.numerics import bounded_exp, relax
-from cortexmg.part import PerCell, Scalar, quantity
+from cortexmg.part import PerCell, Scalar, members, quantity
 
 
 class CalciumT(Channel):
@@ -20,6 +21,8 @@ class CalciumT(Channel):
 
     g_max: PerCell = quantity("nS", 116.0, low=0.0)
     shift: PerCell = quantity("mV", 2.0)
+    screening: PerCell = quantity("1", 0.82, low=0.0)  # share of the shift by surface charge
+    factors: dict[str, Factor] = members(Factor)
 
     def init(self, v: PerCell, env: Environment) -> PerCell:
         return self._inactivation(v, env)[0]
@@ -29,7 +32,8 @@ class CalciumT(Channel):
 
     def pathway(self, state: PerCell, v: PerCell, env: Environment) -> Pathway:
         s = 1.0 / (1.0 + bounded_exp(-(v + self.shift + 57.0) / 6.2))
-        return Pathway(self.g_max * s**2 * state, env.reversal("ca"))
+        g = self.g_max * s**2 * state * product(self.factors, env)
+        return Pathway(g, env.reversal("ca"))
 
     def _inactivation(self, v: PerCell, env: Environment) -> tuple[PerCell, PerCell]:
         """Steady state, and time constant (ms)."""

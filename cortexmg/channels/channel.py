@@ -1,7 +1,7 @@
 """The interface of an ion channel."""
 
 import abc
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from jaxtyping import Array, Bool
 
@@ -18,8 +18,14 @@ class Channel(Part):
     second order in dt at no extra cost.
     """
 
-    ion: ClassVar[str | None] = None  # which ion it carries, if a pool is to see its current
+    ion: ClassVar[str | None] = None  # which ion it carries, if pools are to see its current
     largest_dt: ClassVar[float] = float("inf")  # ms, above it the gates are not accurate
+
+    if TYPE_CHECKING:  # fields of final classes
+        e: ClassVar[PerCell | None]
+
+    # Share of the shift by surface charge that its gates feel; a field where they feel any.
+    screening: ClassVar[PerCell] = 0.0
 
     @abc.abstractmethod
     def init(self, v: PerCell, env: Environment) -> Any:
@@ -33,7 +39,23 @@ class Channel(Part):
     def pathway(self, state: Any, v: PerCell, env: Environment) -> Pathway | Current:
         """What the open channels add to the membrane."""
 
-    def spiked(self, state: Any, fired: Bool[Array, " n"]) -> Any:
+    @property
+    def carries(self) -> tuple[str, ...]:
+        """The ions whose currents pools see."""
+        return (self.ion,) if self.ion else ()
+
+    def carried(
+        self, state: Any, path: Pathway | Current, v: PerCell, env: Environment
+    ) -> dict[str, PerCell]:
+        """Outward current (pA) of each ion that the channel `carries`, through its `path`."""
+        del state, env
+        return {self.ion: path.g * (v - path.e)} if self.ion and isinstance(path, Pathway) else {}
+
+    def reversal(self, env: Environment) -> PerCell:
+        """Where its current reverses (mV): at `e`, or where its ion is in equilibrium."""
+        return env.reversal(str(self.ion)) if self.e is None else self.e
+
+    def spiked(self, state: Any, fired: Bool[Array, " n"], env: Environment) -> Any:
         """The state after the cells in `fired` have spiked: unchanged, unless a channel says so."""
-        del fired
+        del fired, env
         return state

@@ -19,8 +19,9 @@ class MCurrent(Channel):
     largest_dt = 1.0
 
     g_max: PerCell = quantity("nS", 20.3, low=0.0)
-    e: PerCell = quantity("mV", -100.0)
+    e: PerCell | None = quantity("mV", -100.0, optional=True)
     tau_max: PerCell = quantity("ms", 1000.0, above=0.0)
+    screening: PerCell = quantity("1", 0.0, low=0.0)  # share of the shift by surface charge
 
     def init(self, v: PerCell, env: Environment) -> PerCell:
         del env
@@ -31,8 +32,8 @@ class MCurrent(Channel):
         return relax(state, *self._kinetics(v), dt)
 
     def pathway(self, state: PerCell, v: PerCell, env: Environment) -> Pathway:
-        del v, env
-        return Pathway(self.g_max * state, self.e)
+        del v
+        return Pathway(self.g_max * state, self.reversal(env))
 
     def _kinetics(self, v: PerCell) -> tuple[PerCell, PerCell]:
         """Steady state, and time constant (ms)."""

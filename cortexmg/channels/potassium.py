@@ -21,9 +21,10 @@ class Potassium(Channel):
     largest_dt = 0.1
 
     g_max: PerCell = quantity("nS", 1448.0, low=0.0)
-    e: PerCell = quantity("mV", -100.0)
+    e: PerCell | None = quantity("mV", -100.0, optional=True)
     v_t: PerCell = quantity("mV", -55.0)  # moves all rates along the voltage axis
     shut: bool = eqx.field(static=True, default=False)  # start with all gates at 0
+    screening: PerCell = quantity("1", 0.5, low=0.0)  # share of the shift by surface charge
 
     def init(self, v: PerCell, env: Environment) -> PerCell:
         del env
@@ -37,8 +38,8 @@ class Potassium(Channel):
         return relax_gate(state, *self.rates(v), dt)
 
     def pathway(self, state: PerCell, v: PerCell, env: Environment) -> Pathway:
-        del v, env
-        return Pathway(self.g_max * state**4, self.e)
+        del v
+        return Pathway(self.g_max * state**4, self.reversal(env))
 
     def rates(self, v: PerCell) -> tuple[PerCell, PerCell]:
         """(alpha, beta) of n (1/ms)."""

@@ -30,9 +30,10 @@ class Sodium(Channel):
     largest_dt = 0.1
 
     g_max: PerCell = quantity("nS", 14476.0, low=0.0)
-    e: PerCell = quantity("mV", 50.0)
+    e: PerCell | None = quantity("mV", 50.0, optional=True)
     v_t: PerCell = quantity("mV", -55.0)  # moves all rates along the voltage axis
     shut: bool = eqx.field(static=True, default=False)  # start with all gates at 0
+    screening: PerCell = quantity("1", 1.0, low=0.0)  # share of the shift by surface charge
 
     def init(self, v: PerCell, env: Environment) -> SodiumGates:
         del env
@@ -47,8 +48,8 @@ class Sodium(Channel):
         return SodiumGates(relax_gate(state.m, *m, dt), relax_gate(state.h, *h, dt))
 
     def pathway(self, state: SodiumGates, v: PerCell, env: Environment) -> Pathway:
-        del v, env
-        return Pathway(self.g_max * state.m**3 * state.h, self.e)
+        del v
+        return Pathway(self.g_max * state.m**3 * state.h, self.reversal(env))
 
     def rates(self, v: PerCell) -> tuple[tuple[PerCell, PerCell], tuple[PerCell, PerCell]]:
         """(alpha, beta) of m and of h (1/ms)."""

@@ -1,8 +1,8 @@
 """Calcium in a thin shell beneath the membrane."""
 
-import equinox as eqx
 import jax.numpy as jnp
 
+from cortexmg.environment import Environment
 from cortexmg.numerics import relax
 from cortexmg.part import PerCell, Scalar, quantity
 from cortexmg.pools.pool import Pool
@@ -17,18 +17,23 @@ class CalciumShell(Pool):
     The state is the concentration (mM). Calcium never falls: an outward current is not counted.
     """
 
+    ions = ("ca",)
+
     area: PerCell = quantity("um2", 28953.0, above=0.0)  # of the membrane
     depth: PerCell = quantity("um", 1.0, above=0.0)
     tau: PerCell = quantity("ms", 5.0, above=0.0)
     rest: PerCell = quantity("mM", 2.4e-4, above=0.0)
-    ion: str = eqx.field(static=True, default="ca")
 
-    def init(self, v: PerCell) -> PerCell:
+    def init(self, v: PerCell, env: Environment) -> PerCell:
+        del env
         return jnp.zeros_like(v) + self.rest
 
-    def step(self, state: PerCell, current: PerCell, dt: Scalar) -> PerCell:
-        entry = jnp.maximum(-current, 0.0) * mM_per_pA_ms(2, 1.0) / (self.area * self.depth)
+    def step(
+        self, state: PerCell, currents: dict[str, PerCell], env: Environment, dt: Scalar
+    ) -> PerCell:
+        del env
+        entry = jnp.maximum(-currents["ca"], 0.0) * mM_per_pA_ms(2, 1.0) / (self.area * self.depth)
         return relax(state, self.rest + entry * self.tau, self.tau, dt)
 
-    def inside(self, state: PerCell) -> PerCell:
-        return state
+    def local(self, state: PerCell, env: Environment) -> Environment:
+        return env.with_inside("ca", state)

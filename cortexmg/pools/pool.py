@@ -1,29 +1,29 @@
-"""The interface of a pool: an amount of an ion that currents change and channels feel."""
+"""The interface of a pool: amounts of ions that currents change and channels feel."""
 
 import abc
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
+from cortexmg.environment import Environment
 from cortexmg.part import Part, PerCell, Scalar
 
 
 class Pool(Part):
-    """The concentration of one ion inside every cell of a population.
+    """Concentrations of ions that belong to every cell of a population.
 
-    A pool reads the current of the channels that carry its `ion` and writes what they see as the
-    concentration inside.
+    A pool reads the currents of the `ions`, from all channels and receptors that carry them, and
+    writes what the cell sees as its environment.
     """
 
-    if TYPE_CHECKING:  # fields of the final classes
-        ion: ClassVar[str]
+    ions: ClassVar[tuple[str, ...]]
 
     @abc.abstractmethod
-    def init(self, v: PerCell) -> Any:
+    def init(self, v: PerCell, env: Environment) -> Any:
         """The state at rest."""
 
     @abc.abstractmethod
-    def step(self, state: Any, current: PerCell, dt: Scalar) -> Any:
-        """The state after `dt` with `current` pA of the ion flowing out of the cell."""
+    def step(self, state: Any, currents: dict[str, PerCell], env: Environment, dt: Scalar) -> Any:
+        """The state after `dt` with these currents (pA) of its ions flowing out of the cell."""
 
     @abc.abstractmethod
-    def inside(self, state: Any) -> PerCell:
-        """Concentration inside (mM)."""
+    def local(self, state: Any, env: Environment) -> Environment:
+        """The environment as the cells see it."""

@@ -3,12 +3,15 @@
 from jaxtyping import Array, Float
 
 from cortexmg.environment import Environment
-from cortexmg.part import PerCell, Scalar
+from cortexmg.factors import ReleaseLaw, largest, product
+from cortexmg.part import PerCell, Scalar, members
 from cortexmg.releases.release import Release
 
 
 class Certain(Release):
-    """Every spike releases the same amount, 1, at every contact."""
+    """Every spike releases the same at every contact: 1, or what the `factors` make of it."""
+
+    factors: dict[str, ReleaseLaw] = members(ReleaseLaw)
 
     def init(self, n: int) -> None:
         del n
@@ -16,5 +19,8 @@ class Certain(Release):
     def step(
         self, state: None, amount: Float[Array, " n"], env: Environment, dt: Scalar
     ) -> tuple[None, PerCell]:
-        del env, dt
-        return state, amount
+        del dt
+        return state, amount * product(self.factors, env)
+
+    def largest(self) -> Scalar:
+        return largest(self.factors)

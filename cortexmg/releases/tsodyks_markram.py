@@ -6,8 +6,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from cortexmg.environment import Environment
+from cortexmg.factors import ReleaseLaw, product
 from cortexmg.numerics import relax
-from cortexmg.part import PerCell, Scalar, quantity
+from cortexmg.part import PerCell, Scalar, members, quantity
 from cortexmg.releases.release import Release
 
 
@@ -31,6 +32,7 @@ class TsodyksMarkram(Release):
     u0: PerCell = quantity("1", 0.5, above=0.0, high=1.0)
     tau_d: PerCell = quantity("ms", 671.0, above=0.0)
     tau_f: PerCell = quantity("ms", 17.0, above=0.0)
+    factors: dict[str, ReleaseLaw] = members(ReleaseLaw)  # of u0
 
     def init(self, n: int) -> Resources:
         return Resources(jnp.zeros(n), jnp.ones(n))
@@ -38,12 +40,21 @@ class TsodyksMarkram(Release):
     def step(
         self, state: Resources, amount: Float[Array, " n"], env: Environment, dt: Scalar
     ) -> tuple[Resources, PerCell]:
-        del env
+        u0 = self.probability(env)
         u = relax(state.u, 0.0, self.tau_f, dt)
         x = relax(state.x, 1.0, self.tau_d, dt)
-        released = amount * (u + self.u0 * (1.0 - u)) * x
-        u = u + amount * self.u0 * (1.0 - u)
+        released = amount * (u + u0 * (1.0 - u)) * x
+        u = u + amount * u0 * (1.0 - u)
         return Resources(u, x - released), released / self.u0
+
+    def probability(self, env: Environment) -> PerCell:
+        """Utilisation at the first spike: u0 times the `factors`, held below 1 smoothly."""
+        if not self.factors:
+            return self.u0
+        u = self.u0 * product(self.factors, env)
+        # Exactly u0 where the factors are 1; where they are large, 0.99 and a little more.
+        held = ((1.0 + (self.u0 / 0.99) ** 8) / (1.0 + (u / 0.99) ** 8)) ** 0.125
+        return jnp.minimum(u * held, 1.0)
 
     def largest(self) -> Scalar:
         return jnp.max(1.0 / jnp.asarray(self.u0))

@@ -2,7 +2,8 @@
 
 import equinox as eqx
 
-from cortexmg.part import PerCell, quantity
+from cortexmg.factors import Factor
+from cortexmg.part import PerCell, members, quantity
 from cortexmg.synapses.two_exponential import TwoExponentialKinetics, TwoExponentialSynapse
 
 
@@ -13,7 +14,8 @@ class AMPA(TwoExponentialSynapse):
     Chindemi et al. (2022, doi:10.1038/s41467-022-30214-w).
     """
 
-    kinetics: TwoExponentialKinetics = TwoExponentialKinetics(0.5, 3.0)
+    kinetics: TwoExponentialKinetics = TwoExponentialKinetics(0.5, 3.0, 2.4)
     e: PerCell = quantity("mV", 0.0)
     gain: PerCell = quantity("1", 1.0, low=0.0)
     transmitter: str = eqx.field(static=True, default="glutamate")
+    factors: dict[str, Factor] = members(Factor)

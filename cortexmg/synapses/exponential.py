@@ -4,9 +4,10 @@ import equinox as eqx
 import jax.numpy as jnp
 
 from cortexmg.environment import Environment
+from cortexmg.factors import Factor, product
 from cortexmg.membrane import Pathway
 from cortexmg.numerics import relax
-from cortexmg.part import PerCell, Scalar, quantity
+from cortexmg.part import PerCell, Scalar, members, quantity
 from cortexmg.synapses.synapse import Synapse
 
 
@@ -21,6 +22,7 @@ class Exponential(Synapse):
     g0: PerCell = quantity("nS", 0.0, low=0.0)  # half a step before the beginning
     gain: PerCell = quantity("1", 1.0, low=0.0)
     transmitter: str = eqx.field(static=True, default="glutamate")
+    factors: dict[str, Factor] = members(Factor)
 
     def init(self, v: PerCell, env: Environment) -> PerCell:
         del env
@@ -37,5 +39,5 @@ class Exponential(Synapse):
         return state
 
     def pathway(self, state: PerCell, v: PerCell, env: Environment) -> Pathway:
-        del v, env
-        return Pathway(state, self.e)
+        del v
+        return Pathway(state * product(self.factors, env), self.e)

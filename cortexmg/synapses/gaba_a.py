@@ -2,7 +2,8 @@
 
 import equinox as eqx
 
-from cortexmg.part import PerCell, quantity
+from cortexmg.factors import Factor
+from cortexmg.part import PerCell, members, quantity
 from cortexmg.synapses.two_exponential import TwoExponentialKinetics, TwoExponentialSynapse
 
 
@@ -13,7 +14,8 @@ class GABAA(TwoExponentialSynapse):
     (physiological reversal: -75 to -70 mV).
     """
 
-    kinetics: TwoExponentialKinetics = TwoExponentialKinetics(0.2, 8.0)
+    kinetics: TwoExponentialKinetics = TwoExponentialKinetics(0.2, 8.0, 2.25)
     e: PerCell = quantity("mV", -80.0)
     gain: PerCell = quantity("1", 1.0, low=0.0)
     transmitter: str = eqx.field(static=True, default="gaba")
+    factors: dict[str, Factor] = members(Factor)

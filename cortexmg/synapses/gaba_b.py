@@ -6,9 +6,10 @@ import equinox as eqx
 import jax.numpy as jnp
 
 from cortexmg.environment import Environment
+from cortexmg.factors import Factor, product
 from cortexmg.membrane import Pathway
 from cortexmg.numerics import relax, relax_gate
-from cortexmg.part import PerCell, Scalar, quantity
+from cortexmg.part import PerCell, Scalar, members, quantity
 from cortexmg.synapses.synapse import Synapse
 
 
@@ -38,6 +39,7 @@ class GABAB(Synapse):
     k_d: PerCell = quantity("1", 100.0, above=0.0)
     gain: PerCell = quantity("1", 1.0, low=0.0)
     transmitter: str = eqx.field(static=True, default="gaba")
+    factors: dict[str, Factor] = members(Factor)
 
     def init(self, v: PerCell, env: Environment) -> GABABState:
         del env
@@ -59,5 +61,5 @@ class GABAB(Synapse):
         return self.g_max * fourth / (fourth + self.k_d)
 
     def pathway(self, state: GABABState, v: PerCell, env: Environment) -> Pathway:
-        del v, env
-        return Pathway(self.bound(state), self.e)
+        del v
+        return Pathway(self.bound(state) * product(self.factors, env), self.e)

@@ -21,6 +21,7 @@ class Synapse(Part):
         transmitter: ClassVar[str]
         gain: ClassVar[PerCell]
 
+    carries: ClassVar[tuple[str, ...]] = ()  # the ions whose currents pools see
     conducts: ClassVar[bool] = True  # False where the pathway is a `Current`
 
     @abc.abstractmethod
@@ -44,3 +45,10 @@ class Synapse(Part):
     @abc.abstractmethod
     def pathway(self, state: Any, v: PerCell, env: Environment) -> Pathway | Current:
         """What the open receptors add to the membrane."""
+
+    def carried(
+        self, state: Any, path: Pathway | Current, v: PerCell, env: Environment
+    ) -> dict[str, PerCell]:
+        """Outward current (pA) of each ion that the receptor `carries`."""
+        del state, path, v, env
+        return {}

@@ -7,6 +7,7 @@ import numpy as np
 from jax.core import Tracer
 
 from cortexmg.environment import Environment
+from cortexmg.factors import Factor, product
 from cortexmg.membrane import Pathway
 from cortexmg.numerics import relax
 from cortexmg.part import Part, PerCell, Scalar, quantity
@@ -21,10 +22,14 @@ class TwoExponential(NamedTuple):
 
 
 class TwoExponentialKinetics(Part):
-    """N (exp(-t/tau_decay) - exp(-t/tau_rise)), with N such that the peak is 1."""
+    """N (exp(-t/tau_decay) - exp(-t/tau_rise)), with N such that the peak is 1.
+
+    Time constants are those at 36 degrees; both rates have a Q10.
+    """
 
     tau_rise: PerCell = quantity("ms", above=0.0)
     tau_decay: PerCell = quantity("ms", above=0.0)
+    q10: PerCell = quantity("1", 1.0, above=0.0)
 
     def __check_init__(self):
         Part.__check_init__(self)  # first of all these are numbers
@@ -42,9 +47,11 @@ class TwoExponentialKinetics(Part):
         """Nothing bound."""
         return TwoExponential(jnp.zeros_like(v), jnp.zeros_like(v))
 
-    def step(self, state: TwoExponential, arrivals: PerCell, dt: Scalar) -> TwoExponential:
+    def step(
+        self, state: TwoExponential, arrivals: PerCell, env: Environment, dt: Scalar
+    ) -> TwoExponential:
         """Both components after `dt`; what arrives at its beginning is seen at its middle."""
-        arrivals = arrivals / self.peak()
+        arrivals, dt = arrivals / self.peak(), dt * env.faster(self.q10)
         # exp(-dt/2tau): at the middle of the step the arrivals have decayed for half of it. Left
         # out, every conductance would be dt/2tau too large (2.5 % for tau 2 ms at 0.1 ms).
         return TwoExponential(
@@ -65,6 +72,7 @@ class TwoExponentialSynapse(Synapse):
     if TYPE_CHECKING:  # fields of the final classes
         kinetics: ClassVar[TwoExponentialKinetics]
         e: ClassVar[PerCell]
+        factors: ClassVar[dict[str, Factor]]
 
     def init(self, v: PerCell, env: Environment) -> TwoExponential:
         del env
@@ -73,12 +81,12 @@ class TwoExponentialSynapse(Synapse):
     def step(
         self, state: TwoExponential, arrivals: PerCell, v: PerCell, env: Environment, dt: Scalar
     ) -> TwoExponential:
-        del v, env
-        return self.kinetics.step(state, self.gain * arrivals, dt)
+        del v
+        return self.kinetics.step(state, self.gain * arrivals, env, dt)
 
     def bound(self, state: TwoExponential) -> PerCell:
         return state.decay - state.rise
 
     def pathway(self, state: TwoExponential, v: PerCell, env: Environment) -> Pathway:
-        del v, env
-        return Pathway(self.bound(state), self.e)
+        del v
+        return Pathway(self.bound(state) * product(self.factors, env), self.e)

@@ -1,0 +1,44 @@
+"""What is known of the mechanisms on which ions act, and which of them a network has."""
+
+from typing import Any, ClassVar, Literal, NamedTuple
+
+from cortexmg.part import Part, parts
+
+
+class Evidence(NamedTuple):
+    """What an ion does, how well that is known, and where the numbers come from."""
+
+    effect: str
+    ions: tuple[str, ...]  # that the environment must hold
+    level: Literal["established", "supported", "assumption"]
+    source: str
+
+
+class Mechanism(Part):
+    """A part on which something outside the cells acts."""
+
+    evidence: ClassVar[Evidence]
+
+
+def mechanisms(network: Any) -> dict[str, Evidence]:
+    """The mechanisms of a network, or of any part of one, by path name, and their evidence.
+
+    "established": mechanism and numbers are agreed upon; "supported": the mechanism is shown, but
+    numbers vary or come from another preparation; "assumption": numbers or form are ours.
+    """
+    return {
+        path.removesuffix("/"): part.evidence
+        for path, part in parts(network).items()
+        if isinstance(part, Mechanism)
+    }
+
+
+def check_ions(part: Any, ions: Any) -> None:
+    """Raise if a mechanism below `part` depends on an ion that is not among `ions`."""
+    for path, known in mechanisms(part).items():
+        for ion in known.ions:
+            if ion not in ions:
+                raise ValueError(
+                    f"{path} ({known.effect}) depends on {ion!r}, but the environment holds "
+                    f"{sorted(ions)}: add Ion(outside, inside, valence) to Environment.ions."
+                )

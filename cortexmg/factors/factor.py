@@ -1,0 +1,24 @@
+"""The interface of a factor."""
+
+import abc
+from collections.abc import Mapping
+
+from cortexmg.environment import Environment
+from cortexmg.evidence import Mechanism
+from cortexmg.part import PerCell
+
+
+class Factor(Mechanism):
+    """What the environment makes of a conductance or a release: a number that multiplies it."""
+
+    @abc.abstractmethod
+    def __call__(self, env: Environment) -> PerCell:
+        """The number: exactly 1 at the reference of the factor, finite where an ion is absent."""
+
+
+def product(factors: Mapping[str, Factor], env: Environment) -> PerCell:
+    """All of them multiplied; 1.0, which changes no bit, if there are none."""
+    result = 1.0
+    for factor in factors.values():
+        result = result * factor(env)
+    return result

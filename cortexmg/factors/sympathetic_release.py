@@ -1,0 +1,39 @@
+"""Release of noradrenaline, which magnesium lowers."""
+
+from cortexmg.environment import Environment
+from cortexmg.evidence import Evidence
+from cortexmg.factors.hill_release import HillRelease, calcium_curve
+from cortexmg.factors.release_law import ReleaseLaw
+from cortexmg.part import PerCell, quantity
+
+
+class SympatheticRelease(ReleaseLaw):
+    """1 / (1 + [Mg]o / k_mg) times the intermediate calcium curve, relative to the reference.
+
+    4.8 instead of 1.2 mM of magnesium halves the overflow of noradrenaline from a perfused artery,
+    through calcium channels: Shimosawa et al. (2004, Hypertension 44:897).
+    Assumption: that central terminals do the same, and how calcium acts.
+    """
+
+    evidence = Evidence(
+        "Mg lowers noradrenaline release",
+        ("mg", "ca"),
+        "supported",
+        "Shimosawa et al. 2004, peripheral; assumed for the brain",
+    )
+
+    k_mg: PerCell = quantity("mM", 2.4, above=0.0)
+    ca_ref: PerCell = quantity("mM", 1.2, above=0.0)
+    mg_ref: PerCell = quantity("mM", 1.0, low=0.0)
+
+    def __call__(self, env: Environment) -> PerCell:
+        magnesium = (1.0 + self.mg_ref / self.k_mg) / (1.0 + env.ions["mg"].outside / self.k_mg)
+        return magnesium * self._calcium(env.ions["ca"].outside) / self._calcium(self.ca_ref)
+
+    def largest(self) -> PerCell:
+        calcium = self._calcium(float("inf")) / self._calcium(self.ca_ref)
+        return (1.0 + self.mg_ref / self.k_mg) * calcium
+
+    def _calcium(self, ca: PerCell) -> PerCell:
+        curves = HillRelease()
+        return 0.5 * (calcium_curve(ca, curves.k_steep) + calcium_curve(ca, curves.k_shallow))
