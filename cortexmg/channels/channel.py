@@ -23,9 +23,9 @@ class Channel(Part):
 
     if TYPE_CHECKING:  # fields of final classes
         e: ClassVar[PerCell | None]
-
-    # Share of the shift by surface charge that its gates feel; a field where they feel any.
-    screening: ClassVar[PerCell] = 0.0
+        screening: ClassVar[PerCell]  # share of the shift by surface charge that its gates feel
+    else:
+        screening = 0.0  # with an annotation it would be the first field of those that have it
 
     @abc.abstractmethod
     def init(self, v: PerCell, env: Environment) -> Any:
