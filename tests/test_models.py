@@ -347,7 +347,7 @@ def test_cortex_is_asynchronous_and_irregular_and_low_magnesium_excites_it():
     assert statistics.mean_rate(excited["E"]) > 1.5 * statistics.mean_rate(usual["E"])
 
 
-# Hz, of NEST 3.10 at a scale of 0.1: experiments/02_microcircuit, mean of 3 seeds.
+# Hz, of NEST 3.10 at a scale of 0.1: experiments/21_microcircuit, mean of 3 seeds.
 NEST_MICROCIRCUIT = {
     "L23E": 0.471, "L23I": 2.096, "L4E": 3.973, "L4I": 5.011,
     "L5E": 6.568, "L5I": 7.813, "L6E": 0.834, "L6I": 7.016,

@@ -1,25 +1,36 @@
 """The flagship network: a patch of cortex with Hodgkin-Huxley cells and NMDA receptors."""
 
+from collections.abc import Collection
+from dataclasses import replace
+
 import numpy as np
 
 from cortexmg.cells import fast_spiking, regular_spiking
 from cortexmg.connectivity import Connectivity
 from cortexmg.distributions import ByDistance, LogNormal, Uniform
 from cortexmg.environment import acsf
+from cortexmg.factors import Factor, GABAPotentiation, ReleaseLaw
+from cortexmg.factors.hill_release import intermediate, shallow, steep
 from cortexmg.network import Network
 from cortexmg.projection import Projection
-from cortexmg.releases import Certain, TsodyksMarkram
+from cortexmg.releases import Certain, Release, TsodyksMarkram
 from cortexmg.sheet import Sheet
 from cortexmg.stimuli import Poisson
+from cortexmg.surface import Screening
 from cortexmg.synapses import AMPA, GABAA, GABAB, NMDA, Synapse
 from cortexmg.wiring import Gaussian, by_distance, fixed_in_degree
 from cortexmg.wiring.draw import check_whole
 
 CONTACTS = {"E": 160, "I": 40}  # onto every cell, at any size of the network
-WEIGHTS = {"E to E": 1.3, "E to I": 0.36, "I to E": 2.2, "I to I": 5.2}  # nS, mean = s.d.
+WEIGHTS = {"E to E": 0.34, "E to I": 0.36, "I to E": 2.2, "I to I": 5.2}  # nS, mean = s.d.
 OUTSIDE = {"E": (97.0, 14.0), "I": (950.0, 2.0)}  # Hz, nS
 NMDA_RATIO = {"E": 0.5, "I": 0.23}  # NMDA to AMPA peak conductance without magnesium
 REACH = {"E": 200.0, "I": 120.0}  # um, of the contacts of a cell
+MECHANISMS = ("release", "gaba", "surface")
+# At these concentrations (mM) every factor is 1, and the numbers above hold.
+REFERENCE = {"ca_ref": 1.2, "mg_ref": 1.0}
+LAWS = {"E to E": steep, "E to I": shallow, "I to E": intermediate, "I to I": intermediate}
+U0 = 0.0792  # of E to E contacts: 0.5 at 2 mM calcium, where it is measured
 
 
 def cortex(
@@ -31,6 +42,7 @@ def cortex(
     wiring: str = "uniform",
     gaba_b: bool = False,
     nmda: float = 1.0,
+    mechanisms: Collection[str] = MECHANISMS,
 ) -> Network:
     """`n` cells, 80 % regular-spiking "E" and 20 % fast-spiking "I" (Pospischil et al. 2008).
 
@@ -38,36 +50,57 @@ def cortex(
     `gaba_b`, GABA_B receptors. `nmda` scales all NMDA conductances. Contacts between E cells
     depress. Weights are log-normal. `wiring` is "uniform", or "distance" on a periodic sheet with
     4,000 cells per mm2. Numbers of contacts per cell do not depend on `n`. Sizes and weights are
-    ours, set so that at 1 mM magnesium the network is in the asynchronous irregular state (an
-    assumption, not a measurement).
+    ours, set so that at 1 mM magnesium and 1.2 mM calcium the network is in the asynchronous
+    irregular state (an assumption, not a measurement).
+
+    Besides the block of NMDA receptors, magnesium and calcium act through these `mechanisms`:
+    "release" of glutamate and GABA, "gaba" (potentiation of GABA_A receptors), "surface" (charge of
+    the membrane). At 1 mM and 1.2 mM none of them changes anything. Input from outside the network
+    is held: its release does not follow the ions.
     """
     check_whole("n", n, 2)
-    if wiring not in ("uniform", "distance"):
-        raise ValueError(f'wiring must be "uniform" or "distance", got {wiring!r}.')
+    _check_choices(wiring, mechanisms)
     rng = np.random.default_rng(np.random.SeedSequence([key, 1990]))
     sizes = {"E": n * 4 // 5, "I": n - n * 4 // 5}
     cells = {"E": regular_spiking, "I": fast_spiking}
-    populations = {
-        name: cells[name](
-            size,
-            _receptors(nmda * NMDA_RATIO[name], gaba_b),
-            rng.uniform(-75.0, -60.0, size).astype(np.float32),
-        )
-        for name, size in sizes.items()
-    }
+    populations = {}
+    for name, size in sizes.items():
+        receptors = _receptors(nmda * NMDA_RATIO[name], gaba_b, "gaba" in mechanisms)
+        v0 = rng.uniform(-75.0, -60.0, size).astype(np.float32)
+        surface = Screening(**REFERENCE) if "surface" in mechanisms else None
+        populations[name] = replace(cells[name](size, receptors, v0), surface=surface)
     projections = {}
     for i, (name, weight) in enumerate(WEIGHTS.items()):
         pre, _, post = name.split()
         contacts = _contacts(wiring, pre, post, sizes, weight, 4 * key + i)
         transmitter = {"E": "glutamate", "I": "gaba"}[pre]
-        release = TsodyksMarkram() if name == "E to E" else Certain()
+        release = _release(name, "release" in mechanisms)
         projections[name] = Projection(pre, post, transmitter, contacts, release)
     stimuli = {f"outside {name}": Poisson(name, "ampa", *OUTSIDE[name]) for name in sizes}
     return Network(acsf(mg=mg, ca=ca), populations, projections, stimuli)
 
 
-def _receptors(nmda: float, gaba_b: bool) -> dict[str, Synapse]:
-    receptors: dict[str, Synapse] = {"ampa": AMPA(), "nmda": NMDA(gain=nmda), "gaba_a": GABAA()}
+def _check_choices(wiring: str, mechanisms: Collection[str]) -> None:
+    if wiring not in ("uniform", "distance"):
+        raise ValueError(f'wiring must be "uniform" or "distance", got {wiring!r}.')
+    if isinstance(mechanisms, str) or not set(mechanisms) <= set(MECHANISMS):
+        raise ValueError(f"mechanisms must be some of {MECHANISMS}, got {mechanisms!r}.")
+
+
+def _release(projection: str, ions: bool) -> Release:
+    factors: dict[str, ReleaseLaw] = {"ions": LAWS[projection](**REFERENCE)} if ions else {}
+    if projection == "E to E":
+        return TsodyksMarkram(U0, factors=factors)
+    return Certain(factors)
+
+
+def _receptors(nmda: float, gaba_b: bool, potentiated: bool) -> dict[str, Synapse]:
+    potentiation: dict[str, Factor] = {"mg": GABAPotentiation()} if potentiated else {}
+    receptors: dict[str, Synapse] = {
+        "ampa": AMPA(),
+        "nmda": NMDA(gain=nmda),
+        "gaba_a": GABAA(factors=potentiation),
+    }
     if gaba_b:
         receptors["gaba_b"] = GABAB(gain=0.05)
     return receptors
