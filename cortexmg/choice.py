@@ -24,13 +24,25 @@ def builder_of(model: str, n: int | None) -> Callable[..., Network]:
     return MODELS[model]
 
 
-def network_of(model: str, n: int | None, key: int, changes: list[str] | None) -> Network:
+def network_of(
+    model: str,
+    n: int | None,
+    key: int,
+    changes: list[str] | None,
+    mechanisms: str | None = None,
+) -> Network:
     """A model of `n` cells with some numbers replaced, each given as NAME=VALUE.
+
+    `mechanisms` are names by commas, or "none", for a model that lets one choose.
 
     Raises: ValueError for what is none, KeyError for an unknown parameter.
     """
-    build = builder_of(model, n)
-    network = build(**({} if n is None else {"n": n}), key=key)
+    build, options = builder_of(model, n), {} if n is None else {"n": n}
+    if mechanisms is not None:
+        if "mechanisms" not in inspect.signature(build).parameters:
+            raise ValueError(f"Model {model!r} has fixed mechanisms; leave --mechanisms away.")
+        options["mechanisms"] = () if mechanisms == "none" else tuple(mechanisms.split(","))
+    network = build(**options, key=key)
     replaced = {}
     for change in changes or []:
         name, _, value = change.partition("=")

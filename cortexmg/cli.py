@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import jax
 import typer
 
-from cortexmg import bench, ladder, outline, plots, results
+from cortexmg import bench, evidence, ladder, outline, plots, results
 from cortexmg.cache import keep_compiled
 from cortexmg.choice import MODELS, builder_of, network_of
 from cortexmg.hardware import DEVICES, device_named
@@ -46,6 +46,9 @@ Duration = Annotated[float, typer.Option(help="Time simulated and measured (ms).
 Settle = Annotated[float, typer.Option(help="Time simulated before, not measured (ms).")]
 Step = Annotated[float, typer.Option(help="Integration step (ms).")]
 Out = Annotated[Path, typer.Option(help="Folder for figure, data and account.")]
+Act = Annotated[
+    str | None, typer.Option("--mechanisms", help="Of the model, by commas, or none; default all.")
+]
 Set = Annotated[list[str] | None, typer.Option("--set", help="NAME=VALUE, a parameter to replace.")]
 
 
@@ -60,6 +63,7 @@ def sweep(
     dt: Step = 0.05,
     key: WiringKey = 0,
     noise: NoiseKey = 1,
+    mechanisms: Act = None,
     changes: Set = None,
     out: Out = Path("results/sweep"),
     quick: Annotated[
@@ -72,7 +76,8 @@ def sweep(
     _check_before(model, n, dt, duration, out)
     keep_compiled()
     steps = _numbers(values)
-    network = network_of(model, n, key, changes)
+    network = network_of(model, n, key, changes, mechanisms)
+    print(f"{evidence.table(network)}\n")
     runs = ladder.run_ladder(
         network,
         steps,
@@ -103,13 +108,15 @@ def run(
     dt: Step = 0.05,
     key: WiringKey = 0,
     noise: NoiseKey = 1,
+    mechanisms: Act = None,
     changes: Set = None,
     out: Out = Path("results/run"),
 ) -> None:
     """Simulate a model once and show rates and raster."""
     _check_before(model, n, dt, duration, out)
     keep_compiled()
-    network = network_of(model, n, key, changes)
+    network = network_of(model, n, key, changes, mechanisms)
+    print(f"{evidence.table(network)}\n")
     record = ladder.recorders_for(network)
     done = simulate(network, duration, dt, record=record, key=noise, progress=True)
     _end_if_too_short(done, 0.0)
@@ -200,15 +207,7 @@ def main() -> None:
     """Entry point: known errors become one line and exit code 1, wrong usage 2, Ctrl-C 130."""
     try:
         app()
-    except (
-        ValueError,
-        KeyError,
-        TypeError,
-        ArithmeticError,
-        RuntimeError,
-        MemoryError,
-        OSError,
-    ) as error:
+    except KNOWN as error:
         # A KeyError prints its text in quotes, an OSError has a number first.
         text = error.args[0] if isinstance(error, KeyError) else error
         print(f"error: {text}", file=sys.stderr)

@@ -33,6 +33,18 @@ def mechanisms(network: Any) -> dict[str, Evidence]:
     }
 
 
+def table(network: Any) -> str:
+    """The mechanisms of a network as plain text: effect, level, in how many places, and source."""
+    places: dict[Evidence, int] = {}
+    for known in mechanisms(network).values():
+        places[known] = places.get(known, 0) + 1
+    wide = max((len(known.effect) for known in places), default=0)
+    return "\n".join(
+        f"{known.effect:{wide}s}  {known.level:11s}  {count:2d} x  {known.source}"
+        for known, count in places.items()
+    )
+
+
 def check_ions(part: Any, ions: Any) -> None:
     """Raise if a mechanism below `part` depends on an ion that is not among `ions`."""
     for path, known in mechanisms(part).items():

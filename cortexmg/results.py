@@ -19,6 +19,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from cortexmg.evidence import mechanisms
 from cortexmg.network import Network
 from cortexmg.parameters import parameters
 
@@ -33,6 +34,7 @@ def account(network: Network, **settings: Any) -> dict[str, Any]:
         "versions": versions(),
         "commit": commit(),
         "machine": {"platform": platform.platform(), "device": str(jax.devices()[0])},
+        "mechanisms": {path: known._asdict() for path, known in mechanisms(network).items()},
         "parameters": {
             name: {"value": _described(p.value), "unit": p.unit}
             for name, p in parameters(network).items()
