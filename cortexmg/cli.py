@@ -77,7 +77,6 @@ def sweep(
     keep_compiled()
     steps = _numbers(values)
     network = network_of(model, n, key, changes, mechanisms)
-    print(f"{evidence.table(network)}\n")
     runs = ladder.run_ladder(
         network,
         steps,
@@ -90,6 +89,7 @@ def sweep(
     )
     _end_if_too_short(runs[0], settle)
     rows = [ladder.summary(run, network, settle) for run in runs]
+    print(f"{evidence.table(network)}\n")
     print(ladder.table(steps, rows, parameter.removesuffix("/outside").split("/")[-1]))
     drawn = ladder.figure(runs, steps, rows, network, parameter, settle)
     account = results.account(
@@ -116,11 +116,11 @@ def run(
     _check_before(model, n, dt, duration, out)
     keep_compiled()
     network = network_of(model, n, key, changes, mechanisms)
-    print(f"{evidence.table(network)}\n")
     record = ladder.recorders_for(network)
     done = simulate(network, duration, dt, record=record, key=noise, progress=True)
     _end_if_too_short(done, 0.0)
     row = ladder.summary(done, network, 0.0)
+    print(f"{evidence.table(network)}\n")
     for name, value in row.items():
         print(f"{name:20s} {value:10.3f}")
     drawn = plots.raster({name: done[name] for name in network.populations})

@@ -258,13 +258,31 @@ def test_an_unknown_wiring_of_cortex_is_refused():
 # ---- activity -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("nmda, same", [(0.0, True), (0.25, False)])
-def test_magnesium_acts_through_nmda_alone(nmda, same):
-    network = models.cortex(40, nmda=nmda)
+@pytest.mark.parametrize(
+    "nmda, mechanisms, same",
+    [(0.0, (), True), (0.25, (), False), (0.0, ("surface",), False), (0.0, ("release",), False)],
+)
+def test_magnesium_acts_through_nmda_and_the_mechanisms_that_are_chosen(nmda, mechanisms, same):
+    network = models.cortex(40, nmda=nmda, mechanisms=mechanisms)
     ladder = {"environment/ions/mg/outside": [0.05, 2.0]}
     record = {"v": recorders.Probe("E")}
     low, high = cx.sweep(network, ladder, 50.0, dt=0.05, record=record)
     assert np.array_equal(low["v"].values, high["v"].values) == same
+
+
+def test_the_mechanisms_of_cortex_change_nothing_at_the_reference():
+    with_all, without = (
+        cx.simulate(models.cortex(40, mechanisms=chosen), 50.0).state.populations["E"].v
+        for chosen in (cortex_file.NEUTRAL, ())
+    )
+    # Every factor is exactly 1; two programs may still round differently.
+    np.testing.assert_allclose(with_all, without, rtol=1e-9)
+
+
+@pytest.mark.parametrize("wrong", ["release", ("release", "magic")])
+def test_mechanisms_that_cortex_does_not_know_are_refused(wrong):
+    with pytest.raises(ValueError, match="mechanisms must be some of"):
+        models.cortex(40, mechanisms=wrong)
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,8 @@ WEIGHTS = {"E to E": 0.34, "E to I": 0.36, "I to E": 2.2, "I to I": 5.2}  # nS, 
 OUTSIDE = {"E": (97.0, 14.0), "I": (950.0, 2.0)}  # Hz, nS
 NMDA_RATIO = {"E": 0.5, "I": 0.23}  # NMDA to AMPA peak conductance without magnesium
 REACH = {"E": 200.0, "I": 120.0}  # um, of the contacts of a cell
-MECHANISMS = ("release", "gaba", "surface")
+NEUTRAL = ("release", "gaba", "surface")  # which change nothing at the reference
+MECHANISMS = NEUTRAL
 # At these concentrations (mM) every factor is 1, and the numbers above hold.
 REFERENCE = {"ca_ref": 1.2, "mg_ref": 1.0}
 LAWS = {"E to E": steep, "E to I": shallow, "I to E": intermediate, "I to I": intermediate}
