@@ -69,10 +69,10 @@ class Part(eqx.Module):
 def check_quantity(owner: str, field: Field, value: Any) -> None:
     """Raise if `value` is not a finite number in the range that `field` declares."""
     name, unit, meta = f"{owner}.{field.name}", field.metadata["unit"], field.metadata
-    if value is None and meta["optional"]:
-        return
     if field.type is Scalar and np.ndim(value):
         raise ValueError(f"{name} must be one number, got an array of shape {np.shape(value)}.")
+    if value is None and meta["optional"]:
+        return
     if isinstance(value, Tracer):
         return
     # A list would be a branch of the pytree, not a leaf.

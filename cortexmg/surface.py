@@ -1,6 +1,7 @@
 """Charges on the outer face of the membrane, which divalent ions screen: they shift all gating."""
 
 import abc
+import math
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +25,12 @@ class SurfaceCharge(Mechanism):
         """The shift (mV): exactly 0 at the reference, positive where divalent ions stabilise."""
 
 
+# Hille, Woodhull and Shapiro (1975): 20 to 25 mV for ten times as much; -18 mV without divalents,
+# relative to 2 mM of calcium.
+_SLOPE = 22.5 / math.log(10.0)  # 9.77 mV
+_OTHER = 2.0 / math.expm1(18.0 / _SLOPE)  # 0.377 mM
+
+
 class Screening(SurfaceCharge):
     """slope ln of the effective concentration [Ca]o + potency [Mg]o + other, to the reference.
 
@@ -40,9 +47,9 @@ class Screening(SurfaceCharge):
         "Hille, Woodhull & Shapiro 1975; Isaev et al. 2012; shares of channels assumed",
     )
 
-    slope: PerCell = quantity("mV", 9.77, low=0.0)  # for e times as much
+    slope: PerCell = quantity("mV", _SLOPE, low=0.0)  # for e times as much
     potency: PerCell = quantity("1", 1.0 / 1.4, low=0.0)  # of magnesium, relative to calcium
-    other: PerCell = quantity("mM", 0.377, above=0.0)
+    other: PerCell = quantity("mM", _OTHER, above=0.0)
     ca_ref: PerCell = quantity("mM", 1.2, low=0.0)
     mg_ref: PerCell = quantity("mM", 1.0, low=0.0)
 

@@ -59,7 +59,7 @@ class NMDA(Synapse):
         return Pathway(opened * product(self.factors, env), self.e)
 
     def carried(
-        self, state: NMDAState, path: Pathway, v: PerCell, env: Environment
+        self, state: NMDAState, path: Any, v: PerCell, env: Environment
     ) -> dict[str, PerCell]:
         """Calcium: 2.6 % of the conductance at 1 mM outside, 5.1 % at 2 mM, reversing at 40 mV.
 
