@@ -19,6 +19,6 @@ class Factor(Mechanism):
 def product(factors: Mapping[str, Factor], env: Environment) -> PerCell:
     """All of them multiplied; 1.0, which changes no bit, if there are none."""
     result = 1.0
-    for factor in factors.values():
-        result = result * factor(env)
+    for name in sorted(factors):  # rounding must not depend on the order in which they were given
+        result = result * factors[name](env)
     return result

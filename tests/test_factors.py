@@ -1,0 +1,551 @@
+"""What every factor must do, published tables of each, and what release and cells make of them."""
+
+import inspect
+import math
+from dataclasses import fields, replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+
+import cortexmg as cx
+from cortexmg import acsf, cells, factors, recorders, synapses
+from cortexmg.channels import CalciumL, Leak
+from cortexmg.evidence import Evidence, mechanisms
+from cortexmg.factors import (
+    Arousal,
+    CalciumBlock,
+    DodgeRahamimoff,
+    Factor,
+    GABAPotentiation,
+    HillRelease,
+    PumpEnergy,
+    ReleaseLaw,
+    SympatheticRelease,
+    ZincInhibition,
+    calcium_block,
+    hill_release,
+    product,
+)
+from cortexmg.membrane import Pathway
+from cortexmg.numerics import relax
+from cortexmg.releases import Certain, TsodyksMarkram
+from cortexmg.surface import Screening
+
+EVERY_FACTOR = [
+    c()
+    for c in vars(factors).values()
+    if inspect.isclass(c) and issubclass(c, Factor) and not inspect.isabstract(c)
+]
+EVERY_LAW = [f for f in EVERY_FACTOR if isinstance(f, ReleaseLaw)]
+
+
+@pytest.fixture(params=EVERY_FACTOR, ids=lambda f: type(f).__name__)
+def factor(request):
+    return request.param
+
+
+@pytest.fixture(params=EVERY_LAW, ids=lambda f: type(f).__name__)
+def law(request):
+    return request.param
+
+
+def reference(factor):
+    """The environment in which a factor is 1."""
+    env = acsf().with_outside("zn", 0.0)
+    for name in (f.name for f in fields(factor) if f.name in ("mg_ref", "ca_ref")):
+        side = env.with_inside if isinstance(factor, PumpEnergy) else env.with_outside
+        env = side(name.removesuffix("_ref"), getattr(factor, name))
+    return env
+
+
+@jax.jit
+def compiled(factor, env):
+    return factor(env)
+
+
+def arrays(tree, precision=None):
+    return jax.tree.map(lambda x: jnp.asarray(x, precision), tree)
+
+
+# ---- contracts ---------------------------------------------------------------------------------
+
+
+def test_every_factor_is_found():
+    assert {CalciumBlock, HillRelease, ZincInhibition} < {type(f) for f in EVERY_FACTOR}
+    assert {DodgeRahamimoff, HillRelease, SympatheticRelease} <= {type(f) for f in EVERY_LAW}
+
+
+def test_a_factor_is_exactly_one_at_its_reference(factor, precision):
+    env = reference(factor)
+    assert factor(env) == 1.0
+    assert jax.jit(lambda: factor(env))() == 1.0  # its numbers are constants of the program
+    assert compiled(arrays(factor, precision), arrays(env, precision)) == 1.0
+
+
+@given(mg=st.floats(0.05, 8.0), ca=st.floats(0.05, 8.0), scale=st.floats(0.2, 1.0))
+@settings(max_examples=20)
+def test_a_factor_is_exactly_one_at_any_reference_and_with_any_numbers(mg, ca, scale):
+    for factor in EVERY_FACTOR:
+        moved = jax.tree.map(lambda x: x * scale, factor)
+        refs = {"mg_ref": mg, "ca_ref": ca, "atp_ref": getattr(moved, "atp", None)}
+        refs = {name: x for name, x in refs.items() if hasattr(moved, name)}
+        moved = replace(moved, **refs)
+        assert compiled(arrays(moved), arrays(reference(moved))) == 1.0
+
+
+def test_a_factor_is_never_negative_and_takes_one_number_for_each_cell(factor):
+    mg, ca = np.array([0.0, 0.5, 10.0]), np.array([3.0, 0.0, 1.2])
+    got = jnp.broadcast_to(factor(acsf(mg, ca)), 3)
+    assert np.all(got >= 0.0) and got[0] > 0.0 and np.all(np.isfinite(got))
+    one = [float(factor(acsf(float(m), float(c)))) for m, c in zip(mg, ca, strict=True)]
+    np.testing.assert_allclose(got, one, rtol=1e-14)
+
+
+def of_logarithms(factor, logs):
+    """A factor by ln of [Mg]o, [Ca]o and [Mg]i, each plus 1e-6 mM, for every row of `logs`."""
+    mg, ca, inside = jnp.moveaxis(jnp.exp(logs) - 1e-6, -1, 0)
+    return jnp.broadcast_to(factor(acsf(mg, ca).with_inside("mg", inside)), mg.shape)
+
+
+def test_every_derivative_is_finite_without_ions_and_with_many(factor, precision):
+    mM = [(mg, ca, mg) for mg in (0.0, 1e-6, 1.0, 10.0) for ca in (0.0, 1.2, 10.0)]
+    logs = jnp.log(jnp.array(mM, precision) + 1e-6)
+    total = jax.jit(jax.value_and_grad(lambda f, x: jnp.sum(of_logarithms(f, x)), (0, 1)))
+    value, gradients = total(arrays(factor, precision), logs)
+    assert np.isfinite(value) and value.dtype == precision
+    assert all(np.all(np.isfinite(x)) for x in jax.tree.leaves(gradients))
+
+
+def test_derivatives_are_those_of_finite_differences(factor):
+    mM = [(0.02, 0.3, 0.5), (0.8, 1.2, 0.1), (1.0, 2.0, 2.0), (6.0, 9.0, 0.5)]
+    logs, h = jnp.log(jnp.array(mM) + 1e-6), 1e-3
+    gradient = jax.grad(lambda x: jnp.sum(of_logarithms(factor, x)))(logs)
+    for i, along in enumerate(np.eye(3)):
+
+        def moved(by, along=along):
+            return of_logarithms(factor, logs + by * along)
+
+        two, one = ((moved(k * h) - moved(-k * h)) / (2 * k * h) for k in (2, 1))
+        np.testing.assert_allclose(gradient[:, i], (4 * one - two) / 3, rtol=1e-8, atol=1e-11)
+
+
+def test_the_order_of_factors_does_not_matter():
+    env, names = acsf(0.37, 1.63), [f"{i}" for i in range(len(EVERY_FACTOR))]
+    forth = dict(zip(names, EVERY_FACTOR, strict=True))
+    back = dict(reversed(forth.items()))
+    assert product(forth, env) == product(back, env)
+    assert factors.largest(dict(a=EVERY_LAW[0], b=EVERY_LAW[1])) == factors.largest(
+        dict(b=EVERY_LAW[1], a=EVERY_LAW[0])
+    )
+    parts = [float(f(env)) for f in EVERY_FACTOR]
+    np.testing.assert_allclose(product(forth, env), math.prod(parts), rtol=1e-14)
+    assert product({}, env) == 1.0
+
+
+class Watched(dict):
+    """Ions that remember which of them were looked at."""
+
+    def __init__(self, ions):
+        super().__init__(ions)
+        self.seen = set()
+
+    def __getitem__(self, ion):
+        self.seen.add(ion)
+        return super().__getitem__(ion)
+
+
+def test_a_factor_states_its_evidence_and_every_ion_that_it_reads(factor):
+    known = factor.evidence
+    assert isinstance(known, Evidence)
+    assert known.level in ("established", "supported", "assumption")
+    assert known.effect and known.source
+    ions = Watched(acsf().ions)
+    env = replace(acsf(), ions=ions)
+    ions.seen.clear()  # checks of types look, too
+    factor(env)
+    assert ions.seen == set(known.ions)
+
+
+def network_of(part, env):
+    channels = {"leak": Leak(factors={"this": part})}
+    return cx.Network(env, {"E": cx.Population(1, 100.0, channels)})
+
+
+def test_a_network_without_an_ion_that_a_factor_reads_is_refused(factor):
+    network = network_of(factor, acsf())
+    path = "populations/E/channels/leak/factors/this"
+    assert mechanisms(network)[path] == factor.evidence
+    for ion in factor.evidence.ions:
+        ions = {name: x for name, x in acsf().ions.items() if name != ion}
+        with pytest.raises(ValueError, match=f"{path}.* depends on '{ion}'.*add Ion"):
+            network_of(factor, replace(acsf(), ions=ions))
+
+
+# ---- published tables --------------------------------------------------------------------------
+
+# Effects of magnesium at 1.2 mM of calcium, relative to 1 mM: [Mg]o, release (steep, shallow,
+# mean, neuromuscular), GABA_A, N/P/Q-type channels, noradrenaline.
+LADDER = [
+    (2.0, 0.415, 0.629, 0.587, 0.595, 1.0326, 0.778, 0.773),
+    (1.2, 0.826, 0.919, 0.901, 0.896, 1.0100, 0.946, 0.944),
+    (1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0),
+    (0.8, 1.220, 1.082, 1.109, 1.119, 0.9864, 1.061, 1.062),
+    (0.5, 1.674, 1.203, 1.295, 1.333, 0.9531, 1.167, 1.172),
+    (0.3, 2.091, 1.280, 1.439, 1.505, 0.9125, 1.250, 1.259),
+    (0.1, 2.640, 1.352, 1.605, 1.705, 0.8313, 1.346, 1.360),
+    (0.05, 2.802, 1.369, 1.650, 1.760, 0.7964, 1.373, 1.388),
+    (0.0, 2.977, 1.385, 1.698, 1.817, 0.7500, 1.400, 1.417),
+]
+LADDER_FACTORS = [
+    hill_release.steep(ca_ref=1.2),
+    hill_release.shallow(ca_ref=1.2),
+    hill_release.intermediate(ca_ref=1.2),
+    DodgeRahamimoff(ca_ref=1.2),
+    GABAPotentiation(),
+    calcium_block.high_voltage(ca_ref=1.2),
+    SympatheticRelease(),
+]
+
+
+@pytest.mark.parametrize("row", LADDER, ids=lambda row: f"{row[0]:g} mM")
+def test_effects_along_the_magnesium_ladder(row):
+    got = [f(acsf(row[0], 1.2)) for f in LADDER_FACTORS]
+    np.testing.assert_allclose(got[:4] + got[5:], row[1:5] + row[6:], rtol=0, atol=5.1e-4)
+    np.testing.assert_allclose(got[4], row[5], rtol=0, atol=5.1e-5)
+
+
+@pytest.mark.parametrize(
+    "mg, want",
+    [(2.0, (0.515, 0.565)), (1.2, (0.842, 0.867)), (0.8, (1.232, 1.182)), (0.5, (1.887, 1.626)),
+     (0.3, (2.926, 2.169)), (0.1, (6.506, 3.256)), (0.05, (9.373, 3.722)), (0.0, (16.76, 4.345))],
+)  # fmt: skip
+def test_the_block_along_the_magnesium_ladder(mg, want):
+    v, block = np.array([-65.0, -40.0]), cx.magnesium.jahr_stevens()
+    ratio = block.unblocked(None, v, acsf(mg)) / block.unblocked(None, v, acsf(1.0))
+    np.testing.assert_allclose(ratio, want, rtol=0, atol=5.1e-4 if mg else 5.1e-3)
+
+
+def test_release_at_the_neuromuscular_junction():
+    law = DodgeRahamimoff(ca_ref=1.2)
+    table = {(1.2, 0.0): 1.8171, (1.2, 0.1): 1.7046, (1.2, 0.5): 1.3331, (1.2, 0.8): 1.1191}
+    table |= {(1.2, 1.2): 0.8963, (1.2, 2.0): 0.5948, (1.2, 4.8): 0.1839, (2.0, 1.0): 2.7051}
+    for (ca, mg), want in table.items():
+        np.testing.assert_allclose(law(acsf(mg, ca)), want, rtol=0, atol=5.1e-5)
+
+    def slope(ca, mg):
+        return jax.grad(lambda x: jnp.log(law(acsf(jnp.exp(x[1]), jnp.exp(x[0])))))(
+            jnp.log(jnp.array([ca, mg]))
+        )
+
+    np.testing.assert_allclose(slope(1.2, 1.0), [2.2025, -0.5548], rtol=0, atol=5.1e-5)
+    np.testing.assert_allclose(slope(1e-4, 1.0)[0], 4.0, rtol=1e-3)
+
+
+# [Ca]o: steep, shallow, mean of the curves; at 1 mM of magnesium.
+CALCIUM = {
+    0.8: (0.0321, 0.2448, 0.1384),
+    1.0: (0.0777, 0.4512, 0.2645),
+    1.1: (0.1129, 0.5540, 0.3335),
+    1.2: (0.1584, 0.6475, 0.4029),
+    1.25: (0.1854, 0.6895, 0.4375),
+    1.3: (0.2155, 0.7283, 0.4719),
+    1.5: (0.3691, 0.8510, 0.6100),
+    1.8: (0.7069, 0.9592, 0.8331),
+    2.0: (1.0, 1.0, 1.0),
+    2.5: (1.8764, 1.0503, 1.4633),
+}
+PATHWAYS = [hill_release.steep(), hill_release.shallow(), hill_release.intermediate()]
+
+
+@pytest.mark.parametrize("ca", CALCIUM)
+def test_release_in_cortex_by_calcium(ca):
+    got = [law(acsf(1.0, ca)) for law in PATHWAYS]
+    np.testing.assert_allclose(got, CALCIUM[ca], rtol=0, atol=5.1e-5)
+    # The mean of the curves, not the curve of the mean (which is 0.2407 at 1.2 mM).
+    np.testing.assert_allclose(got[2], 0.5 * (got[0] + got[1]), rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    "mg, steep, shallow",
+    [(0.1, 0.4181, 0.8752), (0.5, 0.2651, 0.7788), (0.8, 0.1933, 0.7005),
+     (1.0, 0.1584, 0.6475), (1.2, 0.1309, 0.5951), (2.0, 0.0658, 0.4073)],
+)  # fmt: skip
+def test_release_in_cortex_by_magnesium(mg, steep, shallow):
+    got = [law(acsf(mg, 1.2)) for law in PATHWAYS[:2]]
+    np.testing.assert_allclose(got, [steep, shallow], rtol=0, atol=5.1e-5)
+
+
+def test_noradrenaline_release_halves_from_1_2_to_4_8_mM():
+    law = SympatheticRelease()
+    np.testing.assert_allclose(law(acsf(4.8, 1.2)) / law(acsf(1.2, 1.2)), 0.5, rtol=1e-12)
+    np.testing.assert_allclose(law(acsf(0.8, 1.2)), 1.0625, rtol=1e-12)
+
+
+def test_potentiation_of_gaba():
+    table = {0.0: 0.75, 0.1: 0.8313, 0.3: 0.9125, 0.5: 0.9531, 0.8: 0.9864}
+    table |= {1.2: 1.01, 2.0: 1.0326, 5.0: 1.0566}
+    for mg, want in table.items():
+        np.testing.assert_allclose(GABAPotentiation()(acsf(mg)), want, rtol=0, atol=5.1e-5)
+
+
+def test_block_of_calcium_channels():
+    table = {
+        calcium_block.t_type: {0.0: 1.5, 0.1: 1.4286, 0.5: 1.2, 1.0: 1.0, 2.0: 0.75},
+        calcium_block.high_voltage: {0.0: 1.4, 0.1: 1.3462, 0.5: 1.1667, 2.0: 0.7778},
+        calcium_block.l_type: {0.0: 1.2},
+    }
+    for kind, values in table.items():
+        for mg, want in values.items():
+            np.testing.assert_allclose(kind()(acsf(mg, 2.0)), want, rtol=0, atol=5.1e-5)
+
+
+def test_calcium_protects_its_channels_from_magnesium():
+    block = calcium_block.t_type()
+    left = [float(block(acsf(2.0, ca))) for ca in (0.0, 0.5, 2.0, 5.0)]
+    assert left == sorted(left)
+    # Half of the affinity at twice the calcium plus 1 mM: 4 mM at 5 mM of calcium.
+    np.testing.assert_allclose(left[-1], (1 + 1 / 4) / (1 + 2 / 4), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "mg, want",
+    [(0.05, 0.8743), (0.1, 0.9399), (0.2, 0.9766), (0.3, 0.9895), (0.4, 0.9960), (0.8, 1.0060)],
+)
+def test_the_pump_depends_little_on_magnesium_inside(mg, want):
+    got = PumpEnergy()(acsf().with_inside("mg", mg))
+    np.testing.assert_allclose(got, want, rtol=0, atol=5.1e-5)
+
+
+def test_without_atp_the_pump_stands_still():
+    assert PumpEnergy(atp=0.0)(acsf()) == 0.0
+
+
+def test_zinc_at_its_tonic_concentration():
+    two_a, two_b = ZincInhibition(), ZincInhibition(0.9, 1e-3)
+    env = acsf()  # 5 nM
+    np.testing.assert_allclose(0.6 * two_a(env) + 0.4 * two_b(env), 0.9082, rtol=0, atol=5.1e-5)
+    assert two_a(env.with_outside("zn", 0.0)) == 1.0
+    np.testing.assert_allclose(two_a(env.with_outside("zn", 1.0)), 0.4, rtol=1e-4)
+
+
+def test_arousal_is_what_it_is_in_sleep_without_noradrenaline():
+    for asleep in (1.8, 1.98, 1.3):  # potassium leak, AMPA, GABA in N3
+        factor = Arousal(asleep)
+        assert factor(replace(acsf(), noradrenaline=0.0)) == asleep
+        half = factor(replace(acsf(), noradrenaline=0.5))
+        np.testing.assert_allclose(half, math.sqrt(asleep), rtol=1e-14)
+
+
+# ---- release -----------------------------------------------------------------------------------
+
+concentration = st.floats(0.0, 100.0)
+
+
+@given(ca=concentration, mg=concentration, ca_ref=st.floats(0.5, 5.0), mg_ref=st.floats(0.0, 5.0))
+@settings(max_examples=50)
+def test_no_law_gives_more_than_its_largest(ca, mg, ca_ref, mg_ref):
+    for law in EVERY_LAW:
+        law = replace(law, ca_ref=ca_ref, mg_ref=mg_ref)
+        assert law(acsf(mg, ca)) <= law.largest() * (1 + 1e-14)
+
+
+def test_the_largest_is_approached(law):
+    np.testing.assert_allclose(law(acsf(0.0, 1e4)), law.largest(), rtol=1e-3)
+    both = {"a": law, "b": HillRelease()}
+    np.testing.assert_allclose(
+        Certain(both).largest(), law.largest() * HillRelease().largest(), rtol=1e-14
+    )
+
+
+@given(ca=concentration, mg=concentration, u0=st.floats(0.01, 1.0))
+@settings(max_examples=50)
+def test_utilisation_never_exceeds_one(ca, mg, u0):
+    release = TsodyksMarkram(u0, factors={"ions": hill_release.steep()})
+    u, law = float(release.probability(acsf(mg, ca))), release.factors["ions"]
+    assert 0.0 <= u <= 1.0
+    assert (u >= u0) == (float(law(acsf(mg, ca))) >= 1.0) or u == pytest.approx(u0, rel=1e-9)
+
+
+def test_utilisation_saturates_smoothly_and_is_u0_at_the_reference():
+    release = TsodyksMarkram(0.5, factors={"ions": hill_release.steep()})
+    assert release.probability(acsf(1.0, 2.0)) == 0.5
+    u = np.array([float(release.probability(acsf(0.0, ca))) for ca in (2.0, 2.5, 3.0, 4.0, 8.0)])
+    assert np.all(np.diff(u) > 0.0) and u[-1] < 0.992
+    low = release.probability(acsf(1.0, 1.2))
+    np.testing.assert_allclose(low, 0.5 * 0.1584, rtol=1e-3)  # far below 1 nothing is held back
+
+
+def train(release, env, spikes=8, interval=50.0):
+    """What each spike of a regular train releases, as a fraction of what there is."""
+
+    def step(state, amount):
+        return release.step(state, amount, env, interval)
+
+    return jax.lax.scan(step, release.init(1), jnp.ones((spikes, 1)))[1][:, 0] * release.u0
+
+
+def test_trains_of_20_hz_with_the_law_and_without():
+    plain = TsodyksMarkram(0.5, 671.0, 17.0)
+    with_law = replace(plain, factors={"ions": hill_release.steep()})
+    at_2_mM = [0.5, 0.2750, 0.1612, 0.1097, 0.0864, 0.0759, 0.0711, 0.0690]
+    at_1_2_mM = [0.0792, 0.0769, 0.0716, 0.0669, 0.0629, 0.0595, 0.0566, 0.0542]
+    reference, low = acsf(1.0, 2.0), acsf(1.0, 1.2)
+    np.testing.assert_allclose(train(plain, low), at_2_mM, rtol=0, atol=5.1e-5)
+    np.testing.assert_array_equal(train(with_law, reference), train(plain, low))
+    got = train(with_law, low)
+    # Utilisation is held below 1 relative to u0, which is a twentieth of a percent here.
+    np.testing.assert_allclose(got, at_1_2_mM, rtol=6e-4, atol=5.1e-5)
+    np.testing.assert_allclose(got[1] / got[0], 0.9715, rtol=0, atol=1e-4)
+
+
+def test_more_magnesium_or_less_calcium_lowers_the_first_response_and_raises_the_pair_ratio():
+    release = TsodyksMarkram(factors={"ions": hill_release.steep()})
+    first, ratio = [], []
+    for env in (acsf(0.0, 2.0), acsf(1.0, 2.0), acsf(2.0, 2.0), acsf(2.0, 1.2)):
+        out = train(release, env, 2)
+        first.append(float(out[0]))
+        ratio.append(float(out[1] / out[0]))
+    assert first == sorted(first, reverse=True) and ratio == sorted(ratio)
+
+
+# ---- in a network ------------------------------------------------------------------------------
+
+
+class BareAMPA(synapses.AMPA):
+    """As it is written where there are no factors."""
+
+    def pathway(self, state, v, env):
+        return Pathway(self.bound(state), self.e)
+
+
+class BareNMDA(synapses.NMDA):
+    """As it is written where there are no factors."""
+
+    def pathway(self, state, v, env):
+        return Pathway(self.bound(state) * self.block.unblocked(state.block, v, env), self.e)
+
+
+class BareCalciumL(CalciumL):
+    """As it is written where there are no factors."""
+
+    def pathway(self, state, v, env):
+        return Pathway(self.g_max * state.q**2 * state.r, env.reversal("ca"))
+
+
+class BareRelease(TsodyksMarkram):
+    """As it is written where there are no factors."""
+
+    def step(self, state, amount, env, dt):
+        u, x = relax(state.u, 0.0, self.tau_f, dt), relax(state.x, 1.0, self.tau_d, dt)
+        released = amount * (u + self.u0 * (1.0 - u)) * x
+        state = state._replace(u=u + amount * self.u0 * (1.0 - u), x=x - released)
+        return state, released / self.u0
+
+
+@pytest.fixture(scope="module")
+def run_with():
+    """A run of nine cells in which parts can be replaced."""
+
+    def run(env=None, ampa=None, nmda=None, calcium=None, leak=None, release=None, surface=None):
+        receptors = {"ampa": ampa or synapses.AMPA(), "nmda": nmda or synapses.NMDA(gain=0.1)}
+        population = cells.leaky_integrate_and_fire(9, receptors)
+        channels = {"leak": leak or Leak(10.0, -70.0), "ca": calcium or CalciumL(g_max=2.0)}
+        population = replace(population, channels=channels, surface=surface)
+        contacts = cx.wiring.fixed_out_degree(9, 9, 3, 2.0, 0.5, key=1)
+        network = cx.Network(
+            env or acsf().with_outside("zn", 0.0),
+            {"E": population},
+            {"c": cx.Projection("E", "E", "glutamate", contacts, release or TsodyksMarkram())},
+            {"noise": cx.stimuli.OrnsteinUhlenbeckCurrent("E", 250.0, 300.0)},
+        )
+        return cx.simulate(network, 100.0, dt=0.1, record={"E": recorders.Spikes("E")})
+
+    return run
+
+
+def ions(*parts):
+    return {"factors": {f"{i}": part for i, part in enumerate(parts)}}
+
+
+@pytest.fixture(scope="module")
+def plain(run_with):
+    run = run_with()
+    assert len(run["E"].times) > 20
+    return run
+
+
+def test_every_factor_at_its_reference_leaves_the_spikes_as_they_are(run_with, plain, same_bits):
+    run = run_with(
+        ampa=synapses.AMPA(**ions(Arousal(1.98))),
+        nmda=synapses.NMDA(gain=0.1, **ions(ZincInhibition())),
+        calcium=CalciumL(g_max=2.0, **ions(CalciumBlock(5.0))),
+        leak=Leak(10.0, -70.0, **ions(Arousal(1.8), GABAPotentiation(), PumpEnergy())),
+        release=TsodyksMarkram(**ions(HillRelease(), DodgeRahamimoff())),
+        surface=Screening(ca_ref=2.0, mg_ref=1.0),
+    )
+    same_bits(run["E"], plain["E"])
+
+
+def test_without_factors_the_state_is_bit_for_bit_that_of_the_code_without(
+    run_with, plain, same_bits
+):
+    bare = run_with(
+        ampa=BareAMPA(), nmda=BareNMDA(gain=0.1), calcium=BareCalciumL(g_max=2.0),
+        release=BareRelease(),
+    )  # fmt: skip
+    same_bits(plain.state, bare.state)
+    same_bits(plain["E"], bare["E"])
+
+
+def test_a_factor_away_from_its_reference_changes_the_spikes(run_with):
+    env = acsf(0.2, 1.2).with_outside("zn", 0.0)
+    without, with_law = run_with(env), run_with(env, release=TsodyksMarkram(**ions(HillRelease())))
+    assert not np.array_equal(with_law["E"].times, without["E"].times)
+
+
+# ---- bad input ---------------------------------------------------------------------------------
+
+BAD = {
+    "share above 1": (lambda: HillRelease(steep=1.5), ["HillRelease.steep", "at most 1", "1.5"]),
+    "share below 0": (lambda: HillRelease(steep=-0.5), ["HillRelease.steep", "at least 0"]),
+    "inhibition above 1": (
+        lambda: ZincInhibition(inhibition=1.2), ["ZincInhibition.inhibition", "at most 1", "1.2"],
+    ),
+    "fraction above 1": (lambda: GABAPotentiation(f0=3.0), ["GABAPotentiation.f0", "at most 1"]),
+    "half at nothing": (lambda: CalciumBlock(k_mg=0.0), ["CalciumBlock.k_mg", "above 0 mM"]),
+    "reference without calcium": (
+        lambda: HillRelease(ca_ref=0.0), ["HillRelease.ca_ref", "above 0 mM", "got 0"],
+    ),
+    "no concentration": (lambda: acsf(mg=float("nan")), ["Ion.outside", "finite"]),
+    "negative concentration": (lambda: acsf(ca=-0.1), ["Ion.outside", "at least 0 mM", "-0.1"]),
+    "negative noradrenaline": (
+        lambda: replace(acsf(), noradrenaline=-1.0), ["Environment.noradrenaline", "at least 0"],
+    ),
+    "a number for a factor": (
+        lambda: Leak(factors={"mg": 0.5}), ["Leak.factors['mg']", "a Factor", "0.5"],
+    ),
+    "a factor that is not in a dict": (
+        lambda: synapses.AMPA(factors=GABAPotentiation()), ["AMPA.factors", "a dict from names"],
+    ),
+    "a factor of conductance for release": (
+        lambda: TsodyksMarkram(factors={"mg": GABAPotentiation()}),
+        ["TsodyksMarkram.factors['mg']", "a ReleaseLaw", "GABAPotentiation"],
+    ),
+    "a factor with too many values": (
+        lambda: cx.Population(
+            3, 100.0, {"leak": Leak(factors={"mg": CalciumBlock(np.ones(2))})}
+        ),
+        ["factors/mg/k_mg", "one for each of 3 cells", "(2,)"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_refused_by_name(case, without_type_checks):
+    make, words = BAD[case]
+    with pytest.raises((ValueError, TypeError)) as caught:
+        make()
+    assert all(word in str(caught.value) for word in words), caught.value
