@@ -82,8 +82,10 @@ class GouyChapman(SurfaceCharge):
     mg_ref: Scalar = quantity("mM", 1.0, low=0.0)
 
     def shift(self, env: Environment) -> PerCell:
-        here = self.potential(env.ions["ca"].outside + env.ions["mg"].outside, env)
-        return here - self.potential(self.ca_ref + self.mg_ref, env)
+        here, there = env.ions["ca"].outside + env.ions["mg"].outside, self.ca_ref + self.mg_ref
+        shift = self.potential(here, env) - self.potential(there, env)
+        # Compiled, the same equation solved twice need not give the same last bit.
+        return shift - jax.lax.stop_gradient(jnp.where(here == there, shift, 0.0))
 
     def potential(self, divalent: PerCell, env: Environment) -> Float[Array, "..."]:
         """Potential of the surface (mV, below 0) in `divalent` mM of doubly charged ions."""
