@@ -76,7 +76,7 @@ class GouyChapman(SurfaceCharge):
         "Grahame 1947; density fitted to Hille, Woodhull & Shapiro 1975",
     )
 
-    density: Scalar = quantity("e/nm2", -1.466, high=0.0)
+    density: Scalar = quantity("e/nm2", -1.466, high=-1e-3)
     monovalent: Scalar = quantity("mM", 150.0, above=0.0)
     ca_ref: Scalar = quantity("mM", 1.2, low=0.0)
     mg_ref: Scalar = quantity("mM", 1.0, low=0.0)

@@ -1,7 +1,11 @@
 """Ion channels: one file each."""
 
 from cortexmg.channels.adex import Adaptation as Adaptation, Upstroke as Upstroke
+from cortexmg.channels.afterhyperpolarisation import (
+    Afterhyperpolarisation as Afterhyperpolarisation,
+)
 from cortexmg.channels.calcium_l import CalciumL as CalciumL
+from cortexmg.channels.calcium_n import CalciumN as CalciumN
 from cortexmg.channels.calcium_t import CalciumT as CalciumT
 from cortexmg.channels.channel import Channel as Channel
 from cortexmg.channels.leak import IonLeak as IonLeak, Leak as Leak

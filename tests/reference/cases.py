@@ -1,5 +1,6 @@
 """What the reference simulations share: the cells, the spike times of a trace, the files."""
 
+import contextlib
 import importlib.metadata
 from pathlib import Path
 
@@ -59,8 +60,11 @@ def cell_statistics(ids, times, n, seconds):
 
 
 def save(name, arrays):
-    """Write an .npz file beside this one, with the versions of the simulators inside."""
+    """Write an .npz file beside this one, with the versions of the installed simulators inside."""
     tools = ("brian2", "neuron", "nest-simulator", "numpy")
-    versions = {f"version_{tool.split('-')[0]}": importlib.metadata.version(tool) for tool in tools}
+    versions = {}
+    for tool in tools:  # of which not every file needs every one
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[f"version_{tool.split('-')[0]}"] = importlib.metadata.version(tool)
     np.savez_compressed(HERE / f"{name}.npz", **arrays, **versions)
     print(f"{name}.npz: {(HERE / f'{name}.npz').stat().st_size / 1024:.0f} KiB", flush=True)

@@ -1,7 +1,8 @@
-"""Write the reference data: python make.py [cells] [synapses] [network] [cobahh] [nest]."""
+"""Write the reference data: python make.py [cells] [synapses] [network] ... [calcium]."""
 
 import sys
 
+import calcium_brian2
 import cells_brian2
 import cells_nest
 import cells_neuron
@@ -47,7 +48,12 @@ def nest():
     save("nest", cells_nest.nest_references())
 
 
+def calcium():
+    """Cells that adapt by calcium, in Brian2."""
+    save("calcium", calcium_brian2.adapting_references())
+
+
 if __name__ == "__main__":
-    parts = {part.__name__: part for part in (cells, synapses, network, cobahh, nest)}
+    parts = {part.__name__: part for part in (cells, synapses, network, cobahh, nest, calcium)}
     for name in sys.argv[1:] or parts:
         parts[name]()
