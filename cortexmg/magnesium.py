@@ -2,6 +2,7 @@
 
 import abc
 import math
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -34,6 +35,10 @@ class Block(Mechanism):
     def unblocked(self, state: Any, v: PerCell, env: Environment) -> PerCell:
         """Fraction without magnesium, from 0 to 1; exactly 1 at 0 mM."""
 
+    @abc.abstractmethod
+    def weaker(self, by: PerCell) -> "Block":
+        """The same block where it takes `by` times as much magnesium, at any voltage."""
+
 
 class Woodhull(Block):
     """Instantaneous block of one site in the field: 1 / (1 + [Mg]o / mg_half exp(-slope v)).
@@ -54,6 +59,9 @@ class Woodhull(Block):
         del state
         mg = env.ions["mg"].outside
         return 1.0 / (1.0 + mg / self.mg_half * bounded_exp(-self.slope * v))
+
+    def weaker(self, by: PerCell) -> "Woodhull":
+        return replace(self, mg_half=by * self.mg_half)
 
 
 class UnblockState(NamedTuple):
@@ -90,6 +98,9 @@ class SlowUnblock(Block):
         del env
         share = jnp.clip(0.51 - 0.0028 * v, 0.0, 1.0)
         return share * state.fast + (1.0 - share) * state.slow
+
+    def weaker(self, by: PerCell) -> "SlowUnblock":
+        return replace(self, equilibrium=self.equilibrium.weaker(by))
 
 
 def jahr_stevens() -> Woodhull:

@@ -6,5 +6,6 @@ from cortexmg.synapses.exponential_current import ExponentialCurrent as Exponent
 from cortexmg.synapses.gaba_a import GABAA as GABAA
 from cortexmg.synapses.gaba_b import GABAB as GABAB
 from cortexmg.synapses.nmda import NMDA as NMDA
+from cortexmg.synapses.nmda_subunits import nmda_of_subunits as nmda_of_subunits
 from cortexmg.synapses.synapse import Synapse as Synapse
 from cortexmg.synapses.two_exponential import TwoExponentialKinetics as TwoExponentialKinetics
