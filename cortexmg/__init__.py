@@ -12,6 +12,7 @@ from cortexmg import (
     releases as releases,
     stimuli as stimuli,
     synapses as synapses,
+    tissues as tissues,
     wiring as wiring,
 )
 from cortexmg.connectivity import Connectivity as Connectivity

@@ -51,7 +51,7 @@ def _network_part(network: Network, split: Split, k: int, wirings: dict[str, Wir
     }
     for n in set(network.sizes.values()):
         env = _cells_part(env, n, _part_size(n, split.parts), k)
-    return Network(env, populations, projections, stimuli, split, network.at_once)
+    return Network(env, populations, projections, stimuli, network.tissues, split, network.at_once)
 
 
 def _cells_part(part: Part, n: int, m: int, k: int) -> Any:
@@ -229,6 +229,7 @@ def _converted(network: Network, state: State, rest, cells, ring, waiting) -> St
             name: by_cell(x, sizes[network.stimuli[name].target])
             for name, x in state.stimuli.items()
         },
+        tissues=jax.tree.map(rest, state.tissues),
         key=rest(state.key),
         dt=rest(state.dt),
     )

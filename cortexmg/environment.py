@@ -26,7 +26,7 @@ class Environment(Part):
 
     ions: dict[str, Ion]
     temperature: Scalar = quantity("degC", 36.0, low=0.0, high=50.0)
-    noradrenaline: Scalar = quantity("1", 1.0, low=0.0)  # relative to waking
+    noradrenaline: PerCell = quantity("1", 1.0, low=0.0)  # relative to waking
 
     def reversal(self, ion: str) -> PerCell:
         """Nernst potential (mV) of `ion`."""

@@ -4,16 +4,13 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
+from cortexmg.clock import whole_steps
 from cortexmg.network import Network, State
-from cortexmg.part import shown
 from cortexmg.recorders import Recorder
 
 Record = dict[str, Recorder]
 Plan = tuple[tuple[int, tuple[str, ...]], ...]
-
-MOST_STEPS = 2**31  # a state counts them in int32
 
 
 def plan_of(record: Record, dt: float) -> Plan:
@@ -33,35 +30,6 @@ def plan_of(record: Record, dt: float) -> Plan:
                 f"{longer[0]!r} and {short * dt:g} ms for {shorter[0]!r}."
             )
     return plan or ((1, ()),)
-
-
-def check_time(what: str, value: Any) -> None:
-    """Raise unless `value` is a positive and finite number (ms)."""
-    number = isinstance(value, int | float | np.integer | np.floating)
-    if not number or isinstance(value, bool):
-        raise TypeError(f"{what} must be a number in ms, got {shown(value)}.")
-    if not 0 < value < float("inf"):
-        raise ValueError(f"{what} must be positive and finite (ms), got {shown(value)}.")
-
-
-def whole_steps(time: float, dt: float, what: str) -> int:
-    """How many steps of `dt` make `time` (ms).
-
-    Raises: if that is not a whole number, not positive, or more than can be counted.
-    """
-    for name, value in (("dt", dt), (what, time)):
-        check_time(name, value)
-    if time / dt >= MOST_STEPS:
-        raise ValueError(
-            f"{what} of {time:g} ms would take {time / dt:.3g} steps of {dt:g} ms, 2^31 or more: "
-            f"shorten it or use a larger dt."
-        )
-    steps = round(time / dt)
-    if steps < 1 or abs(steps * dt - time) > 1e-6 * time + 1e-9:
-        raise ValueError(
-            f"{time:g} ms is not a whole number of {dt:g} ms: choose {what} as a multiple of dt."
-        )
-    return steps
 
 
 def run_frame(network: Network, state: State, record: Record, plan: Plan, dt: float):

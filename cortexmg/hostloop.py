@@ -9,7 +9,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from cortexmg.frames import Plan, Record, whole_steps
+from cortexmg.clock import whole_steps
+from cortexmg.frames import Plan, Record
 from cortexmg.memory import steps_at_once
 from cortexmg.network import Network, State
 from cortexmg.part import Scalar

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jax.core import Tracer
 from jaxtyping import Array, Float, Int, Key
 
+from cortexmg.clock import whole_steps
 from cortexmg.compaction import words_for
 from cortexmg.environment import Environment
 from cortexmg.evidence import check_ions
@@ -19,6 +20,8 @@ from cortexmg.projection import Projection
 from cortexmg.queue import arrive_at_once, nothing_queued
 from cortexmg.spiking import Spikes
 from cortexmg.stimuli import Stimulus
+from cortexmg.surroundings import beginning, check_tissues, exchanged, felt_by
+from cortexmg.tissues import Tissue
 from cortexmg.transmission import (
     Underway,
     arrive,
@@ -38,27 +41,31 @@ class State(NamedTuple):
     underway: Underway  # what has been sent and has not arrived
     releases: dict[str, Any]
     stimuli: dict[str, Any]
+    tissues: dict[str, Any]
     key: Key[Array, ""]  # never changes: random numbers are drawn by step
     dt: Float[Array, ""]  # ms, the step that delays were laid out for
 
 
 class Network(Part):
-    """Populations, the projections between them, what stimulates them, and their environment."""
+    """Populations, the projections between them, what stimulates them, and what surrounds them."""
 
     environment: Environment
     populations: dict[str, Population]
     projections: dict[str, Projection]
     stimuli: dict[str, Stimulus]
+    tissues: dict[str, Tissue]  # what cells and their surroundings slowly make of each other
     split: Split = eqx.field(static=True)  # of which devices this is one
     at_once: int = eqx.field(static=True)  # of 128 cells, see `with_queue`; 0: a loop
 
     def __init__(
-        self, environment, populations, projections=None, stimuli=None, split=WHOLE, at_once=0
-    ):
+        self, environment, populations, projections=None, stimuli=None, tissues=None,
+        split=WHOLE, at_once=0,
+    ):  # fmt: skip
         self.environment = environment
         self.populations = populations
         self.projections = projections or {}
         self.stimuli = stimuli or {}
+        self.tissues = tissues or {}
         self.split = split
         self.at_once = at_once
 
@@ -72,6 +79,7 @@ class Network(Part):
                 f"{shown(self.environment)} and populations {sorted(self.populations)}."
             )
         check_ions(self, self.environment.ions)
+        check_tissues(self.tissues, self.populations, self.environment)
         for name, p in self.populations.items():
             check_lengths(f"Environment of population {name!r}", self.environment, p.n)
         for name, p in self.projections.items():
@@ -98,22 +106,25 @@ class Network(Part):
             name: s.init(self.populations[s.target].n, stream(key, name))
             for name, s in self.stimuli.items()
         }
+        given = self.tissues, self.populations, self.environment, self.split
+        tissues, populations = beginning(*given)
         return State(
             step=jnp.int32(0),
-            populations={name: p.init(self.environment) for name, p in self.populations.items()},
+            populations=populations,
             underway=self._nothing_underway(dt, exact),
             releases={
                 name: p.release.init(p.connectivity.n_senders)
                 for name, p in self.projections.items()
             },
             stimuli=stimuli,
+            tissues=tissues,
             key=key,
             dt=jnp.asarray(dt, jnp.result_type(float)),
         )
 
     def step(self, state: State, dt: float) -> tuple[State, dict[str, Spikes]]:
         """Transmitter arrives, stimuli act, cells integrate and fire, their spikes depart."""
-        env, key = self.environment, state.key
+        key = state.key
         arrived, releases, underway = self._arrive(state, dt)
         inputs: dict[str, list] = {name: [] for name in self.populations}
         stimuli = {}
@@ -126,12 +137,20 @@ class Network(Part):
         populations, spikes = {}, {}
         for name, p in self.populations.items():
             populations[name], spikes[name] = p.step(
-                state.populations[name], arrived[name], inputs[name], env, dt
+                state.populations[name], arrived[name], inputs[name], self.local(name, state), dt
             )
+        given = self.environment, state.step, dt, self.split
+        tissues, populations = exchanged(self.tissues, state.tissues, populations, *given)
         waiting = depart(underway.waiting, spikes, self.projections, state.step, dt, self.split)
         underway = underway._replace(waiting=waiting)
-        after = State(state.step + 1, populations, underway, releases, stimuli, key, state.dt)
+        after = State(
+            state.step + 1, populations, underway, releases, stimuli, tissues, key, state.dt
+        )
         return after, spikes
+
+    def local(self, population: str, state: State) -> Environment:
+        """The environment of a population, as tissues have made it."""
+        return felt_by(self.tissues, state.populations[population].tissues, self.environment)
 
     def _nothing_underway(self, dt: float, exact: bool) -> Underway:
         if self.at_once and exact:
@@ -178,6 +197,8 @@ class Network(Part):
             p.check(name, dt)
         for s in self.stimuli.values():
             s.check(self.populations[s.target].n, dt)
+        for name, t in self.tissues.items():
+            whole_steps(t.every, dt, f"every of tissue {name!r}")
         for name, p in self.projections.items():
             if p.connectivity.n_contacts and p.connectivity.delay_min < dt * (1 - 1e-6):
                 raise ValueError(

@@ -1,6 +1,6 @@
-"""The two formulas that all mechanisms share: exponential relaxation and x / (exp(x) - 1)."""
+"""The formulas that mechanisms share: exponential relaxation, x / (exp(x) - 1), exact sums."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -33,6 +33,20 @@ def relax_gate(x: PerCell, alpha: PerCell, beta: PerCell, dt: PerCell) -> PerCel
     # alpha / rate + (x - alpha / rate) exp(-dt rate), with every division and exponential used
     # once: what is used twice XLA puts into a kernel of its own.
     return x + (alpha - rate * x) * ((1.0 - jnp.exp(-dt * rate)) / rate)
+
+
+class Total(NamedTuple):
+    """A number that grows by many small changes, of which none is lost to rounding."""
+
+    value: PerCell
+    rest: PerCell  # what is too small to change `value` as yet
+
+
+def add(total: Total, change: PerCell) -> Total:
+    """The total after one more change: in single precision 1e-6 would not move 20 by itself."""
+    rest = total.rest + change
+    value = total.value + rest
+    return Total(value, rest - (value - total.value))
 
 
 def bounded_exp(x: PerCell) -> Array:

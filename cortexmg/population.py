@@ -15,6 +15,7 @@ from cortexmg.spiking import Crossing, SpikeRule, Spikes
 from cortexmg.stimuli import Arrivals
 from cortexmg.surface import SurfaceCharge
 from cortexmg.synapses import Synapse
+from cortexmg.tissues import Exchange
 
 
 class PopulationState(NamedTuple):
@@ -26,6 +27,7 @@ class PopulationState(NamedTuple):
     receptors: dict[str, Any]
     pools: dict[str, Any]
     rule: Any
+    tissues: dict[str, Exchange]  # with each tissue of the network
 
 
 class Population(Part):
@@ -95,6 +97,7 @@ class Population(Part):
             receptors={name: r.init(v, env) for name, r in self.receptors.items()},
             pools=pools,
             rule=self.rule.init(v),
+            tissues={},
         )
 
     def step(
@@ -131,7 +134,7 @@ class Population(Part):
             (r, receptors[name], r.pathway(receptors[name], mid, env))
             for name, r in self.receptors.items()
         ]
-        pools = self._fill(state.pools, through, mid, env, dt)
+        pools, tissues = self._fill(state, through, mid, env, dt)
         currents = [x for x in inputs if not isinstance(x, Arrivals)]
         currents += [path for _, _, path in through]
         advanced = advance(v, currents, self.capacitance, dt)
@@ -141,7 +144,7 @@ class Population(Part):
             name: c.spiked(channels[name], spikes.fired, env) for name, c in self.channels.items()
         }
         change = jnp.where(spikes.fired, 0.0, after - v) if self.rule.resets else after - v
-        return PopulationState(after, change, channels, receptors, pools, rule), spikes
+        return PopulationState(after, change, channels, receptors, pools, rule, tissues), spikes
 
     def local(self, state: PopulationState, env: Environment) -> Environment:
         """The environment as these cells see it."""
@@ -177,26 +180,34 @@ class Population(Part):
         shift = self.surface.shift(env)
         return lambda v, channel: v - channel.screening * shift
 
-    def _fill(self, pools, through, v: PerCell, env: Environment, dt: float):
-        """The pools after the currents of a step, in the middle of which the voltage was `v`."""
-        filled = {}
-        for name, pool in self.pools.items():
-            carried = [
-                mechanism.carried(state, path, v, env)
-                for mechanism, state, path in through
-                if set(mechanism.carries) & set(pool.ions)
-            ]
-            currents = {
-                ion: sum((x[ion] for x in carried if ion in x), jnp.zeros_like(v))
-                for ion in pool.ions
-            }
-            filled[name] = pool.step(pools[name], currents, env, dt)
-        return filled
+    def _fill(self, state: PopulationState, through, v: PerCell, env: Environment, dt: float):
+        """Pools and exchanges after the currents of a step, in whose middle the voltage was `v`."""
+        wanted = {ion for pool in self.pools.values() for ion in pool.ions}
+        wanted |= {ion for exchange in state.tissues.values() for ion in exchange.charge}
+        carried = [
+            mechanism.carried(kept, path, v, env)
+            for mechanism, kept, path in through
+            if wanted.intersection(mechanism.carries)
+        ]
+        currents = {
+            ion: sum((x[ion] for x in carried if ion in x), jnp.zeros_like(v))
+            for ion in sorted(wanted)
+        }
+        pools = {
+            name: pool.step(state.pools[name], {ion: currents[ion] for ion in pool.ions}, env, dt)
+            for name, pool in self.pools.items()
+        }
+        return pools, {name: x.after(currents, dt) for name, x in state.tissues.items()}
+
+    @property
+    def carries(self) -> set[str]:
+        """The ions whose currents through its channels and receptors are known."""
+        mechanisms = [*self.channels.values(), *self.receptors.values()]
+        return {ion for m in mechanisms for ion in m.carries}
 
     def _check_carriers(self) -> None:
         """Raise if a pool follows an ion that nothing carries."""
-        mechanisms = [*self.channels.values(), *self.receptors.values()]
-        carried = {ion for m in mechanisms for ion in m.carries}
+        carried = self.carries
         for name, pool in self.pools.items():
             for ion in pool.ions:
                 if ion not in carried:

@@ -117,7 +117,7 @@ class Members(OneDevice):
 
 def members_axes(key_axis: int | None) -> State:
     """Along which axis of each part of a state the members of a sweep lie."""
-    return State(None, 0, 0, 0, 0, key_axis, None)  # pyright: ignore
+    return State(None, 0, 0, 0, 0, 0, key_axis, None)  # pyright: ignore
 
 
 def members_specs(key_axis: int | None) -> State:

@@ -194,8 +194,16 @@ def test_calcium_channels_follow_calcium_outside():
 # ---- pools -------------------------------------------------------------------------------------
 
 
-@pytest.fixture(params=[c() for c in members(pools, Pool)], ids=lambda c: type(c).__name__)
+EVERY_POOL = [c() for c in members(pools, Pool)]
+
+
+@pytest.fixture(params=EVERY_POOL, ids=lambda c: type(c).__name__)
 def pool(request):
+    return request.param
+
+
+@pytest.fixture(params=[p for p in EVERY_POOL if p.ions == ("ca",)], ids=lambda c: type(c).__name__)
+def calcium_pool(request):
     return request.param
 
 
@@ -211,11 +219,12 @@ def calcium_inside(pool, state):
 def test_a_pool_without_current_stays_at_rest(pool):
     state = pool.init(V, ENV)
     close(filled(pool, state, jnp.zeros_like(V), 3.0), state, rtol=1e-14)
-    assert np.shape(calcium_inside(pool, state)) == np.shape(V)
+    for ion in pool.ions:
+        assert np.shape(pool.local(state, ENV).ions[ion].inside) == np.shape(V)
 
 
-def test_a_pool_never_falls_below_rest_and_returns_to_it(pool):
-    rest = pool.init(V, ENV)
+def test_a_calcium_pool_never_falls_below_rest_and_returns_to_it(calcium_pool):
+    pool, rest = calcium_pool, calcium_pool.init(V, ENV)
     state = filled(pool, rest, V, 1.0)  # both inward and outward
     assert np.all(calcium_inside(pool, state) >= calcium_inside(pool, rest))
     assert np.max(calcium_inside(pool, state)) > np.max(calcium_inside(pool, rest))

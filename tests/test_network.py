@@ -225,7 +225,7 @@ def test_cells_without_receptors_projections_and_stimuli_stay_at_rest():
 # family itself. A package stands for all its modules.
 LAYERS = [
     {"units", "part"},
-    {"numerics"},
+    {"numerics", "clock"},
     {
         "environment",
         "evidence",
@@ -239,10 +239,10 @@ LAYERS = [
     {"factors", "surface"},
     {"compaction", "rows", "noise", "magnesium", "parameters", "spiking", "statistics"},
     {"connectivity", "procedural"},
-    {"channels", "synapses", "releases", "stimuli", "pools", "wiring", "contraction"},
+    {"channels", "synapses", "releases", "stimuli", "pools", "wiring", "contraction", "tissues"},
     {"population", "projection", "events"},
     {"waiting", "quanta"},
-    {"transmission"},
+    {"transmission", "surroundings"},
     {"queue"},
     {"cells", "network"},
     {"devices", "processes"},

@@ -112,8 +112,8 @@ QUANTITIES = [
     if "unit" in field.metadata
 ]
 UNITS = {
-    "1", "1/mM/ms", "1/mV", "1/ms", "Hz", "degC", "mM", "mM ms", "mV", "ms", "nS", "pA", "pF",
-    "um", "um2",
+    "1", "1/mM/ms", "1/mV", "1/ms", "Hz", "degC", "e/nm2", "mM", "mM ms", "mM/ms", "mV", "ms",
+    "nS", "pA", "pF", "um", "um2", "um2/ms", "um3",
 }  # fmt: skip
 
 

@@ -66,7 +66,7 @@ class Probe(Recorder):
                 f"0 to {n - 1}."
             )
         shape = jax.eval_shape(
-            lambda: network.populations[self.population].init(network.environment)
+            lambda: network.init(jax.random.key(0), 1.0).populations[self.population]
         )
         if self.variable not in _variables(shape):
             raise ValueError(

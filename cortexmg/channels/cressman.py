@@ -1,0 +1,105 @@
+"""Sodium and potassium currents of models in which ions move."""
+
+from cortexmg.channels.channel import Channel
+from cortexmg.environment import Environment
+from cortexmg.membrane import Pathway
+from cortexmg.numerics import bounded_exp, linoid, relax_gate
+from cortexmg.part import PerCell, Scalar, quantity
+
+
+class CressmanSodium(Channel):
+    """Transient sodium current with m^3 h gating and instantaneous m. The state is h.
+
+    Cressman et al. (2009, J Comput Neurosci 26:159) as in Barreto and Cressman (2011, J Biol Phys
+    37:361). Reversal from sodium on both sides unless `e` is given.
+    """
+
+    ion = "na"
+    largest_dt = 0.05
+
+    g_max: PerCell = quantity("nS", 922.0, low=0.0)
+    e: PerCell | None = quantity("mV", None, optional=True)
+    phi: PerCell = quantity("1", 3.0, above=0.0)  # how much faster than at the rates below
+    screening: PerCell = quantity("1", 1.0, low=0.0)  # share of the shift by surface charge
+
+    def init(self, v: PerCell, env: Environment) -> PerCell:
+        del env
+        alpha, beta = self.rates(v)
+        return alpha / (alpha + beta)
+
+    def step(self, state: PerCell, v: PerCell, env: Environment, dt: Scalar) -> PerCell:
+        del env
+        return relax_gate(state, *self.rates(v), dt)
+
+    def pathway(self, state: PerCell, v: PerCell, env: Environment) -> Pathway:
+        return Pathway(self.g_max * _activation(v) ** 3 * state, self.reversal(env))
+
+    def rates(self, v: PerCell) -> tuple[PerCell, PerCell]:
+        """(alpha, beta) of h (1/ms)."""
+        alpha = 0.07 * bounded_exp(-(v + 44.0) / 20.0)
+        return self.phi * alpha, self.phi / (1.0 + bounded_exp(-(v + 14.0) / 10.0))
+
+
+class SlavedSodium(Channel):
+    """The same with h = 1 - 1 / (1 + exp(-6.5 (n - 0.35))), tied to the gate of potassium.
+
+    Huebel and Dahlem (2014, PLoS Comput Biol 10:e1003941). The state is n, which moves as that of
+    `CressmanPotassium` does.
+    """
+
+    ion = "na"
+    largest_dt = 0.05
+
+    g_max: PerCell = quantity("nS", 922.0, low=0.0)
+    e: PerCell | None = quantity("mV", None, optional=True)
+    phi: PerCell = quantity("1", 3.0, above=0.0)
+    screening: PerCell = quantity("1", 1.0, low=0.0)
+
+    def init(self, v: PerCell, env: Environment) -> PerCell:
+        del env
+        alpha, beta = _potassium_rates(v)
+        return alpha / (alpha + beta)
+
+    def step(self, state: PerCell, v: PerCell, env: Environment, dt: Scalar) -> PerCell:
+        del env
+        return relax_gate(state, *_potassium_rates(v), self.phi * dt)
+
+    def pathway(self, state: PerCell, v: PerCell, env: Environment) -> Pathway:
+        h = 1.0 / (1.0 + bounded_exp(6.5 * (state - 0.35)))
+        return Pathway(self.g_max * _activation(v) ** 3 * h, self.reversal(env))
+
+
+class CressmanPotassium(Channel):
+    """Delayed rectifier with n^4 gating, of the same source. The state is n."""
+
+    ion = "k"
+    largest_dt = 0.05
+
+    g_max: PerCell = quantity("nS", 368.8, low=0.0)
+    e: PerCell | None = quantity("mV", None, optional=True)
+    phi: PerCell = quantity("1", 3.0, above=0.0)
+    screening: PerCell = quantity("1", 0.5, low=0.0)  # share of the shift by surface charge
+
+    def init(self, v: PerCell, env: Environment) -> PerCell:
+        del env
+        alpha, beta = _potassium_rates(v)
+        return alpha / (alpha + beta)
+
+    def step(self, state: PerCell, v: PerCell, env: Environment, dt: Scalar) -> PerCell:
+        del env
+        return relax_gate(state, *_potassium_rates(v), self.phi * dt)
+
+    def pathway(self, state: PerCell, v: PerCell, env: Environment) -> Pathway:
+        del v
+        return Pathway(self.g_max * state**4, self.reversal(env))
+
+
+def _activation(v: PerCell) -> PerCell:
+    """m, which follows the voltage at once."""
+    alpha = linoid(-(v + 30.0) / 10.0)
+    return alpha / (alpha + 4.0 * bounded_exp(-(v + 55.0) / 18.0))
+
+
+def _potassium_rates(v: PerCell) -> tuple[PerCell, PerCell]:
+    """(alpha, beta) of n (1/ms), before phi."""
+    return 0.1 * linoid(-(v + 34.0) / 10.0), 0.125 * bounded_exp(-(v + 44.0) / 80.0)

@@ -1,0 +1,132 @@
+"""Cells and the tissues around them: what each reads of the other, at the slow clock of a tissue.
+
+The charge that leaves each cell is collected in every step. When a tissue moves, the charges of
+all cells are summed by voxel in an order that does not depend on the number of devices.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from cortexmg.clock import whole_steps
+from cortexmg.environment import Environment
+from cortexmg.evidence import mechanisms
+from cortexmg.part import check_members
+from cortexmg.population import Population, PopulationState
+from cortexmg.tissues import Exchange, Tissue
+from cortexmg.waiting import Split
+
+Tissues = dict[str, Tissue]
+Populations = dict[str, PopulationState]
+
+
+def felt_by(tissues: Tissues, exchanges: Mapping[str, Exchange], env: Environment) -> Environment:
+    """The environment of cells that read this of each tissue."""
+    for name, tissue in tissues.items():
+        env = tissue.local(exchanges[name].felt, env)
+    return env
+
+
+def beginning(tissues: Tissues, populations: dict[str, Population], env: Environment, split: Split):
+    """The tissues and the populations among them at time 0."""
+    states, cells = {name: t.init(env) for name, t in tissues.items()}, {}
+    for name, p in populations.items():
+        exchanges = {}
+        for tissue, t in tissues.items():
+            read = _read(t.felt(states[tissue]), t, p.n, dict(split.whole).get(name, p.n), split)
+            none = {ion: jnp.zeros(p.n) for ion in t.ions if ion in p.carries}
+            exchanges[tissue] = Exchange(read, none)
+        cells[name] = p.init(felt_by(tissues, exchanges, env))._replace(tissues=exchanges)
+    return states, cells
+
+
+def exchanged(
+    tissues: Tissues,
+    states: dict[str, Any],
+    populations: Populations,
+    env: Environment,
+    step: Int[Array, ""],
+    dt: float,
+    split: Split,
+) -> tuple[dict[str, Any], Populations]:
+    """Tissues and cells at the end of a step: each tissue moves if its time has come."""
+    after = {}
+    for name, tissue in tissues.items():
+
+        def moved(given, tissue=tissue):
+            return _moved(tissue, given[0], given[1], env, (step + 1) * dt, split)
+
+        every = whole_steps(tissue.every, dt, f"every of tissue {name!r}")
+        given = states[name], {pop: p.tissues[name] for pop, p in populations.items()}
+        if every == 1:
+            after[name], exchanges = moved(given)
+        else:
+            due = (step + 1) % every == 0
+            after[name], exchanges = jax.lax.cond(due, moved, lambda given: given, given)
+        populations = {
+            pop: p._replace(tissues=p.tissues | {name: exchanges[pop]})
+            for pop, p in populations.items()
+        }
+    return after, populations
+
+
+def _moved(
+    tissue: Tissue,
+    state: Any,
+    exchanges: dict[str, Exchange],
+    env: Environment,
+    time: Float[Array, ""],
+    split: Split,
+):
+    """A tissue one step later, and what cells know of it then."""
+    sizes = {pop: x.felt.shape[0] for pop, x in exchanges.items()}
+    whole = sizes | dict(split.whole)
+    currents = {}
+    for ion in tissue.ions:
+        total = jnp.zeros(tissue.voxels.number)
+        for pop in sorted(exchanges):
+            if ion in exchanges[pop].charge:
+                # Without the cells that fill up the last device.
+                charge = split.everywhere(exchanges[pop].charge[ion])[: whole[pop]]
+                total = total + tissue.voxels.sums(charge)
+        currents[ion] = total / tissue.every
+    state = tissue.step(state, currents, env, time)
+    value, after = tissue.felt(state), {}
+    for pop, x in exchanges.items():
+        read = _read(value, tissue, sizes[pop], whole[pop], split)
+        after[pop] = Exchange(read, jax.tree.map(jnp.zeros_like, x.charge))
+    return state, after
+
+
+def _read(value: Array, tissue: Tissue, n: int, whole: int, split: Split) -> Float[Array, " n"]:
+    """What each of the `n` cells here reads, of `whole` on all devices together."""
+    if tissue.voxels.number == 1:
+        return jnp.broadcast_to(value, n)
+    # The last cell stands for those that fill up the last device.
+    cell = jnp.minimum(split.part() * n + jnp.arange(n), whole - 1)
+    return value[jnp.asarray(tissue.voxels.holding(whole))[cell]]
+
+
+def check_tissues(
+    tissues: Tissues, populations: dict[str, Population], environment: Environment
+) -> None:
+    """Raise if a tissue follows an ion that no cell carries, or whose bath differs by cell."""
+    check_members("Network.tissues", tissues, Tissue)
+    carried = {ion for p in populations.values() for ion in p.carries}
+    for name, tissue in tissues.items():
+        for ion in tissue.ions:
+            if ion not in carried:
+                raise ValueError(
+                    f"Tissue {name!r} follows {ion!r}, but channels and receptors carry "
+                    f"{sorted(carried)}: add a channel that carries it, or leave the tissue away."
+                )
+        for ion in {ion for known in mechanisms(tissue).values() for ion in known.ions}:
+            if shape := np.shape(environment.ions[ion].outside):
+                raise ValueError(
+                    f"Tissue {name!r} depends on {ion!r}, which must then be one number for all "
+                    f"cells, got an array of shape {shape} in Environment.ions."
+                )

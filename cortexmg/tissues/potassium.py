@@ -1,0 +1,91 @@
+"""Potassium outside of cells."""
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+
+from cortexmg.environment import Environment
+from cortexmg.evidence import Evidence
+from cortexmg.numerics import Total, add
+from cortexmg.part import PerCell, Scalar, quantity, shown
+from cortexmg.tissues.glia import Glia
+from cortexmg.tissues.tissue import PerVoxel, Tissue
+from cortexmg.tissues.voxels import Voxels
+from cortexmg.units import mM_per_pA_ms
+
+
+class Outside(NamedTuple):
+    """Of each voxel."""
+
+    k: Total  # mM
+    glia: Any
+
+
+class Potassium(Tissue):
+    """[K]o of each voxel: what its cells lose, less what glia and the bath take, and diffusion.
+
+    The terms are those of Cressman et al. (2009, J Comput Neurosci 26:159) with diffusion as in
+    the slices of Wei, Ullah and Schiff (2014, J Neurosci 34:11733): 1.96 um2/ms in water over the
+    squared tortuosity of tissue, 1.6. The bath is the environment of the network. Assumption: all
+    voxels have the same `volume` outside of cells, and it never changes.
+    """
+
+    evidence = Evidence(
+        "cells, glia, diffusion and the bath set K outside",
+        ("k",),
+        "established",
+        "Cressman et al. 2009; diffusion as in Kager, Wadman & Somjen 2000",
+    )
+    ions = ("k",)
+
+    volume: Scalar = quantity("um3", above=0.0)  # outside of cells, of one voxel
+    voxels: Voxels = eqx.field(static=True, default=Voxels())
+    exchange: Scalar = quantity("1/ms", 1.333e-3, low=0.0)  # with the bath
+    diffusion: Scalar = quantity("um2/ms", 0.77, low=0.0)
+    glia: Glia | None = None
+    start: Scalar | None = quantity("mM", None, low=0.0, optional=True)  # as the bath unless given
+    every: float = eqx.field(static=True, default=1.0)  # ms
+
+    def __check_init__(self):
+        Tissue.__check_init__(self)  # first of all these are numbers
+        if not isinstance(self.glia, Glia | None):
+            raise TypeError(f"Potassium.glia must be a Glia or None, got {shown(self.glia)}.")
+        if isinstance(self.diffusion, Tracer):
+            return
+        width, height = self.voxels.size
+        exchanged = self.every * 2.0 * np.asarray(self.diffusion) * (width**-2 + height**-2)
+        if self.voxels.number > 1 and exchanged > 0.5:
+            raise ValueError(
+                f"Potassium.every of {self.every:g} ms is too long for voxels of {width:g} x "
+                f"{height:g} um: at diffusion = {self.diffusion:g} um2/ms they would exchange "
+                f"{exchanged:.2g} of what they hold, of at most 0.5. Use a shorter one or larger "
+                f"voxels."
+            )
+
+    def init(self, env: Environment) -> Outside:
+        start = env.ions["k"].outside if self.start is None else self.start
+        zeros = jnp.zeros(self.voxels.number)
+        k = zeros + start
+        return Outside(Total(k, zeros), None if self.glia is None else self.glia.init(k))
+
+    def step(
+        self, state: Outside, currents: dict[str, PerVoxel], env: Environment, time: Scalar
+    ) -> Outside:
+        del time
+        k, glia = state.k.value, state.glia
+        change = self.every * mM_per_pA_ms(1, 1.0) / self.volume * currents["k"]
+        change += self.every * self.exchange * (env.ions["k"].outside - k)
+        change += self.voxels.inflow(k, self.every * self.diffusion)
+        if self.glia is not None:
+            glia, taken = self.glia.step(glia, k, self.every)
+            change -= taken
+        return Outside(add(state.k, change), glia)
+
+    def felt(self, state: Outside) -> PerVoxel:
+        return state.k.value
+
+    def local(self, felt: PerCell, env: Environment) -> Environment:
+        return env.with_outside("k", felt)

@@ -1,0 +1,69 @@
+"""The interface of a tissue, and what its voxels exchange with cells."""
+
+import abc
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from jaxtyping import Array, Float
+
+from cortexmg.clock import check_time
+from cortexmg.environment import Environment
+from cortexmg.evidence import Mechanism
+from cortexmg.part import Part, PerCell, Scalar, shown
+from cortexmg.tissues.voxels import Voxels
+
+PerVoxel = Float[Array, " voxels"]
+
+
+class Exchange(NamedTuple):
+    """What the cells of a population and a tissue know of each other between two of its steps."""
+
+    felt: PerCell  # what each cell reads of its voxel
+    charge: dict[str, PerCell]  # pA ms that have left each cell since the last step, by ion
+
+    def after(self, currents: dict[str, PerCell], dt: Scalar) -> "Exchange":
+        """The same after `dt` with these currents (pA) out of the cells."""
+        left = {ion: x + dt * currents[ion] for ion, x in self.charge.items()}
+        return self._replace(charge=left)
+
+
+class Tissue(Mechanism):
+    """Slow variables around the cells, with one value for all cells of a voxel.
+
+    A tissue moves in steps of `every` ms, a whole number of steps of the network, with the
+    currents of its `ions` out of the cells averaged over that time. Between, cells read a copy of
+    the value of their voxel.
+    """
+
+    ions: ClassVar[tuple[str, ...]] = ()  # whose currents out of the cells it follows
+
+    if TYPE_CHECKING:  # fields of final classes
+        every: ClassVar[float]
+        voxels: ClassVar[Voxels]
+
+    def __check_init__(self):
+        Part.__check_init__(self)  # first of all these are numbers
+        owner = type(self).__name__
+        check_time(f"{owner}.every", self.every)
+        if not isinstance(self.voxels, Voxels):
+            raise TypeError(
+                f"{owner}.voxels must be Voxels (voxels_of(sheet, columns, rows) makes them), got "
+                f"{shown(self.voxels)}."
+            )
+
+    @abc.abstractmethod
+    def init(self, env: Environment) -> Any:
+        """The state at time 0: a pytree of arrays, in the environment of the network."""
+
+    @abc.abstractmethod
+    def step(
+        self, state: Any, currents: dict[str, PerVoxel], env: Environment, time: Scalar
+    ) -> Any:
+        """The state `every` ms later, at `time`, with these currents (pA) out of all cells."""
+
+    @abc.abstractmethod
+    def felt(self, state: Any) -> PerVoxel:
+        """What cells read."""
+
+    @abc.abstractmethod
+    def local(self, felt: PerCell, env: Environment) -> Environment:
+        """The environment as cells see it that read `felt`."""
