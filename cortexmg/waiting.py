@@ -96,7 +96,8 @@ def depart(
         else:
             near = split.put(w.near, pack(new.near), step)
             after[pre] = Waiting(fired, near, split.put(w.amount, new.amount, step), None)
-    if split.parts == 1 or any(w.late is not None for w in waiting.values()):
+    alone = split.parts == 1 or not projections
+    if alone or any(w.late is not None for w in waiting.values()):
         return after
     window = 1 + min(wait(p, dt) for p in projections.values())
     slots = {

@@ -76,6 +76,6 @@ class Noradrenaline(Tissue):
     def local(self, felt: PerCell, env: Environment) -> Environment:
         return replace(env, noradrenaline=felt)
 
-    def _target(self, env: Environment, time: Scalar) -> PerVoxel:
+    def _target(self, env: Environment, time: Scalar) -> Scalar:
         times, activity = jnp.asarray(self.times), jnp.asarray(self.activity)
         return self.release(env) * jnp.interp(time, times, activity)

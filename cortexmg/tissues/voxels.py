@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from cortexmg.part import Scalar
 from cortexmg.sheet import Sheet
 
 
@@ -45,7 +46,7 @@ class Voxels(NamedTuple):
             members = members[:, : many // 2] + members[:, many // 2 :]
         return members[:, 0]
 
-    def inflow(self, c: Float[Array, " voxels"], d: Float[Array, ""]) -> Float[Array, " voxels"]:
+    def inflow(self, c: Float[Array, " voxels"], d: Scalar) -> Float[Array, " voxels"]:
         """What diffusion adds in a unit of time: `d` (um2 per unit) times the Laplacian of `c`."""
         grid = c.reshape(self.rows, self.columns)
         gain = jnp.zeros_like(grid)
