@@ -5,13 +5,17 @@ from dataclasses import replace
 
 import numpy as np
 
-from cortexmg.cells import fast_spiking, regular_spiking
+from cortexmg.cells import RS_AREA, fast_spiking, regular_spiking
+from cortexmg.channels import Afterhyperpolarisation, CalciumN
 from cortexmg.connectivity import Connectivity
 from cortexmg.distributions import ByDistance, LogNormal, Uniform
 from cortexmg.environment import acsf
 from cortexmg.factors import Factor, GABAPotentiation, ReleaseLaw
+from cortexmg.factors.calcium_block import high_voltage
 from cortexmg.factors.hill_release import intermediate, shallow, steep
 from cortexmg.network import Network
+from cortexmg.pools.calcium import soma
+from cortexmg.population import Population
 from cortexmg.projection import Projection
 from cortexmg.releases import Certain, Release, TsodyksMarkram
 from cortexmg.sheet import Sheet
@@ -27,10 +31,11 @@ OUTSIDE = {"E": (97.0, 14.0), "I": (950.0, 2.0)}  # Hz, nS
 NMDA_RATIO = {"E": 0.5, "I": 0.23}  # NMDA to AMPA peak conductance without magnesium
 REACH = {"E": 200.0, "I": 120.0}  # um, of the contacts of a cell
 NEUTRAL = ("release", "gaba", "surface")  # which change nothing at the reference
-MECHANISMS = NEUTRAL
+MECHANISMS = (*NEUTRAL, "calcium")
 # At these concentrations (mM) every factor is 1, and the numbers above hold.
 REFERENCE = {"ca_ref": 1.2, "mg_ref": 1.0}
 LAWS = {"E to E": steep, "E to I": shallow, "I to E": intermediate, "I to I": intermediate}
+CALCIUM, POTASSIUM = 290.0, 100.0  # nS, of E cells: N-type calcium, and what calcium opens
 U0 = 0.0792  # of E to E contacts: 0.5 at 2 mM calcium, where it is measured
 
 
@@ -56,8 +61,10 @@ def cortex(
 
     Besides the block of NMDA receptors, magnesium and calcium act through these `mechanisms`:
     "release" of glutamate and GABA, "gaba" (potentiation of GABA_A receptors), "surface" (charge of
-    the membrane). At 1 mM and 1.2 mM none of them changes anything. Input from outside the network
-    is held: its release does not follow the ions.
+    the membrane), none of which changes anything at 1 mM and 1.2 mM, and "calcium": N-type channels
+    that magnesium blocks, calcium in the soma of E cells, and potassium channels that it opens
+    (Wang 1998, with a small part of his potassium conductance: there is an M-current too).
+    Input from outside the network is held: its release does not follow the ions.
     """
     check_whole("n", n, 2)
     _check_choices(wiring, mechanisms)
@@ -70,6 +77,8 @@ def cortex(
         v0 = rng.uniform(-75.0, -60.0, size).astype(np.float32)
         surface = Screening(**REFERENCE) if "surface" in mechanisms else None
         populations[name] = replace(cells[name](size, receptors, v0), surface=surface)
+    if "calcium" in mechanisms:
+        populations["E"] = _with_calcium(populations["E"])
     projections = {}
     for i, (name, weight) in enumerate(WEIGHTS.items()):
         pre, _, post = name.split()
@@ -79,6 +88,15 @@ def cortex(
         projections[name] = Projection(pre, post, transmitter, contacts, release)
     stimuli = {f"outside {name}": Poisson(name, "ampa", *OUTSIDE[name]) for name in sizes}
     return Network(acsf(mg=mg, ca=ca), populations, projections, stimuli)
+
+
+def _with_calcium(cells: Population) -> Population:
+    channels = {
+        **cells.channels,
+        "ca_n": CalciumN(CALCIUM, factors={"mg": high_voltage(mg_ref=REFERENCE["mg_ref"])}),
+        "ahp": Afterhyperpolarisation(POTASSIUM, -100.0),
+    }
+    return replace(cells, channels=channels, pools={"ca": soma(RS_AREA)})
 
 
 def _check_choices(wiring: str, mechanisms: Collection[str]) -> None:

@@ -83,7 +83,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
     quick = parser.parse_args().quick
-    n, keys, duration = (400, 1, 500.0) if quick else (2000, 5, 4000.0)
+    n, keys, duration = (400, 1, 500.0) if quick else (2000, 5, 2500.0)
     rows: dict[str, list[dict]] = {}
     shown = []
     for name, options in CONDITIONS.items():
@@ -95,7 +95,9 @@ def main() -> None:
         print(name, "done", flush=True)
     for column in ("rate E", "rate I", "chi E", "corr E", "bursts/min E", "burst ms", "burst Hz"):
         show(rows, column)
-    print(json.dumps(single_factors(), indent=1))
+    print("\nfactors, relative to 1 mM")
+    for name, values in single_factors().items():
+        print(f"{name:22s}" + "".join(f"{x:8.2f}" for x in values))
     if quick:
         return
     panels = {
@@ -103,9 +105,8 @@ def main() -> None:
         "synchrony of E": by_condition(rows, "chi E"),
         "bursts per minute": by_condition(rows, "bursts/min E"),
     }
-    chosen = [MAGNESIUM.index(mg) for mg in (0.05, 0.1, 0.3, 0.5, 0.7, 1.0, 1.3, 2.0, 3.0, 4.0)]
-    rasters = [{p: shown[i][p] for p in ("E", "I")} for i in chosen]
-    figure = plots.ladder(rasters, [MAGNESIUM[i] for i in chosen], panels, window=(500.0, 1500.0))
+    rasters = [{p: run[p] for p in ("E", "I")} for run in shown]
+    figure = plots.ladder(rasters, MAGNESIUM, panels, window=(SETTLE, SETTLE + 1000.0))
     out = HERE / "results"
     out.mkdir(exist_ok=True)
     plots.save(figure, out / "ladder.png")

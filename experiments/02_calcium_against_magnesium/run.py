@@ -97,8 +97,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
     quick = parser.parse_args().quick
-    n, seeds, duration = (400, 2, 500.0) if quick else (1000, 20, 5000.0)
-    drives = [0.1, 0.2] if quick else [0.05, 0.1, 0.15, 0.2, 0.3]
+    n, seeds, duration = (400, 2, 500.0) if quick else (1000, 20, 4000.0)
+    drives = [0.1, 0.2] if quick else [0.1, 0.15, 0.2, 0.3]
     rows = bursting(n, seeds, drives, duration)
     found = probabilities(rows, drives)
     print(f"{'slices that burst':18s}" + "".join(f"{d:8g}" for d in drives) + "   published")
