@@ -19,6 +19,10 @@ class Mechanism(Part):
 
     evidence: ClassVar[Evidence]
 
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return self.evidence.ions
+
 
 def mechanisms(network: Any) -> dict[str, Evidence]:
     """The mechanisms of a network, or of any part of one, by path name, and their evidence.
@@ -46,11 +50,12 @@ def table(network: Any) -> str:
 
 
 def check_ions(part: Any, ions: Any) -> None:
-    """Raise if a mechanism below `part` depends on an ion that is not among `ions`."""
-    for path, known in mechanisms(part).items():
-        for ion in known.ions:
+    """Raise if anything below `part` reads an ion that is not among `ions`."""
+    for path, found in parts(part).items():
+        why = f" ({found.evidence.effect})" if isinstance(found, Mechanism) else ""
+        for ion in found.needs:
             if ion not in ions:
                 raise ValueError(
-                    f"{path} ({known.effect}) depends on {ion!r}, but the environment holds "
+                    f"{path.removesuffix('/')}{why} depends on {ion!r}, but the environment holds "
                     f"{sorted(ions)}: add Ion(outside, inside, valence) to Environment.ions."
                 )

@@ -65,6 +65,11 @@ class Part(eqx.Module):
             elif "members" in field.metadata:
                 check_members(f"{owner}.{field.name}", value, field.metadata["members"])
 
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The ions that it reads in the environment, which must hold them."""
+        return ()
+
 
 def check_quantity(owner: str, field: Field, value: Any) -> None:
     """Raise if `value` is not a finite number in the range that `field` declares."""

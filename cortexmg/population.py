@@ -213,6 +213,6 @@ class Population(Part):
                 if ion not in carried:
                     raise ValueError(
                         f"Population.pools[{name!r}] follows {ion!r}, but channels and receptors "
-                        f"carry {sorted(carried)}: add a channel that carries it, or leave the "
-                        f"pool away."
+                        f"carry {sorted(carried)}: add a channel that carries it, or leave "
+                        f"the pool out."
                     )

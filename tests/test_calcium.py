@@ -10,7 +10,16 @@ import pytest
 
 import cortexmg as cx
 from cortexmg import acsf, cells, pools, recorders, synapses
-from cortexmg.channels import Afterhyperpolarisation, CalciumN, Leak
+from cortexmg.channels import (
+    Afterhyperpolarisation,
+    CalciumL,
+    CalciumN,
+    CalciumT,
+    IonLeak,
+    Leak,
+    MCurrent,
+    Sodium,
+)
 from cortexmg.factors import calcium_block
 from cortexmg.membrane import Pathway
 from cortexmg.pools import CalciumShell
@@ -157,3 +166,71 @@ def test_calcium_that_enters_through_nmda_receptors_fills_the_pool_and_opens_pot
     assert rise[0] > 5.0 * rise[1] > 0.0
     opened = channels["ahp"].pathway(None, -65.0, cell.local(state, env)).g
     assert opened[0] > opened[1] > channels["ahp"].pathway(None, -65.0, env).g
+
+
+# ---- bad input ---------------------------------------------------------------------------------
+
+
+def cell(**parts):
+    channels = {"leak": Leak(), "ca": CalciumN()} | parts.pop("channels", {})
+    return cx.Population(1, 100.0, channels, **parts)
+
+
+BAD = {
+    "a pool that nothing fills": (
+        lambda: cx.Population(
+            1, 100.0, {"leak": Leak(), "na": Sodium()}, pools={"c": CalciumShell()}
+        ),
+        ["Population.pools['c']", "'ca'", "carry ['na']", "leave the pool out"],
+    ),
+    "a number for a pool": (
+        lambda: cell(pools={"c": 2.4e-4}), ["Population.pools['c']", "a Pool", "0.00024"],
+    ),
+    "a pool at nothing": (lambda: CalciumShell(rest=0.0), ["CalciumShell.rest", "above 0 mM"]),
+    "more than is there": (lambda: CalciumShell(free=1.5), ["CalciumShell.free", "at most 1"]),
+    "negative conductance": (
+        lambda: Afterhyperpolarisation(-1.0), ["Afterhyperpolarisation.g_max", "at least 0 nS"],
+    ),
+    "affinity for nothing": (
+        lambda: Afterhyperpolarisation(k_d=0.0), ["Afterhyperpolarisation.k_d", "above 0 mM"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_refused_by_name(case, without_type_checks):
+    make, words = BAD[case]
+    with pytest.raises((ValueError, TypeError)) as caught:
+        make()
+    assert all(word in str(caught.value) for word in words), caught.value
+
+
+@pytest.mark.parametrize(
+    "ion, channel",
+    [
+        ("ca", CalciumN()), ("ca", CalciumL()), ("ca", CalciumT()),
+        ("ca", Afterhyperpolarisation()), ("k", Afterhyperpolarisation(e=None)),
+        ("k", MCurrent(e=None)), ("k", IonLeak()), ("na", IonLeak("na")), ("na", Sodium(e=None)),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_channel_whose_ion_the_environment_lacks_is_refused(ion, channel):
+    without = replace(acsf(), ions={name: x for name, x in acsf().ions.items() if name != ion})
+    population = cx.Population(1, 100.0, {"leak": Leak(), "this": channel})
+    with pytest.raises(
+        ValueError, match=f"populations/E/channels/this depends on '{ion}'.*add Ion"
+    ):
+        cx.Network(without, {"E": population})
+    cx.Network(acsf(), {"E": population})
+
+
+def test_a_channel_with_a_reversal_of_its_own_needs_no_ion():
+    population = cx.Population(1, 100.0, {"leak": Leak(), "na": Sodium(), "m": MCurrent()})
+    cx.Network(replace(acsf(), ions={}), {"E": population})
+
+
+def test_a_pool_whose_ion_the_environment_lacks_is_refused():
+    receptors = {"nmda": synapses.NMDA()}
+    population = cx.Population(1, 100.0, {"leak": Leak()}, receptors, pools={"c": CalciumShell()})
+    with pytest.raises(ValueError, match="populations/E/pools/c depends on 'ca'"):
+        cx.Network(replace(acsf(), ions={"mg": acsf().ions["mg"]}), {"E": population})

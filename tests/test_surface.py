@@ -327,7 +327,7 @@ BAD = {
         lambda: Screening(other=0.0), ["Screening.other", "above 0 mM", "got 0"],
     ),
     "negative potency": (lambda: Screening(potency=-1.0), ["Screening.potency", "at least 0"]),
-    "positive charge": (lambda: GouyChapman(density=1.0), ["GouyChapman.density", "at most 0"]),
+    "positive charge": (lambda: GouyChapman(density=1.0), ["GouyChapman.density", "at most -0.001"]),
     "pure water": (lambda: GouyChapman(monovalent=0.0), ["GouyChapman.monovalent", "above 0 mM"]),
     "negative share": (lambda: Sodium(screening=-0.5), ["Sodium.screening", "at least 0", "-0.5"]),
     "one slope for each of too few cells": (

@@ -23,6 +23,10 @@ class Afterhyperpolarisation(Channel):
     k_d: PerCell = quantity("mM", 0.03, above=0.0)
     factors: dict[str, Factor] = members(Factor)
 
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return ("ca", "k") if self.e is None else ("ca",)
+
     def init(self, v: PerCell, env: Environment) -> None:
         del v, env
 

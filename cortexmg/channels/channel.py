@@ -40,6 +40,11 @@ class Channel(Part):
         """What the open channels add to the membrane."""
 
     @property
+    def needs(self) -> tuple[str, ...]:
+        """The ion in whose equilibrium its current reverses."""
+        return (self.ion,) if self.ion and getattr(self, "e", None) is None else ()
+
+    @property
     def carries(self) -> tuple[str, ...]:
         """The ions whose currents pools see."""
         return (self.ion,) if self.ion else ()

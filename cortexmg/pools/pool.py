@@ -16,6 +16,10 @@ class Pool(Part):
 
     ions: ClassVar[tuple[str, ...]]
 
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return self.ions
+
     @abc.abstractmethod
     def init(self, v: PerCell, env: Environment) -> Any:
         """The state at rest."""
