@@ -57,11 +57,12 @@ def test_divalent_ions_stabilise_and_every_derivative_is_finite(charge, precisio
 @every_surface
 def test_derivatives_are_those_of_finite_differences(charge):
     logs, h = jnp.log(jnp.array([(0.02, 0.3), (0.8, 1.2), (6.0, 9.0)])), 1e-3
-    gradient = jax.grad(lambda x: jnp.sum(of_logarithms(charge, x)))(logs)
+    values = jax.jit(lambda x: of_logarithms(charge, x))
+    gradient = jax.jit(jax.grad(lambda x: jnp.sum(values(x))))(logs)
     for i, along in enumerate(np.eye(2)):
 
         def moved(by, along=along):
-            return of_logarithms(charge, logs + by * along)
+            return values(logs + by * along)
 
         two, one = ((moved(k * h) - moved(-k * h)) / (2 * k * h) for k in (2, 1))
         np.testing.assert_allclose(gradient[:, i], (4 * one - two) / 3, rtol=1e-7)
@@ -162,7 +163,7 @@ def test_the_potential_is_that_at_which_the_ions_hold_the_charge_of_the_plane():
 def test_a_double_layer_moves_no_more_than_half_of_rt_over_f_and_little_at_low_charge():
     env, thermal = acsf(), 26.6405
     x = jnp.log(jnp.array([0.1, 1.0, 10.0, 100.0]))
-    slope = jax.vmap(jax.grad(lambda x: GouyChapman().potential(jnp.exp(x), env)))(x)
+    slope = jax.jit(jax.vmap(jax.grad(lambda x: GouyChapman().potential(jnp.exp(x), env))))(x)
     assert np.all(slope < thermal / 2) and np.all(np.diff(slope) > 0.0)
     assert slope[-1] > 0.45 * thermal
     few = GouyChapman(density=-0.1)
@@ -201,7 +202,7 @@ def test_gates_feel_the_share_of_the_shift_that_is_theirs():
     state = population.init(env)
     np.testing.assert_allclose(state.channels["half"], -60.0 + 0.5 * 3.651, rtol=0, atol=3e-4)
     assert state.channels["none"] == -60.0
-    after, _ = population.step(state, {}, [], env, 0.1)
+    after, _ = jax.jit(lambda state: population.step(state, {}, [], env, 0.1))(state)
     np.testing.assert_allclose(after.channels["half"] - -60.0, 0.5 * 3.651, rtol=0, atol=3e-4)
 
 
@@ -327,7 +328,7 @@ BAD = {
         lambda: Screening(other=0.0), ["Screening.other", "above 0 mM", "got 0"],
     ),
     "negative potency": (lambda: Screening(potency=-1.0), ["Screening.potency", "at least 0"]),
-    "positive charge": (lambda: GouyChapman(density=1.0), ["GouyChapman.density", "at most -0.001"]),
+    "positive charge": (lambda: GouyChapman(density=1.0), ["GouyChapman.density", "at most -0"]),
     "pure water": (lambda: GouyChapman(monovalent=0.0), ["GouyChapman.monovalent", "above 0 mM"]),
     "negative share": (lambda: Sodium(screening=-0.5), ["Sodium.screening", "at least 0", "-0.5"]),
     "one slope for each of too few cells": (
