@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -47,6 +48,14 @@ def add(total: Total, change: PerCell) -> Total:
     rest = total.rest + change
     value = total.value + rest
     return Total(value, rest - (value - total.value))
+
+
+def rounded(*terms: PerCell) -> tuple[PerCell, ...]:
+    """The terms of a sum, each rounded by itself.
+
+    Of a b + c d a compiler may round either product or none, and not in all programs alike.
+    """
+    return jax.lax.optimization_barrier(terms)
 
 
 def bounded_exp(x: PerCell) -> Array:

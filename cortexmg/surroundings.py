@@ -94,7 +94,9 @@ def _moved(
                 charge = split.everywhere(exchanges[pop].charge[ion])[: whole[pop]]
                 total = total + tissue.voxels.sums(charge)
         currents[ion] = total / tissue.every
-    state = tissue.step(state, currents, env, time)
+    # Between barriers the step is compiled alike wherever the cells are, and so rounds alike.
+    state, currents, time = jax.lax.optimization_barrier((state, currents, time))
+    state = jax.lax.optimization_barrier(tissue.step(state, currents, env, time))
     value, after = tissue.felt(state), {}
     for pop, x in exchanges.items():
         read = _read(value, tissue, sizes[pop], whole[pop], split)

@@ -5,9 +5,9 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from cortexmg.numerics import bounded_exp
+from cortexmg.numerics import bounded_exp, rounded
 from cortexmg.part import Part, Scalar, quantity
-from cortexmg.tissues.tissue import PerVoxel
+from cortexmg.tissues.voxels import PerVoxel
 
 
 class Glia(Part):
@@ -57,5 +57,5 @@ class Buffer(Glia):
 
     def step(self, state: PerVoxel, k: PerVoxel, dt: Scalar) -> tuple[PerVoxel, PerVoxel]:
         bind = self.rate / (1.0 + bounded_exp((self.half - k) / self.slope))  # 1/ms/mM
-        taken = dt * (bind * k * (self.capacity - state) - self.rate * state)
-        return state + taken, taken
+        bound, freed = rounded(dt * bind * k * (self.capacity - state), dt * self.rate * state)
+        return state + (bound - freed), bound - freed

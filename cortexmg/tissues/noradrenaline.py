@@ -13,8 +13,8 @@ from cortexmg.evidence import Evidence
 from cortexmg.factors import Factor, SympatheticRelease
 from cortexmg.numerics import relax
 from cortexmg.part import PerCell, Scalar, quantity
-from cortexmg.tissues.tissue import PerVoxel, Tissue
-from cortexmg.tissues.voxels import Voxels
+from cortexmg.tissues.tissue import Tissue
+from cortexmg.tissues.voxels import PerVoxel, Voxels
 
 Course = Float[np.ndarray | Array, " k"]
 

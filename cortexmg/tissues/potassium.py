@@ -9,11 +9,11 @@ from jax.core import Tracer
 
 from cortexmg.environment import Environment
 from cortexmg.evidence import Evidence
-from cortexmg.numerics import Total, add
+from cortexmg.numerics import Total, add, rounded
 from cortexmg.part import PerCell, Scalar, quantity, shown
 from cortexmg.tissues.glia import Glia
-from cortexmg.tissues.tissue import PerVoxel, Tissue
-from cortexmg.tissues.voxels import Voxels
+from cortexmg.tissues.tissue import Tissue
+from cortexmg.tissues.voxels import PerVoxel, Voxels
 from cortexmg.units import mM_per_pA_ms
 
 
@@ -75,14 +75,16 @@ class Potassium(Tissue):
         self, state: Outside, currents: dict[str, PerVoxel], env: Environment, time: Scalar
     ) -> Outside:
         del time
-        k, glia = state.k.value, state.glia
-        change = self.every * mM_per_pA_ms(1, 1.0) / self.volume * currents["k"]
-        change += self.every * self.exchange * (env.ions["k"].outside - k)
-        change += self.voxels.inflow(k, self.every * self.diffusion)
+        k, glia, dt = state.k.value, state.glia, self.every
+        terms = [
+            dt * mM_per_pA_ms(1, 1.0) / self.volume * currents["k"],
+            dt * self.exchange * (env.ions["k"].outside - k),
+            *self.voxels.inflows(k, dt * self.diffusion),
+        ]
         if self.glia is not None:
-            glia, taken = self.glia.step(glia, k, self.every)
-            change -= taken
-        return Outside(add(state.k, change), glia)
+            glia, taken = self.glia.step(glia, k, dt)
+            terms.append(-taken)
+        return Outside(add(state.k, sum(rounded(*terms))), glia)
 
     def felt(self, state: Outside) -> PerVoxel:
         return state.k.value

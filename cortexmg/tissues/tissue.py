@@ -3,15 +3,11 @@
 import abc
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from jaxtyping import Array, Float
-
 from cortexmg.clock import check_time
 from cortexmg.environment import Environment
 from cortexmg.evidence import Mechanism
 from cortexmg.part import Part, PerCell, Scalar, shown
-from cortexmg.tissues.voxels import Voxels
-
-PerVoxel = Float[Array, " voxels"]
+from cortexmg.tissues.voxels import PerVoxel, Voxels
 
 
 class Exchange(NamedTuple):

@@ -9,6 +9,8 @@ from jaxtyping import Array, Float, Int
 from cortexmg.part import Scalar
 from cortexmg.sheet import Sheet
 
+PerVoxel = Float[Array, " voxels"]
+
 
 class Voxels(NamedTuple):
     """`columns` x `rows` equal parts of a sheet, numbered row by row, as constants of a network."""
@@ -38,7 +40,7 @@ class Voxels(NamedTuple):
         row = np.floor(points[:, 1] * (self.rows / self.height) + 1e-6).astype(np.int32)
         return np.minimum(row, self.rows - 1) * self.columns + np.minimum(column, self.columns - 1)
 
-    def sums(self, x: Float[Array, " n"]) -> Float[Array, " voxels"]:
+    def sums(self, x: Float[Array, " n"]) -> PerVoxel:
         """What the cells of each voxel have together, the same to the last bit on any machine."""
         members = jnp.pad(x, (0, 1))[_members(self.holding(x.shape[0]), self.number)]
         # In pairs: the order in which numbers are added is that of these lines.
@@ -46,14 +48,14 @@ class Voxels(NamedTuple):
             members = members[:, : many // 2] + members[:, many // 2 :]
         return members[:, 0]
 
-    def inflow(self, c: Float[Array, " voxels"], d: Scalar) -> Float[Array, " voxels"]:
-        """What diffusion adds in a unit of time: `d` (um2 per unit) times the Laplacian of `c`."""
+    def inflows(self, c: PerVoxel, d: Scalar) -> list[PerVoxel]:
+        """What diffusion adds along rows and columns: `d` (um2) times second derivatives of `c`."""
         grid = c.reshape(self.rows, self.columns)
-        gain = jnp.zeros_like(grid)
-        for axis, size in ((1, self.size[0]), (0, self.size[1])):
-            if grid.shape[axis] > 1:
-                gain = gain + d / size**2 * self._from_neighbours(grid, axis)
-        return gain.reshape(-1)
+        return [
+            (d / size**2 * self._from_neighbours(grid, axis)).reshape(-1)
+            for axis, size in ((1, self.size[0]), (0, self.size[1]))
+            if grid.shape[axis] > 1
+        ]
 
     def _from_neighbours(self, grid: Array, axis: int) -> Array:
         if self.periodic:
