@@ -4,6 +4,7 @@ from cortexmg.channels.adex import Adaptation as Adaptation, Upstroke as Upstrok
 from cortexmg.channels.afterhyperpolarisation import (
     Afterhyperpolarisation as Afterhyperpolarisation,
 )
+from cortexmg.channels.ambient_nmda import AmbientNMDA as AmbientNMDA
 from cortexmg.channels.calcium_l import CalciumL as CalciumL
 from cortexmg.channels.calcium_n import CalciumN as CalciumN
 from cortexmg.channels.calcium_t import CalciumT as CalciumT

@@ -93,7 +93,7 @@ class SigmoidPump(Pump):
 class HillPump(Pump):
     """(1 + k_k / [K]o)^-2 (1 + k_na / [Na]i)^-3: two and three binding sites.
 
-    Kager, Wadman and Somjen (2000, J Neurophysiol 84:495).
+    Kager, Wadman and Somjen (2000, doi:10.1152/jn.2000.84.1.495).
     """
 
     evidence = KNOWN._replace(source="Kager, Wadman & Somjen 2000")

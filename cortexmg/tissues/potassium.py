@@ -46,13 +46,19 @@ class Potassium(Tissue):
     exchange: Scalar = quantity("1/ms", 1.333e-3, low=0.0)  # with the bath
     diffusion: Scalar = quantity("um2/ms", 0.77, low=0.0)
     glia: Glia | None = None
-    start: Scalar | None = quantity("mM", None, low=0.0, optional=True)  # as the bath unless given
+    # One number or one for each voxel; as the bath unless given.
+    start: PerCell | None = quantity("mM", None, low=0.0, optional=True)
     every: float = eqx.field(static=True, default=1.0)  # ms
 
     def __check_init__(self):
         Tissue.__check_init__(self)  # first of all these are numbers
         if not isinstance(self.glia, Glia | None):
             raise TypeError(f"Potassium.glia must be a Glia or None, got {shown(self.glia)}.")
+        if np.shape(self.start) not in ((), (1,), (self.voxels.number,)):
+            raise ValueError(
+                f"Potassium.start must be one number or one for each of {self.voxels.number} "
+                f"voxels, got an array of shape {np.shape(self.start)}."
+            )
         if isinstance(self.diffusion, Tracer):
             return
         width, height = self.voxels.size

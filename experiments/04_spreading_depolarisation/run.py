@@ -1,0 +1,169 @@
+"""Spreading depolarisation: does magnesium set its threshold and its speed, and do cells recover?
+
+Cells of Huebel and Dahlem with NMDA receptors that open where potassium outside is high lie in
+voxels of 50 um, one each, between which potassium diffuses. At time 0 it is raised in a strip of
+200 um. The pumps of cells differ by 10 % (standard deviation), by seed. Run with --quick for a
+small version.
+"""
+
+import argparse
+import json
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+
+import cortexmg as cx
+from cortexmg import models, plots, recorders, results
+from cortexmg.channels import AmbientNMDA
+from cortexmg.drawing import PAGE, axes_grid, new_figure, style
+from cortexmg.environment import Environment
+from cortexmg.sheet import Sheet
+from cortexmg.tissues import Buffer, Potassium, voxels_of
+
+HERE = Path(__file__).parent
+SIZE, STRIP, DT = 50.0, 4, 0.05  # um, voxels, ms
+MG = [0.05, 0.25, 0.5, 1.0, 2.0, 4.0]  # mM
+APPLIED = [8.0, 10.0, 12.0, 14.0, 16.0, 18.0, 20.0, 25.0, 30.0, 40.0]  # mM
+PUMP, NMDA = (f"populations/cells/channels/{c}" for c in ("pump/maximum", "nmda/g_max"))
+START, OUTSIDE = "tissues/potassium/start", "environment/ions/mg/outside"
+RECORD = {
+    "k": recorders.Probe("cells", "tissues/potassium/felt", every=100.0),
+    "v": recorders.Probe("cells", every=100.0),
+}
+
+
+def tissue(columns: int, rows: int = 1) -> cx.Network:
+    """A sheet of cells at rest, one in each voxel, with 10 nS of NMDA receptors."""
+    n = columns * rows
+    network = models.hubel_dahlem(n)
+    cells = network.populations["cells"]
+    channels = {**cells.channels, "nmda": AmbientNMDA(10.0)}
+    channels["pump"] = replace(channels["pump"], maximum=pumps(cells, n, 0))
+    outside = Potassium(
+        720.0,
+        voxels_of(Sheet(SIZE * columns, SIZE * rows), columns, rows),
+        exchange=0.0,
+        glia=Buffer(),
+        start=np.full(n, 4.0),
+    )
+    cells = replace(cells, channels=channels, v0=-67.19)
+    env = Environment({**cx.acsf().ions, **network.environment.ions})
+    return cx.Network(env, {"cells": cells}, tissues={"potassium": outside})
+
+
+def pumps(cells: cx.Population, n: int, seed: int) -> np.ndarray:
+    """The maximum of each pump (pA)."""
+    mean = np.mean(cells.channels["pump"].maximum)
+    return mean * np.random.default_rng(seed).normal(1.0, 0.1, n)
+
+
+def strip(columns: int, k: float) -> np.ndarray:
+    """Potassium at time 0 (mM)."""
+    return np.where(np.arange(columns) < STRIP, k, 4.0)
+
+
+def waves(columns: int, cases: list[dict], duration: float) -> list[cx.Run]:
+    """A run of a cable for each of the cases (Mg and K in mM, NMDA in nS, seed)."""
+    network = tissue(columns)
+    values = {
+        OUTSIDE: [c["mg"] for c in cases],
+        START: np.stack([strip(columns, c["k"]) for c in cases]),
+        NMDA: [c["g"] for c in cases],
+        PUMP: np.stack([pumps(network.populations["cells"], columns, c["seed"]) for c in cases]),
+    }
+    return cx.sweep(network, values, duration, DT, record=RECORD)
+
+
+def speed(run: cx.Run, begin: int, end: int) -> float:
+    """Of the front at 15 mM (mm/min) from voxel to voxel; not a number if it does not pass."""
+    above = run["k"].values > 15.0
+    if not above[:, [begin, end]].any(axis=0).all():
+        return float("nan")
+    first = run["k"].t[above.argmax(axis=0)]
+    return float((end - begin) * SIZE / (first[end] - first[begin]) * 60.0)
+
+
+def thresholds(seeds: int, duration: float) -> list[dict]:
+    """The least potassium that starts a wave."""
+    cases = [dict(mg=m, k=k, g=10.0, seed=s) for m, k, s in product(MG, APPLIED, range(seeds))]
+    runs = waves(20, cases, duration)
+    for case, run in zip(cases, runs, strict=True):
+        case["started"] = bool(run["k"].values[:, 14].max() > 30.0)
+    return cases
+
+
+def speeds(seeds: int, duration: float, nmda: list[float]) -> list[dict]:
+    """How fast it runs, and how high potassium rises, for every strength of NMDA receptors."""
+    several = [(10.0, s) for s in range(seeds)] + [(g, 0) for g in nmda if g != 10.0]
+    cases = [dict(mg=m, k=40.0, g=g, seed=s) for m, (g, s) in product(MG, several)]
+    for case, run in zip(cases, waves(40, cases, duration), strict=True):
+        case |= {"mm/min": speed(run, 10, 25), "k max": float(run["k"].values[:, 20].max())}
+    return cases
+
+
+def recovery(duration: float) -> tuple[list[dict], np.ndarray, np.ndarray]:
+    """How long cells in the middle stay depolarised, and what follows; traces of two of them."""
+    cases = [dict(mg=m, k=40.0, g=10.0, seed=0) for m in (0.05, 1.0)]
+    runs = waves(40, cases, duration)
+    for case, run in zip(cases, runs, strict=True):
+        v, k = run["v"].values[:, 20], run["k"].values[:, 20]
+        case |= {"s above -40 mV": float(0.1 * np.sum(v > -40.0)), "k max": float(k.max())}
+        case |= {"k end": float(k[-1]), "v end": float(v[-1]), "k min": float(k.min())}
+    return cases, runs[0]["k"].t, np.stack([runs[1][name].values[:, 20] for name in "kv"], 1)
+
+
+def pictures(side: int, times: list[float]) -> np.ndarray:
+    """Potassium on a square sheet at these times (s), after a spot of it was raised."""
+    network = tissue(side, side)
+    x, y = np.meshgrid(np.arange(side), np.arange(side))
+    spot = np.where(np.hypot(x, y) < 1.5 * STRIP, 40.0, 4.0).reshape(-1)
+    run = cx.simulate(
+        cx.with_parameters(network, {START: spot}), 1e3 * times[-1], DT, record=RECORD
+    )
+    return run["k"].values.reshape(-1, side, side)[[round(10 * t) - 1 for t in times]]
+
+
+def draw(times: list[float], images: np.ndarray, out: Path) -> None:
+    figure = new_figure(PAGE, 0.32 * PAGE)
+    with style():
+        row = axes_grid(figure, 1, len(times))[0]
+        side = images.shape[1] * SIZE / 1e3
+        for axes, t, image in zip(row, times, images, strict=True):
+            shown = axes.imshow(image, vmin=4, vmax=70, origin="lower", extent=(0, side, 0, side))
+            axes.set(title=f"{t:g} s", xlabel="mm", ylabel="mm" if t == times[0] else "")
+        figure.colorbar(shown, ax=list(row), label="[K⁺]ₒ (mM)")
+    plots.save(figure, out)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true")
+    quick = parser.parse_args().quick
+    started = thresholds(*((1, 5e3) if quick else (3, 45e3)))
+    moving = speeds(*((1, 5e3, [10.0]) if quick else (5, 60e3, [0.0, 1.0, 3.0, 10.0, 30.0])))
+    after, t, traces = recovery(5e3 if quick else 240e3)
+    for case in [*started, *moving, *after]:
+        print(case)
+    if quick:
+        return
+    out = HERE / "results"
+    out.mkdir(exist_ok=True)
+    times = [5.0, 15.0, 25.0, 35.0]
+    draw(times, pictures(30, times), out / "sheet.png")
+    by_g = {}
+    for g in sorted({c["g"] for c in moving}):
+        found = [[c["mm/min"] for c in moving if (c["mg"], c["g"]) == (m, g)] for m in MG]
+        by_g[f"{g:g} nS"] = np.array(found)
+    figure = plots.against(MG, by_g, "[Mg²⁺]ₒ (mM)", "speed (mm/min)")
+    plots.save(figure, out / "speed.png")
+    figure = plots.traces(t, traces, ["[K⁺]ₒ (mM)", "V (mV)"], ylabel="")
+    plots.save(figure, out / "recovery.png")
+    account = {"versions": results.versions(), "commit": results.commit()}
+    account |= {"thresholds": started, "speeds": moving, "recovery": after}
+    (out / "waves.json").write_text(json.dumps(account, indent=1))
+
+
+if __name__ == "__main__":
+    main()
