@@ -19,10 +19,6 @@ class Mechanism(Part):
 
     evidence: ClassVar[Evidence]
 
-    @property
-    def needs(self) -> tuple[str, ...]:
-        return self.evidence.ions
-
 
 def mechanisms(network: Any) -> dict[str, Evidence]:
     """The mechanisms of a network, or of any part of one, by path name, and their evidence.
@@ -52,8 +48,10 @@ def table(network: Any) -> str:
 def check_ions(part: Any, ions: Any) -> None:
     """Raise if anything below `part` reads an ion that is not among `ions`."""
     for path, found in parts(part).items():
-        why = f" ({found.evidence.effect})" if isinstance(found, Mechanism) else ""
-        for ion in found.needs:
+        why, needed = "", found.needs
+        if isinstance(found, Mechanism):
+            why, needed = f" ({found.evidence.effect})", (*needed, *found.evidence.ions)
+        for ion in needed:
             if ion not in ions:
                 raise ValueError(
                     f"{path.removesuffix('/')}{why} depends on {ion!r}, but the environment holds "
