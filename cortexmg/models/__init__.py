@@ -9,3 +9,4 @@ from cortexmg.models.cortex_slice import cortex_slice as cortex_slice
 from cortexmg.models.ei_nmda import ei_nmda as ei_nmda
 from cortexmg.models.hubel_dahlem import hubel_dahlem as hubel_dahlem
 from cortexmg.models.microcircuit import microcircuit as microcircuit
+from cortexmg.models.up_down import up_down as up_down

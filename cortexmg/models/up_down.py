@@ -1,0 +1,86 @@
+"""UP and DOWN states, which noradrenaline ends: adaptive cells between deep sleep and waking."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from cortexmg.cells import AdEx, adaptive_exponential
+from cortexmg.channels import IonLeak, Leak
+from cortexmg.environment import Environment, acsf
+from cortexmg.factors import Arousal, ReleaseLaw
+from cortexmg.factors.hill_release import intermediate, shallow, steep
+from cortexmg.models.cortex import REFERENCE
+from cortexmg.network import Network
+from cortexmg.population import Population
+from cortexmg.projection import Projection
+from cortexmg.releases import Certain
+from cortexmg.stimuli import Poisson
+from cortexmg.surface import Screening
+from cortexmg.synapses import Exponential, Synapse
+from cortexmg.tissues import Noradrenaline
+from cortexmg.wiring import fixed_in_degree
+from cortexmg.wiring.draw import check_whole
+
+CONTACTS = {"E": 400, "I": 100}  # onto every cell
+WEIGHTS = {"E": 1.5, "I": 5.0}  # nS
+CELLS = {
+    "E": AdEx(200.0, 10.0, -64.0, -50.0, 2.0, 500.0, 0.0, 10.0, reset=-65.0, refractory=5.0),
+    "I": AdEx(200.0, 10.0, -65.0, -50.0, 0.5, 500.0, 0.0, 0.0, reset=-65.0, refractory=5.0),
+}
+LAWS = {"E to E": steep, "E to I": shallow, "I to E": intermediate, "I to I": intermediate}
+ASLEEP = {"leak": 1.8, "ampa": 1.98, "gaba_a": 1.3, "adaptation": 10.0}  # relative to waking
+POTASSIUM_LEAK = 2.0  # nS, of the leak
+OUTSIDE = 165.0  # Hz
+
+
+def up_down(
+    n: int = 4000, key: int = 0, *, mg: float = 1.0, ca: float = 1.2, activity: float = 1.0
+) -> Network:
+    """`n` adaptive exponential cells, 80 % of them excitatory, as in Destexhe (2009) and later.
+
+    The locus coeruleus has this `activity`, relative to waking. At 1 the network is asynchronous.
+    At 0, as in a slice, leak, AMPA and GABA are those of deep sleep (Krishnan et al. 2016,
+    doi:10.7554/eLife.18607) and adaptation is ten times as strong (assumption), and the network
+    goes up and down. Sizes and weights are ours, after di Volo et al. (2019, Neural Comput 31:653).
+    """
+    check_whole("n", n, 2)
+    rng = np.random.default_rng(np.random.SeedSequence([key, 2019]))
+    sizes, env = {"E": n * 4 // 5, "I": n - n * 4 // 5}, acsf(mg=mg, ca=ca)
+    populations = {
+        name: _cells(name, size, rng.uniform(-65.0, -55.0, size).astype(np.float32), env)
+        for name, size in sizes.items()
+    }
+    projections = {}
+    for i, (name, law) in enumerate(LAWS.items()):
+        pre, _, post = name.split()
+        others = pre != post
+        k = min(CONTACTS[pre], sizes[pre] - (not others))
+        contacts = fixed_in_degree(
+            sizes[pre], sizes[post], k, WEIGHTS[pre], 1.5, key=4 * key + i, self_contacts=others
+        )
+        factors: dict[str, ReleaseLaw] = {"ions": law(**REFERENCE)}
+        transmitter = {"E": "glutamate", "I": "gaba"}[pre]
+        projections[name] = Projection(pre, post, transmitter, contacts, Certain(factors))
+    stimuli = {f"outside {name}": Poisson(name, "ampa", OUTSIDE, WEIGHTS["E"]) for name in sizes}
+    arousal = Noradrenaline(np.array([activity]), np.array([0.0]))
+    return Network(env, populations, projections, stimuli, {"noradrenaline": arousal})
+
+
+def _cells(kind: str, n: int, v0: np.ndarray, env: Environment) -> Population:
+    receptors: dict[str, Synapse] = {
+        "ampa": Exponential(5.0, 0.0, factors=_arousal("ampa")),
+        "gaba_a": Exponential(5.0, -80.0, transmitter="gaba", factors=_arousal("gaba_a")),
+    }
+    cells, numbers = adaptive_exponential(n, receptors, v0, numbers=CELLS[kind]), CELLS[kind]
+    e_k, rest = float(env.reversal("k")), numbers.leak - POTASSIUM_LEAK
+    channels = dict(cells.channels)
+    # Both leaks together are that of the cell, awake.
+    other = (numbers.leak * numbers.e_leak - POTASSIUM_LEAK * e_k) / rest
+    channels["leak"] = Leak(rest, other)
+    channels["k leak"] = IonLeak("k", POTASSIUM_LEAK, factors=_arousal("leak"))
+    channels["adaptation"] = replace(channels["adaptation"], factors=_arousal("adaptation"))
+    return replace(cells, channels=channels, surface=Screening(**REFERENCE))
+
+
+def _arousal(what: str) -> dict:
+    return {"noradrenaline": Arousal(ASLEEP[what])}
