@@ -51,7 +51,15 @@ def _network_part(network: Network, split: Split, k: int, wirings: dict[str, Wir
     }
     for n in set(network.sizes.values()):
         env = _cells_part(env, n, _part_size(n, split.parts), k)
-    return Network(env, populations, projections, stimuli, network.tissues, split, network.at_once)
+    return Network(
+        env,
+        populations,
+        projections,
+        stimuli,
+        network.tissues,
+        split=split,
+        at_once=network.at_once,
+    )
 
 
 def _cells_part(part: Part, n: int, m: int, k: int) -> Any:

@@ -58,7 +58,7 @@ class Network(Part):
     at_once: int = eqx.field(static=True)  # of 128 cells, see `with_queue`; 0: a loop
 
     def __init__(
-        self, environment, populations, projections=None, stimuli=None, tissues=None,
+        self, environment, populations, projections=None, stimuli=None, tissues=None, *,
         split=WHOLE, at_once=0,
     ):  # fmt: skip
         self.environment = environment
@@ -106,8 +106,9 @@ class Network(Part):
             name: s.init(self.populations[s.target].n, stream(key, name))
             for name, s in self.stimuli.items()
         }
-        given = self.tissues, self.populations, self.environment, self.split
-        tissues, populations = beginning(*given)
+        tissues, populations = beginning(
+            self.tissues, self.populations, self.environment, self.split
+        )
         return State(
             step=jnp.int32(0),
             populations=populations,
@@ -124,14 +125,14 @@ class Network(Part):
 
     def step(self, state: State, dt: float) -> tuple[State, dict[str, Spikes]]:
         """Transmitter arrives, stimuli act, cells integrate and fire, their spikes depart."""
-        key = state.key
         arrived, releases, underway = self._arrive(state, dt)
         inputs: dict[str, list] = {name: [] for name in self.populations}
         stimuli = {}
         for name, s in self.stimuli.items():
             n = self.populations[s.target].n
+            first = self.split.part() * n
             stimuli[name], effect = s.step(
-                state.stimuli[name], state.step, stream(key, name), n, dt, self.split.part() * n
+                state.stimuli[name], state.step, stream(state.key, name), n, dt, first
             )
             inputs[s.target].append(effect)
         populations, spikes = {}, {}
@@ -143,10 +144,8 @@ class Network(Part):
         tissues, populations = exchanged(self.tissues, state.tissues, populations, *given)
         waiting = depart(underway.waiting, spikes, self.projections, state.step, dt, self.split)
         underway = underway._replace(waiting=waiting)
-        after = State(
-            state.step + 1, populations, underway, releases, stimuli, tissues, key, state.dt
-        )
-        return after, spikes
+        after = populations, underway, releases, stimuli, tissues, state.key, state.dt
+        return State(state.step + 1, *after), spikes
 
     def local(self, population: str, state: State) -> Environment:
         """The environment of a population, as tissues have made it."""

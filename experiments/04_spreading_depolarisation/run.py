@@ -41,13 +41,8 @@ def tissue(columns: int, rows: int = 1) -> cx.Network:
     cells = network.populations["cells"]
     channels = {**cells.channels, "nmda": AmbientNMDA(10.0)}
     channels["pump"] = replace(channels["pump"], maximum=pumps(cells, n, 0))
-    outside = Potassium(
-        720.0,
-        voxels_of(Sheet(SIZE * columns, SIZE * rows), columns, rows),
-        exchange=0.0,
-        glia=Buffer(),
-        start=np.full(n, 4.0),
-    )
+    voxels = voxels_of(Sheet(SIZE * columns, SIZE * rows), columns, rows)
+    outside = Potassium(720.0, voxels, exchange=0.0, glia=Buffer(), start=np.full(n, 4.0))
     cells = replace(cells, channels=channels, v0=-67.19)
     env = Environment({**cx.acsf().ions, **network.environment.ions})
     return cx.Network(env, {"cells": cells}, tissues={"potassium": outside})
@@ -55,21 +50,15 @@ def tissue(columns: int, rows: int = 1) -> cx.Network:
 
 def pumps(cells: cx.Population, n: int, seed: int) -> np.ndarray:
     """The maximum of each pump (pA)."""
-    mean = np.mean(cells.channels["pump"].maximum)
-    return mean * np.random.default_rng(seed).normal(1.0, 0.1, n)
-
-
-def strip(columns: int, k: float) -> np.ndarray:
-    """Potassium at time 0 (mM)."""
-    return np.where(np.arange(columns) < STRIP, k, 4.0)
+    return np.mean(cells.channels["pump"].maximum) * np.random.default_rng(seed).normal(1.0, 0.1, n)
 
 
 def waves(columns: int, cases: list[dict], duration: float) -> list[cx.Run]:
     """A run of a cable for each of the cases (Mg and K in mM, NMDA in nS, seed)."""
-    network = tissue(columns)
+    network, strip = tissue(columns), np.arange(columns) < STRIP
     values = {
         OUTSIDE: [c["mg"] for c in cases],
-        START: np.stack([strip(columns, c["k"]) for c in cases]),
+        START: np.stack([np.where(strip, c["k"], 4.0) for c in cases]),
         NMDA: [c["g"] for c in cases],
         PUMP: np.stack([pumps(network.populations["cells"], columns, c["seed"]) for c in cases]),
     }
@@ -88,8 +77,7 @@ def speed(run: cx.Run, begin: int, end: int) -> float:
 def thresholds(seeds: int, duration: float) -> list[dict]:
     """The least potassium that starts a wave."""
     cases = [dict(mg=m, k=k, g=10.0, seed=s) for m, k, s in product(MG, APPLIED, range(seeds))]
-    runs = waves(20, cases, duration)
-    for case, run in zip(cases, runs, strict=True):
+    for case, run in zip(cases, waves(20, cases, duration), strict=True):
         case["started"] = bool(run["k"].values[:, 14].max() > 30.0)
     return cases
 
@@ -119,21 +107,19 @@ def pictures(side: int, times: list[float]) -> np.ndarray:
     network = tissue(side, side)
     x, y = np.meshgrid(np.arange(side), np.arange(side))
     spot = np.where(np.hypot(x, y) < 1.5 * STRIP, 40.0, 4.0).reshape(-1)
-    run = cx.simulate(
-        cx.with_parameters(network, {START: spot}), 1e3 * times[-1], DT, record=RECORD
-    )
+    network = cx.with_parameters(network, {START: spot})
+    run = cx.simulate(network, 1e3 * times[-1], DT, record=RECORD)
     return run["k"].values.reshape(-1, side, side)[[round(10 * t) - 1 for t in times]]
 
 
 def draw(times: list[float], images: np.ndarray, out: Path) -> None:
-    figure = new_figure(PAGE, 0.32 * PAGE)
+    figure, side = new_figure(PAGE, 0.25 * PAGE), images.shape[1] * SIZE / 1e3
     with style():
         row = axes_grid(figure, 1, len(times))[0]
-        side = images.shape[1] * SIZE / 1e3
         for axes, t, image in zip(row, times, images, strict=True):
             shown = axes.imshow(image, vmin=4, vmax=70, origin="lower", extent=(0, side, 0, side))
             axes.set(title=f"{t:g} s", xlabel="mm", ylabel="mm" if t == times[0] else "")
-        figure.colorbar(shown, ax=list(row), label="[K⁺]ₒ (mM)")
+        figure.colorbar(shown, ax=list(row), label="[K⁺]ₒ (mM)", shrink=0.8)
     plots.save(figure, out)
 
 
@@ -156,8 +142,7 @@ def main() -> None:
     for g in sorted({c["g"] for c in moving}):
         found = [[c["mm/min"] for c in moving if (c["mg"], c["g"]) == (m, g)] for m in MG]
         by_g[f"{g:g} nS"] = np.array(found)
-    figure = plots.against(MG, by_g, "[Mg²⁺]ₒ (mM)", "speed (mm/min)")
-    plots.save(figure, out / "speed.png")
+    plots.save(plots.against(MG, by_g, "[Mg²⁺]ₒ (mM)", "speed (mm/min)"), out / "speed.png")
     figure = plots.traces(t, traces, ["[K⁺]ₒ (mM)", "V (mV)"], ylabel="")
     plots.save(figure, out / "recovery.png")
     account = {"versions": results.versions(), "commit": results.commit()}
