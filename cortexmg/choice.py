@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from typing import Any
 
 from cortexmg import models
 from cortexmg.network import Network
@@ -37,7 +38,8 @@ def network_of(
 
     Raises: ValueError for what is none, KeyError for an unknown parameter.
     """
-    build, options = builder_of(model, n), {} if n is None else {"n": n}
+    build = builder_of(model, n)
+    options: dict[str, Any] = {} if n is None else {"n": n}
     if mechanisms is not None:
         if "mechanisms" not in inspect.signature(build).parameters:
             raise ValueError(f"Model {model!r} has fixed mechanisms; leave --mechanisms away.")

@@ -8,10 +8,11 @@ from cortexmg.cells import FS_AREA, RS_AREA
 from cortexmg.channels import IonLeak, Leak, SigmoidPump
 from cortexmg.environment import Environment, Ion
 from cortexmg.models.barreto_cressman import AREA, RATE, RATIO, VOLUME
-from cortexmg.models.cortex import cortex
+from cortexmg.models.cortex import OUTSIDE, cortex
 from cortexmg.network import Network
 from cortexmg.pools import SodiumBalance
 from cortexmg.population import Population
+from cortexmg.stimuli import Poisson
 from cortexmg.synapses import AMPA
 from cortexmg.tissues import Potassium, Uptake
 from cortexmg.units import whole_cell_pA
@@ -45,8 +46,8 @@ def cortex_slice(
         for name, p in network.populations.items()
     }
     stimuli = {
-        name: replace(s, receptor="outside", rate=drive * s.rate)
-        for name, s in network.stimuli.items()
+        f"outside {name}": Poisson(name, "outside", drive * rate, weight)
+        for name, (rate, weight) in OUTSIDE.items()
     }
     network = replace(network, populations=populations, stimuli=stimuli)
     return _with_potassium(network) if potassium else network
