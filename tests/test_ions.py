@@ -10,7 +10,7 @@ import pytest
 
 import cortexmg as cx
 from cortexmg import factors, models, recorders, stimuli, tissues
-from cortexmg.channels import HillPump, IonLeak, Leak, SigmoidPump
+from cortexmg.channels import AmbientNMDA, HillPump, IonLeak, Leak, SigmoidPump
 from cortexmg.environment import Environment, Ion
 from cortexmg.numerics import Total, add
 from cortexmg.sheet import Sheet
@@ -65,6 +65,24 @@ def test_a_pump_turns_as_fast_as_its_energy_allows():
     assert pump.turnover(env) == SigmoidPump().turnover(env)
     starved = pump.turnover(env.with_inside("mg", 0.1)) / pump.turnover(env)
     np.testing.assert_allclose(starved, 0.9399, atol=5e-5)
+
+
+def test_ambient_nmda_receptors_open_with_potassium_and_close_with_magnesium():
+    receptors, v = AmbientNMDA(10.0), np.array([-65.0, 0.0])
+
+    def at(k, mg):
+        env = cx.acsf(k=k, mg=mg)
+        path = receptors.pathway(receptors.init(v, env), v, env)
+        return path, receptors.carried(None, path, v, env)
+
+    path, carried = at(13.5, 0.0)
+    np.testing.assert_allclose(path.g, 5.0)
+    for ions in (carried, at(30.0, 1.0)[1]):
+        assert set(ions) == set(receptors.carries)
+    np.testing.assert_allclose(sum(carried.values()), path.g * (v - path.e), rtol=1e-12)
+    # Kager, Wadman and Somjen: 0.06001 at -65 mV and 0.85798 at 0 mV in 1 mM.
+    np.testing.assert_allclose(at(13.5, 1.0)[0].g / path.g, [0.06001, 0.85798], atol=1e-5)
+    assert np.all(at(3.5, 0.0)[0].g < 0.01)  # closed at rest
 
 
 # ---- the published cells ------------------------------------------------------------------------
@@ -457,6 +475,11 @@ def test_the_clock_of_a_tissue_is_a_whole_number_of_steps():
             lambda: Potassium(720.0, Voxels(20.0, 10.0, False, 2, 1), every=100.0),
             ValueError,
             "every of 100 ms is too long for voxels of 10 x 10 um",
+        ),
+        (
+            lambda: Potassium(720.0, start=np.ones(3)),
+            ValueError,
+            r"start must be one number or one for each of 1 voxels, .* \(3,\)",
         ),
         (lambda: voxels_of(Sheet(1.0, 1.0), 0), ValueError, "columns must be a whole number"),
         (

@@ -54,10 +54,11 @@ class Potassium(Tissue):
         Tissue.__check_init__(self)  # first of all these are numbers
         if not isinstance(self.glia, Glia | None):
             raise TypeError(f"Potassium.glia must be a Glia or None, got {shown(self.glia)}.")
-        if np.shape(self.start) not in ((), (1,), (self.voxels.number,)):
+        shape = () if self.start is None else np.shape(self.start)
+        if shape not in ((), (1,), (self.voxels.number,)):
             raise ValueError(
                 f"Potassium.start must be one number or one for each of {self.voxels.number} "
-                f"voxels, got an array of shape {np.shape(self.start)}."
+                f"voxels, got an array of shape {shape}."
             )
         if isinstance(self.diffusion, Tracer):
             return
