@@ -18,7 +18,7 @@ class Spikes(NamedTuple):
 
     amount: Float[Array, " n"]  # 1 where a cell fired, else 0, with a surrogate derivative
     fired: Bool[Array, " n"]
-    near: Bool[Array, " n"]  # where the amount has a derivative
+    near: Bool[Array, " n"]  # where what is sent has a derivative: these and those that fired
 
 
 class SpikeRule(Part):
@@ -111,6 +111,7 @@ def cross(before: PerCell, after: PerCell, threshold: PerCell, width: PerCell) -
     fired = (before < threshold) & (after >= threshold)
     rising = after > before
     near = rising & (_slope(after - threshold, width) + _slope(before - threshold, width) > 0)
+    near |= fired  # beyond the width too: what scales an amount, such as weights, changes it
     amount = _amount(before, after, threshold, width)
     return Spikes(amount, fired, near)
 
