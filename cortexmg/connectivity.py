@@ -50,6 +50,7 @@ class Connectivity(Wiring):
     sending: tuple[int, int] | None = eqx.field(static=True, default=None)  # None: all of n_pre
     fan_in: Any = None  # int32, the most contacts onto one cell: counted here, not given
     longest: Any = eqx.field(static=True, default=None)  # see `with_longest`
+    before: Any = None  # int32[rows] of each row on devices before this one; None: there are none
 
     def __post_init__(self):
         if self.fan_in is None and not _traced(self.targets):
@@ -74,7 +75,8 @@ class Connectivity(Wiring):
 
     def rows(self, delays: Array) -> Rows:
         """What delivery reads, with `delays` in steps."""
-        return Rows(jnp.asarray(self.starts), jnp.asarray(self.targets), delays)
+        before = None if self.before is None else jnp.asarray(self.before)
+        return Rows(jnp.asarray(self.starts), jnp.asarray(self.targets), delays, before)
 
     def with_longest(self) -> "Connectivity":
         """The same with the length of the longest row known when it is compiled."""

@@ -31,6 +31,11 @@ def _at(array, member, index):
     return index if array.shape[0] == 1 else member * array.shape[1] + index
 
 
+def _shared(new, share):
+    """What contacts deliver of `new`, where each has a share of its own."""
+    return new if share is None else new * share
+
+
 def _each_row(active, rows, layout, visit, carry, together):
     """`carry` after a visit to every piece of `row` contacts of every active cell.
 
@@ -95,9 +100,9 @@ class _Form:
         y = self.known["y"]
         return y.reshape(-1).at[self.places(y, member, c)].get(mode="promise_in_bounds")
 
-    def amount(self, member, i, first):
+    def amount(self, member, i, first, share=None):
         """What contacts deliver, one number for each or one for all."""
-        new = self.x(member, i) * self.w(member, first)
+        new = _shared(self.x(member, i) * self.w(member, first), share)
         whole = jnp.issubdtype(self.onto.dtype, jnp.integer)
         return jnp.rint(new).astype(self.onto.dtype) if whole else new
 
@@ -118,20 +123,22 @@ class _Form:
     def add_to_y(self, total, visited):
         # What lies outside is dropped: a mask on the places alone is cheaper than one on both.
         places = [jnp.where(c.mine, self.places(self.onto, m, c), OUTSIDE) for m, _, c in visited]
-        new = self.same_for_all
+        new = self.same_for_all if visited[0][2].share is None else None
         if new is None:
-            each = [self.amount(m, i, c.first) for m, i, c in visited]
+            each = [self.amount(m, i, c.first, c.share) for m, i, c in visited]
             new = jnp.concatenate([jnp.broadcast_to(x, self.layout.row) for x in each])
         return total.at[jnp.concatenate(places)].add(new, mode="drop")
 
     def add_to_x(self, total, visited):
         ((member, i, c),) = visited
-        new = jnp.sum(jnp.where(c.mine, self.w(member, c.first) * self.y(member, c), 0.0))
+        new = _shared(self.w(member, c.first) * self.y(member, c), c.share)
+        new = jnp.sum(jnp.where(c.mine, new, 0.0))
         return total.at[_at(self.onto, member, i)].add(new, mode="promise_in_bounds")
 
     def add_to_w(self, total, visited):
         ((member, i, c),) = visited
-        new = jnp.where(c.mine, self.x(member, i) * self.y(member, c), 0.0)
+        new = _shared(self.x(member, i) * self.y(member, c), c.share)
+        new = jnp.where(c.mine, new, 0.0)
         if self.onto.shape[1] == 1:
             return total.at[_at(self.onto, member, 0)].add(jnp.sum(new))
         start = _at(self.onto, member, c.first)

@@ -103,7 +103,12 @@ def _wiring_part(c: Connectivity, m: int, k: int) -> Connectivity:
     n, targets = c.n_contacts, np.asarray(c.targets)
     starts = np.asarray(c.starts)
     mine = (targets[:n] >= k * m) & (targets[:n] < (k + 1) * m)
-    upto = np.concatenate([[0], np.cumsum(mine, dtype=np.int32)])[starts].astype(np.int32)
+
+    def upto_each(some):
+        """How many of some contacts come before each row."""
+        return np.concatenate([[0], np.cumsum(some, dtype=np.int32)])[starts].astype(np.int32)
+
+    upto, before = upto_each(mine), np.diff(upto_each(targets[:n] < k * m))
     row = row_for(np.diff(upto))
     size = capacity_for(int(upto[-1]), row)
 
@@ -125,6 +130,7 @@ def _wiring_part(c: Connectivity, m: int, k: int) -> Connectivity:
         row=row,
         sending=(c.senders.start, starts.size - 1),
         fan_in=c.fan_in,
+        before=before,
     )
 
 

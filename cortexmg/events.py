@@ -5,6 +5,7 @@ y one per (delay slot, postsynaptic cell),
 
     T(x, w, y) = sum over contacts c of active cells of x[pre(c)] w[c] y[target(c)].
 
+A contact can have a share of its own, a constant that multiplies its term: where release is random.
 Delivery is its derivative by y, the gradients of delivery are its derivatives by x and by w, and
 theirs are again among the three. One primitive, `contract`, computes any of them at a cost that
 follows the active cells, on every platform, forwards, backwards and under vmap.
@@ -40,7 +41,7 @@ def deliver(
     into slot (step + d) mod slots. An inbox of whole numbers adds rounded products, and so does not
     depend on the order; it has no derivative. `near` marks the cells whose amount has one.
 
-    `rows` are the contacts of each cell: a pytree such as `Rows`, with its two methods. `fired` and
+    `rows` are the contacts of each cell: a pytree such as `Rows`, with its methods. `fired` and
     `near` hold packed flags, in which no cell without a row may be set. `weights` is
     one per contact, or one for all.
     """
@@ -117,7 +118,7 @@ def _batch(args, dims, **params):
     """A batch is more members with the same wiring: its axis joins the leading one."""
     leaves = params["tree"].num_leaves
     if any(d is not None for d in dims[len(dims) - leaves :]):
-        raise NotImplementedError("The wiring itself cannot be mapped over; map over weights.")
+        return _one_by_one(args, dims, **params)
     size = next(x.shape[d] for x, d in zip(args, dims, strict=True) if d is not None)
     args, wiring = args[: len(args) - leaves], args[len(args) - leaves :]
     dims = dims[: len(args)]
@@ -136,6 +137,19 @@ def _batch(args, dims, **params):
     joined += [join(x, True) for x in per_member]
     out = contract_p.bind(*joined, *wiring, **params)
     return out.reshape(size, members, *out.shape[1:]), 0
+
+
+def _one_by_one(args, dims, **params):
+    """Members whose rows differ, as random release makes them, one after the other."""
+    mapped = [jnp.moveaxis(x, d, 0) for x, d in zip(args, dims, strict=True) if d is not None]
+
+    def member(own):
+        own = iter(own)
+        return contract_p.bind(
+            *(x if d is None else next(own) for x, d in zip(args, dims, strict=True)), **params
+        )
+
+    return jax.lax.map(member, mapped), 0
 
 
 ad.primitive_jvps[contract_p] = _jvp

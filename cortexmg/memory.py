@@ -12,7 +12,7 @@ from cortexmg.hardware import memory_here
 from cortexmg.network import Network, State
 from cortexmg.outline import shapes, state_of
 from cortexmg.recorders import Spikes
-from cortexmg.transmission import STEPS
+from cortexmg.waiting import STEPS
 
 Memory = dict[str, float]  # bytes by part
 

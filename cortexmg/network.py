@@ -1,6 +1,5 @@
 """Networks: the constant pytree `Network`, the changing pytree `State`, and one step between."""
 
-import zlib
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -14,6 +13,7 @@ from cortexmg.clock import whole_steps
 from cortexmg.compaction import words_for
 from cortexmg.environment import Environment
 from cortexmg.evidence import check_ions
+from cortexmg.noise import stream
 from cortexmg.part import Part, check_lengths, check_members, shown
 from cortexmg.population import Population, PopulationState
 from cortexmg.projection import Projection
@@ -159,8 +159,8 @@ class Network(Part):
     def _arrive(self, state: State, dt: float):
         given = state.underway, state.releases, self.projections, self.sizes, self.environment
         if self.at_once and state.underway.exact:
-            return arrive_at_once(*given, state.step, dt, self.split, self.at_once)
-        return arrive(*given, state.step, dt, self.split)
+            return arrive_at_once(*given, state.step, state.key, dt, self.split, self.at_once)
+        return arrive(*given, state.step, state.key, dt, self.split)
 
     def in_steps(self, dt: float) -> "Network":
         """The same with delays in steps, for a loop over `step`."""
@@ -204,11 +204,6 @@ class Network(Part):
                     f"Projection {name!r} has a delay of {p.connectivity.delay_min:g} ms, below "
                     f"one step of {dt:g} ms: use a smaller dt or a longer delay."
                 )
-
-
-def stream(key: Key[Array, ""], name: str) -> Key[Array, ""]:
-    """The random stream of a member: it follows from its name, not from its place in a dict."""
-    return jax.random.fold_in(key, zlib.crc32(name.encode()) & 0x7FFFFFFF)
 
 
 def _known(kind: str, name: str, field: str, value: str, populations: dict) -> None:

@@ -4,13 +4,19 @@ They are drawn by blocks of cells, each with a key of its own, so that part of a
 its numbers without the rest.
 """
 
+import zlib
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Key, UInt32
+from jaxtyping import Array, Float, Int, Integer, Key, UInt32
 
 BLOCK = 256  # cells
+
+
+def stream(key: Key[Array, ""], name: str) -> Key[Array, ""]:
+    """The random stream of a member: it follows from its name, not from its place in a dict."""
+    return jax.random.fold_in(key, zlib.crc32(name.encode()) & 0x7FFFFFFF)
 
 
 def normal(
@@ -44,3 +50,27 @@ def _keys(key, step, n: int, first) -> Key[Array, " blocks"]:
     key = jax.random.fold_in(key, step)
     blocks = first // BLOCK + jnp.arange(-(-n // BLOCK))
     return jax.vmap(jax.random.fold_in, (None, 0))(key, blocks.astype(jnp.uint32))
+
+
+def philox(key: UInt32[Array, " 2"], *counter: Integer[Array, "..."]) -> list[Array]:
+    """Four words of random bits from up to four words of a counter.
+
+    Philox4x32-10: Salmon et al. (2011, doi:10.1145/2063384.2063405). `jax.random` has it too, but
+    takes one word at a time of what its numbers follow from.
+    """
+    a, b, c, d = (*(jnp.asarray(x, jnp.uint32) for x in counter), *[jnp.uint32(0)] * 4)[:4]
+    first, second = key[0], key[1]
+    for _ in range(10):
+        high, higher = _mulhi(0xD2511F53, a), _mulhi(0xCD9E8D57, c)
+        a, b, c, d = (
+            higher ^ b ^ first,
+            c * jnp.uint32(0xCD9E8D57),
+            high ^ d ^ second,
+            a * jnp.uint32(0xD2511F53),
+        )
+        first, second = first + jnp.uint32(0x9E3779B9), second + jnp.uint32(0xBB67AE85)
+    return list(jnp.broadcast_arrays(a, b, c, d))
+
+
+def _mulhi(a: int, b: Array) -> Array:
+    return jax.lax.mulhi(jnp.full_like(b, a), b)

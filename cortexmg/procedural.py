@@ -113,6 +113,11 @@ class Drawn(eqx.Module):
         del i
         return jnp.int32(self.here * self.per_block)
 
+    def number(self, i: Int[Array, ""], offset: Int[Array, ""]) -> Int[Array, ""]:
+        """The number of a contact of row `i` among those on all devices."""
+        del i
+        return self.begin * self.per_block + offset
+
     def contacts(self, i: Int[Array, ""], offset: Int[Array, ""], row: int) -> Contacts:
         """`row` contacts of row `i` from number `offset` on, both whole numbers of blocks."""
         block = self.begin + offset // self.per_block + jnp.arange(row // self.per_block)

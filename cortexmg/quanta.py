@@ -21,7 +21,7 @@ def quanta(projections: dict[str, Projection]) -> Inputs:
     most: dict[tuple[str, str], Array] = {}
     for p in projections.values():
         place = (p.post, p.transmitter)
-        largest = p.connectivity.heaviest() * p.strength * p.release.largest()
+        largest = p.connectivity.heaviest() * p.strength * jnp.max(p.release.largest())
         most[place] = most.get(place, 0.0) + largest
     found: Inputs = {}
     for (post, transmitter), total in most.items():

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Int
+from jaxtyping import Array, Bool, Int, Key
 
 from cortexmg.compaction import TILE, first_active, unpack, words_for
 from cortexmg.contraction import OUTSIDE
@@ -19,8 +19,8 @@ from cortexmg.projection import Projection
 from cortexmg.quanta import Inputs, number_kind, quanta
 from cortexmg.releases import Certain
 from cortexmg.rows import Wiring
-from cortexmg.transmission import TOGETHER, Underway, check_size, delays_left, spread
-from cortexmg.waiting import Split, Waiting, counters, put, wait
+from cortexmg.transmission import TOGETHER, Underway, check_size
+from cortexmg.waiting import Split, Waiting, contacts, counters, put, spread, wait
 
 # Of a tile of 128 cells at 40 Hz, one in two fires in a step of 0.1 ms. That 17 fire in two steps,
 # after which the shortest delay is over, happens in one of 10^14 such steps.
@@ -110,6 +110,7 @@ def arrive_at_once(
     sizes: dict[str, int],
     env: Environment,
     step: Int[Array, ""],
+    key: Key[Array, ""],
     dt: float,
     split: Split,
     at_once: int,
@@ -130,7 +131,9 @@ def arrive_at_once(
             amounts[name] = put(amounts[name], new, step - 1)
         unit, lane = underway.quanta[p.post][p.transmitter], lanes[p.post, p.transmitter]
         ring = rings[p.post][lane.ring]
-        rings[p.post][lane.ring] = _add(p, ring, lane, sent[p.pre], amounts.get(name), unit, dt)
+        rows = contacts(name, p, amounts.get(name), sent[p.pre].step, 0, key, dt)
+        given = p, rows, ring, lane, sent[p.pre], amounts.get(name), unit
+        rings[p.post][lane.ring] = _add(*given, 1 + wait(p, dt))
     arrived, rings = _taken_out(rings, lanes, sizes, underway.quanta, step)
     return arrived, after, Underway(waiting, rings, underway.quanta, amounts)
 
@@ -167,14 +170,24 @@ def _newest(w: Waiting, p: Projection, split: Split, sizes: dict[str, int], step
 
 
 def _add(
-    p: Projection, ring: Array, lane: _Lane, sent: Sent, amounts: Array | None, unit: Any, dt: float
+    p: Projection,
+    rows: Any,
+    ring: Array,
+    lane: _Lane,
+    sent: Sent,
+    amounts: Array | None,
+    unit: Any,
+    least: int,
 ) -> Array:
-    """The ring with the contacts of the spikes of one projection, in multiples of `unit` (nS)."""
+    """The ring with the contacts of the spikes of one projection, in multiples of `unit` (nS).
+
+    Spikes arrive at `least` so many steps after that in which they were fired.
+    """
     c = p.connectivity
     row = sent.cell - c.senders.start
     there = sent.there & (row >= 0) & (row < c.n_senders)
     row = jnp.where(there, row, 0)
-    contacts = c.rows(delays_left(p, dt)).whole_rows(row, c.longest)
+    contacts = rows.whole_rows(row, c.longest)
     scale = p.strength / unit
     if jnp.ndim(c.weights):
         weights = jnp.asarray(c.weights).at[contacts.first].get(mode="clip")
@@ -182,7 +195,8 @@ def _add(
     else:
         weight = c.weights * scale
         new = weight if amounts is None else _of(amounts, sent, row, c) * weight
-    step = sent.step[:, None] + 1 + wait(p, dt) + contacts.delays.astype(jnp.int32)
+    new = new if contacts.share is None else new * contacts.share
+    step = sent.step[:, None] + least + contacts.delays.astype(jnp.int32)
     place = step % lane.slots * lane.width + lane.base + contacts.targets
     place = jnp.where(contacts.mine & there[:, None], place, OUTSIDE)
     new = jnp.broadcast_to(jnp.rint(new).astype(ring.dtype), place.shape)

@@ -18,6 +18,7 @@ class Contacts(NamedTuple):
     targets: Int[Array, "*n row"]  # all of them cells of the population
     delays: Integer[Array, "..."]  # steps, one for each or one for all
     first: Any  # where the piece begins in an array with one entry per contact, or where each is
+    share: Any = None  # of what the cell releases, one for each; None: each releases all of it
 
 
 class Rows(NamedTuple):
@@ -26,10 +27,15 @@ class Rows(NamedTuple):
     starts: Int[Array, " rows"]
     targets: Int[Array, " contacts"]
     delays: Int[Array, " contacts"] | Int[Array, " 1"]  # steps
+    before: Int[Array, " rows"] | None = None  # contacts of each row on devices before this one
 
     def length(self, i: Int[Array, ""]) -> Int[Array, ""]:
         """How many contacts row `i` has."""
         return self.starts[i + 1] - self.starts[i]
+
+    def number(self, i: Int[Array, ""], offset: Int[Array, ""]) -> Int[Array, ""]:
+        """The number of a contact of row `i` among those on all devices."""
+        return offset if self.before is None else self.before[i] + offset
 
     def contacts(self, i: Int[Array, ""], offset: Int[Array, ""], row: int) -> Contacts:
         """`row` contacts of row `i`, from number `offset` on."""

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Int
+from jaxtyping import Array, Int, Key
 
 from cortexmg.compaction import unpack, words_for
 from cortexmg.environment import Environment
@@ -20,9 +20,8 @@ from cortexmg.part import PerCell
 from cortexmg.projection import Projection
 from cortexmg.quanta import Inputs, number_kind, quanta, quantum_for
 from cortexmg.spiking import Spikes
-from cortexmg.waiting import Split, Waiting, due, steps, wait
+from cortexmg.waiting import Split, Waiting, contacts, delays_left, due, spread, wait
 
-STEPS = jnp.dtype("uint16")  # of delays, once they are in steps
 TOGETHER = "\n"  # between the names of transmitters that share a ring; not in any of them
 
 
@@ -79,6 +78,7 @@ def arrive(
     sizes: dict[str, int],
     env: Environment,
     step: Int[Array, ""],
+    key: Key[Array, ""],
     dt: float,
     split: Split,
 ) -> tuple[Inputs, dict[str, Any], Underway]:
@@ -94,9 +94,10 @@ def arrive(
         spikes = due(underway.waiting[p.pre], p, n_pre, step, dt, split.parts)
         after[name], amount = p.release.step(releases[name], spikes.amount, env, dt)
         scale = p.strength / underway.quanta[p.post][p.transmitter] if exact else p.strength
-        inboxes, key = (now, p.post) if lane.slots == 1 else (rings[p.post], p.transmitter)
+        inboxes, of = (now, p.post) if lane.slots == 1 else (rings[p.post], p.transmitter)
+        rows = contacts(name, p, amount, step, 1 + wait(p, dt), key, dt)
         layout = Layout(n_pre, split.parts, c.senders.start, c.row, *lane, c.n_post)
-        inboxes[key] = _add(p, inboxes[key], layout, spikes, amount, scale, step, dt)
+        inboxes[of] = _add(p, inboxes[of], rows, layout, spikes, amount, scale, step)
     arrived: Inputs = {name: {} for name in sizes}
     for (post, transmitter), lane in lanes.items():
         if lane.slots == 1:
@@ -155,7 +156,7 @@ def in_floating_point(
     for pre, w in underway.waiting.items():
         words = w.fired.reshape(-1, words_for(sizes[pre]))
         amount = jnp.concatenate([unpack(x, sizes[pre]) for x in words]).astype(float)
-        waiting[pre] = Waiting(w.fired, jnp.zeros_like(w.fired), amount, None)
+        waiting[pre] = Waiting(w.fired, w.fired, amount, None)
     rings = {
         post: {t: ring * underway.quanta[post][t] for t, ring in by_transmitter.items()}
         for post, by_transmitter in underway.rings.items()
@@ -180,26 +181,6 @@ def in_steps(projections: dict[str, Projection], dt: float) -> dict[str, Project
     }
 
 
-def delays_left(p: Projection, dt: float) -> Array:
-    """Steps from the end of the wait to the arrival, for each contact or one for all."""
-    if jnp.result_type(p.connectivity.delays) == STEPS:
-        return p.connectivity.delays
-    # To the nearest step. The upper bound matters where single precision rounds a half up.
-    delays = jnp.round(jnp.atleast_1d(p.connectivity.delays) / dt) - wait(p, dt)
-    return jnp.clip(delays, 0, spread(p, dt)).astype(STEPS)
-
-
-def spread(p: Projection, dt: float) -> int:
-    """By how many steps the delays of a projection differ at most."""
-    found = steps(p.connectivity.delay_max, dt) - wait(p, dt)
-    if found > jnp.iinfo(STEPS).max:
-        raise ValueError(
-            f"Delays onto population {p.post!r} differ by {found} steps, expected at most "
-            f"{jnp.iinfo(STEPS).max}: use a larger dt or delays that are more alike."
-        )
-    return found
-
-
 def _lanes(
     projections: dict[str, Projection], sizes: dict[str, int], dt: float
 ) -> dict[tuple[str, str], _Lane]:
@@ -218,12 +199,12 @@ def _lanes(
 def _add(
     p: Projection,
     inbox: Array,
+    rows: Any,
     layout: Layout,
     spikes: Spikes,
     amount: PerCell,
     scale: Any,
     step: Array,
-    dt: float,
 ) -> Array:
     """The inbox with the spikes of one projection, in units of 1 / scale."""
     c = p.connectivity
@@ -233,7 +214,7 @@ def _add(
         inbox,
         amount if same else amount * scale,
         jnp.asarray(c.weights * scale if same else c.weights, amount.dtype),
-        c.rows(delays_left(p, dt)),
+        rows,
         fired=spikes.fired,
         near=spikes.near,
         step=step,

@@ -1,17 +1,19 @@
 """Spikes that wait until the shortest delay of a projection has passed, kept as bits."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, UInt32
+from jaxtyping import Array, Float, Int, Key, UInt32
 
 from cortexmg.compaction import TILE, pack, unpack, words_for
+from cortexmg.noise import stream
 from cortexmg.projection import Projection
 from cortexmg.releases import Certain
 from cortexmg.spiking import Spikes, no_derivative
 
+STEPS = jnp.dtype("uint16")  # of delays, once they are in steps
 AXIS = "cells"  # of the devices among which cells are divided
 
 
@@ -68,6 +70,46 @@ def steps(delay: float, dt: float) -> int:
 def wait(p: Projection, dt: float) -> int:
     """For how many steps all spikes of a projection wait."""
     return steps(p.connectivity.delay_min, dt)
+
+
+def delays_left(p: Projection, dt: float) -> Array:
+    """Steps from the end of the wait to the arrival, for each contact or one for all."""
+    if jnp.result_type(p.connectivity.delays) == STEPS:
+        return p.connectivity.delays
+    # To the nearest step. The upper bound matters where single precision rounds a half up.
+    delays = jnp.round(jnp.atleast_1d(p.connectivity.delays) / dt) - wait(p, dt)
+    return jnp.clip(delays, 0, spread(p, dt)).astype(STEPS)
+
+
+def spread(p: Projection, dt: float) -> int:
+    """By how many steps the delays of a projection differ at most."""
+    found = steps(p.connectivity.delay_max, dt) - wait(p, dt)
+    if found > jnp.iinfo(STEPS).max:
+        raise ValueError(
+            f"Delays onto population {p.post!r} differ by {found} steps, expected at most "
+            f"{jnp.iinfo(STEPS).max}: use a larger dt or delays that are more alike."
+        )
+    return found
+
+
+def contacts(
+    name: str,
+    p: Projection,
+    amounts: Any,
+    step: Array,
+    ago: int,
+    key: Key[Array, ""],
+    dt: float,
+) -> Any:
+    """The rows of a projection for spikes of `ago` steps before `step`, which release `amounts`.
+
+    These can be None where all release 1, and hold several steps, as `Release.varied` takes them.
+    """
+    rows = p.connectivity.rows(delays_left(p, dt))
+    if amounts is None or not p.release.varies:
+        return rows
+    amounts = amounts.reshape(-1, p.connectivity.n_senders)
+    return p.release.varied(rows, amounts, step - ago, stream(stream(key, "projections"), name))
 
 
 def depart(

@@ -387,7 +387,12 @@ RECEPTORS = {
 WEIGHTS = st.sampled_from([0.0, 0.7, Normal(1.0, 0.5, 0.2), LogNormal(1.0, 2.0)])
 DELAYS = st.sampled_from([0.1, 3.0, Uniform(0.1, 2.0)])
 RELEASES = st.sampled_from(
-    [releases.Certain(), releases.TsodyksMarkram(), releases.Saturating(30.0)]
+    [
+        releases.Certain(),
+        releases.TsodyksMarkram(),
+        releases.Saturating(30.0),
+        releases.Binomial(sites=2),
+    ]
 )
 
 

@@ -238,7 +238,7 @@ LAYERS = [
     },
     {"factors", "surface"},
     {"compaction", "rows", "noise", "magnesium", "parameters", "spiking", "statistics"},
-    {"connectivity", "procedural"},
+    {"connectivity", "procedural", "quantal"},
     {"channels", "synapses", "releases", "stimuli", "pools", "wiring", "contraction", "tissues"},
     {"population", "projection", "events"},
     {"waiting", "quanta"},

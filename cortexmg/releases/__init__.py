@@ -1,5 +1,6 @@
 """Transmitter release: one file each."""
 
+from cortexmg.releases.binomial import Binomial as Binomial
 from cortexmg.releases.certain import Certain as Certain
 from cortexmg.releases.release import Release as Release
 from cortexmg.releases.saturating import Saturating as Saturating

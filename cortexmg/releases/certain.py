@@ -22,5 +22,5 @@ class Certain(Release):
         del dt
         return state, amount * product(self.factors, env)
 
-    def largest(self) -> Scalar:
+    def largest(self) -> PerCell:
         return largest(self.factors)

@@ -1,9 +1,9 @@
 """The interface of transmitter release."""
 
 import abc
-from typing import Any
+from typing import Any, ClassVar
 
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int, Key
 
 from cortexmg.environment import Environment
 from cortexmg.part import Part, PerCell, Scalar
@@ -12,8 +12,11 @@ from cortexmg.part import Part, PerCell, Scalar
 class Release(Part):
     """How much transmitter a spike releases at the contacts of a presynaptic cell.
 
-    State is per presynaptic cell: all its contacts in a projection release alike.
+    State is per presynaptic cell: all its contacts in a projection release alike, unless it
+    `varies`.
     """
+
+    varies: ClassVar[bool] = False  # whether contacts differ, see `varied`
 
     @abc.abstractmethod
     def init(self, n: int) -> Any:
@@ -25,6 +28,21 @@ class Release(Part):
     ) -> tuple[Any, PerCell]:
         """State after `dt`, and what is released; `amount` is 1 where a cell has just fired."""
 
-    def largest(self) -> Scalar:
-        """The most that one spike can release."""
+    def largest(self) -> PerCell:
+        """The most that one spike can release, of all cells or each."""
         return 1.0
+
+    def varied(
+        self,
+        rows: Any,
+        amounts: Float[Array, "slots rows"],
+        step: Int[Array, "*n"],
+        key: Key[Array, ""],
+    ) -> Any:
+        """The rows of contacts, in which each releases a share of its own, 1 on average.
+
+        `amounts` are what cells release in step k, in slot k mod slots; `step` is in which they
+        fired, one for all or one for each row; random numbers follow from `key`.
+        """
+        del amounts, step, key
+        return rows

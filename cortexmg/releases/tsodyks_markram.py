@@ -56,5 +56,5 @@ class TsodyksMarkram(Release):
         held = ((1.0 + (self.u0 / 0.99) ** 8) / (1.0 + (u / 0.99) ** 8)) ** 0.125
         return jnp.minimum(u * held, 1.0)
 
-    def largest(self) -> Scalar:
-        return jnp.max(1.0 / jnp.asarray(self.u0))
+    def largest(self) -> PerCell:
+        return 1.0 / jnp.asarray(self.u0)

@@ -1,0 +1,74 @@
+"""Rows of contacts each of which releases by chance: a share of what its cell releases on average.
+
+What a contact draws follows from the key of its projection, the step in which its cell fired, its
+row and its number in that row on all devices together, and from nothing else: it is the same on
+any number of devices, however spikes are delivered, and where a run is interrupted.
+"""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, UInt32
+
+from cortexmg.noise import philox
+from cortexmg.rows import Contacts
+
+
+class Quantal(eqx.Module):
+    """Rows whose contacts have `sites`, each of which releases or not."""
+
+    rows: Any  # of contacts that release alike
+    amounts: Float[Array, "slots rows"]  # on average, by spikes of step k in slot k mod slots
+    largest: Float[Array, " #rows"]  # amount, if all sites release
+    step: Int[Array, "*n"]  # in which the cells fired: one for all rows, or each of `whole_rows`
+    seed: UInt32[Array, " 2"]
+    sites: int = eqx.field(static=True)
+
+    def length(self, i: Int[Array, ""]) -> Int[Array, ""]:
+        """How many contacts row `i` has."""
+        return self.rows.length(i)
+
+    def number(self, i: Int[Array, ""], offset: Int[Array, ""]) -> Int[Array, ""]:
+        """The number of a contact of row `i` among those on all devices."""
+        return self.rows.number(i, offset)
+
+    def contacts(self, i: Int[Array, ""], offset: Int[Array, ""], row: int) -> Contacts:
+        """`row` contacts of row `i`, from number `offset` on."""
+        share = self._share(i, offset, row, self.step)
+        return self.rows.contacts(i, offset, row)._replace(share=share)
+
+    def whole_rows(self, i: Int[Array, " n"], longest: int) -> Contacts:
+        """All contacts of several rows, [n, longest], of which none has more."""
+        step = jnp.broadcast_to(self.step, i.shape)
+        share = jax.vmap(lambda i, k: self._share(i, jnp.int32(0), longest, k))(i, step)
+        return self.rows.whole_rows(i, longest)._replace(share=share)
+
+    def _share(self, i, offset, row: int, step) -> Float[Array, " row"]:
+        """k / (sites p) for each contact, where k of its sites release, each with probability p."""
+        # Found where it is needed: of all cells in every step it would take longer.
+        largest = self.largest[i if self.largest.shape[0] > 1 else 0]
+        chance = jnp.clip(self.amounts[step % self.amounts.shape[0], i] / largest, 0.0, 1.0)
+        number = self.number(i, offset) + jnp.arange(row, dtype=jnp.int32)
+        bits = philox(self.seed, step, i, number)[0]
+        uniform = (bits >> 8).astype(chance.dtype) * 2.0**-24
+        k = jnp.zeros(row, chance.dtype)
+        for at_least in _survival(chance, self.sites):
+            k = k + (uniform < at_least)
+        # A cell that is only near its threshold releases nothing yet: its mean has a derivative.
+        some = chance > 0.0
+        return jnp.where(some, k / jnp.where(some, self.sites * chance, 1.0), 1.0)
+
+
+def _survival(chance: Array, sites: int) -> list[Array]:
+    """The probabilities that at least 1, 2, ... of all sites release."""
+    exactly = [jnp.ones_like(chance)]
+    for _ in range(sites):
+        stay, more = [x * (1.0 - chance) for x in exactly], [x * chance for x in exactly]
+        exactly = [stay[0], *(a + b for a, b in zip(stay[1:], more, strict=False)), more[-1]]
+    at_least, found = jnp.zeros_like(chance), []
+    for probability in reversed(exactly[1:]):
+        at_least = at_least + probability
+        found.insert(0, at_least)
+    return found
