@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.sparse import csc_array
 
 from cortexmg.connectivity import Connectivity
 from cortexmg.wiring.draw import Key, check_ends, check_total, streams
@@ -116,6 +115,8 @@ def _sorted(starts: np.ndarray, targets: np.ndarray, n_post: int) -> tuple[np.nd
     n = starts.size - 1
     first, order = counting_sort(targets, n_post)
     rows = np.repeat(np.arange(n, dtype=np.int32), np.diff(starts))[order]
+    from scipy.sparse import csc_array  # half of the time that importing the package takes
+
     by_row = csc_array((order, rows, first), shape=(n, n_post)).tocsr()
     return by_row.indices, by_row.data
 

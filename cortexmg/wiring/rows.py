@@ -5,7 +5,6 @@ from typing import Any
 
 import jax
 import numpy as np
-from scipy.sparse import csr_array
 
 from cortexmg.connectivity import Connectivity
 from cortexmg.distributions import ByDistance, Distribution, Normal, Uniform
@@ -24,6 +23,8 @@ def counting_sort(ids: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
     """
     ends = np.asarray([0, ids.size], np.int32)
     order = np.arange(ids.size, dtype=np.int32)
+    from scipy.sparse import csr_array  # half of the time that importing the package takes
+
     columns = csr_array((order, ids.astype(np.int32, copy=False), ends), shape=(1, n)).tocsc()
     return columns.indptr, columns.data
 
