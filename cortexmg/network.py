@@ -194,6 +194,7 @@ class Network(Part):
             return  # values that are not known yet cannot be looked at
         for name, p in self.populations.items():
             p.check(name, dt)
+            p.check_threshold(name, self.environment)
         for s in self.stimuli.values():
             s.check(self.populations[s.target].n, dt)
         for name, t in self.tissues.items():

@@ -168,6 +168,19 @@ class Population(Part):
                 f"is {tau:g} ms, of which a step may be a tenth."
             )
 
+    def check_threshold(self, name: str, env: Environment) -> None:
+        """Raise if surface charge shifts the threshold of these cells below their reset."""
+        if self.surface is None:
+            return
+        shift = self.surface.shift(env)
+        try:
+            self.rule.shifted(shift)
+        except ValueError as error:
+            raise ValueError(
+                f"Population {name!r}, its threshold shifted by {np.min(np.asarray(shift)):.1f} mV "
+                f"by surface charge: {error}"
+            ) from None
+
     def _local(self, env: Environment, pools: dict[str, Any]) -> Environment:
         for name, pool in self.pools.items():
             env = pool.local(pools[name], env)

@@ -346,3 +346,10 @@ def test_bad_input_is_refused_by_name(case, without_type_checks):
     with pytest.raises((ValueError, TypeError)) as caught:
         make()
     assert all(word in str(caught.value) for word in words), caught.value
+
+
+def test_a_threshold_that_charge_shifts_below_the_reset_is_refused():
+    shifted = replace(cells.leaky_integrate_and_fire(3), surface=Screening())
+    network = cx.Network(cx.acsf(mg=0.0, ca=0.05), {"cells": shifted})
+    with pytest.raises(ValueError, match=r"'cells'.* shifted by -16.4 mV .* below Reset.threshold"):
+        cx.simulate(network, 1.0)

@@ -4,8 +4,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from cortexmg.environment import Environment
+from cortexmg.factors import ReleaseLaw, product
 from cortexmg.numerics import relax
-from cortexmg.part import PerCell, Scalar, quantity
+from cortexmg.part import PerCell, Scalar, members, quantity
 from cortexmg.releases.release import Release
 
 
@@ -20,6 +21,7 @@ class Saturating(Release):
 
     tau: PerCell = quantity("ms", 100.0, above=0.0)  # decay of the receptors
     fraction: PerCell = quantity("1", 0.6321205588285577, low=0.0, high=1.0)
+    factors: dict[str, ReleaseLaw] = members(ReleaseLaw)  # of the transmitter that binds
 
     def init(self, n: int) -> Float[Array, " n"]:
         return jnp.zeros(n)
@@ -27,7 +29,12 @@ class Saturating(Release):
     def step(
         self, state: Float[Array, " n"], amount: Float[Array, " n"], env: Environment, dt: Scalar
     ) -> tuple[Float[Array, " n"], PerCell]:
-        del env
         occupied = relax(state, 0.0, self.tau, dt)
-        released = amount * self.fraction * (1.0 - occupied)
+        released = amount * self._bound(env) * (1.0 - occupied)
         return occupied + released, released
+
+    def _bound(self, env: Environment) -> PerCell:
+        """The fraction of free receptors that a spike occupies: each quantum leaves 1 - f free."""
+        if not self.factors:
+            return self.fraction
+        return 1.0 - (1.0 - self.fraction) ** product(self.factors, env)
