@@ -206,10 +206,12 @@ def test_delivery_and_its_gradient_lower_for_every_platform(case, platform):
     assert export.export(f, platforms=[platform])(*args).platforms == (platform,)
 
 
-def test_a_mapped_wiring_is_refused(case):
-    c, (inbox, amounts, weights), fired = case
+def test_members_with_a_wiring_each_are_as_they_are_alone(case):
+    c, args, fired = case
+    turned = jnp.asarray(c.n_post - 1 - np.asarray(c.targets))
+    targets = jnp.stack([jnp.asarray(c.targets), turned])
 
-    def one(targets):
+    def one(targets, inbox, amounts, weights):
         rows = Rows(jnp.asarray(c.starts), targets, jnp.asarray([1], jnp.int32))
         return deliver(
             inbox, amounts, weights, rows,
@@ -217,5 +219,16 @@ def test_a_mapped_wiring_is_refused(case):
             layout=Layout(c.n_pre, 1, 0, c.row, 0, 3, 40),
         )  # fmt: skip
 
-    with pytest.raises(NotImplementedError, match="map over weights"):
-        jax.vmap(one)(jnp.stack([jnp.asarray(c.targets)] * 2))
+    def loss(*given):
+        out = one(*given)
+        return jnp.sum(out**2), out
+
+    both = jax.value_and_grad(loss, (1, 2, 3), has_aux=True)
+    mapped = jax.vmap(both, (0, None, None, None))(targets, *args)
+    alone = [both(x, *args) for x in targets]
+    assert not np.array_equal(alone[0][0][1], alone[1][0][1])
+    want = jax.tree.map(lambda *x: jnp.stack(x), *alone)
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-12), mapped, want)
+    # The other way round: the derivative of a mapped sum.
+    slopes = jax.grad(lambda w: jnp.sum(jax.vmap(lambda t: loss(t, *args[:2], w)[0])(targets)))
+    np.testing.assert_allclose(slopes(args[2]), want[1][2].sum(0), rtol=1e-12)
