@@ -89,7 +89,7 @@ class Population(Part):
         v = jnp.zeros(self.n) + self.v0
         pools = {name: pool.init(v, env) for name, pool in self.pools.items()}
         env = self._local(env, pools)
-        felt = self._felt(env)
+        felt = _felt(self.surface.shift(env) if self.surface else None)
         return PopulationState(
             v=v,
             change=jnp.zeros_like(v),
@@ -113,7 +113,8 @@ class Population(Part):
         `arrived` is what the ring of each transmitter holds for this step (nS).
         """
         env, v = self._local(env, state.pools), state.v
-        felt = self._felt(env)
+        shift = self.surface.shift(env) if self.surface else None
+        felt = _felt(shift)
         receptors = {}
         for name, r in self.receptors.items():
             landed = sum(x.weight for x in inputs if isinstance(x, Arrivals) and x.receptor == name)
@@ -138,7 +139,7 @@ class Population(Part):
         currents = [x for x in inputs if not isinstance(x, Arrivals)]
         currents += [path for _, _, path in through]
         advanced = advance(v, currents, self.capacitance, dt)
-        rule = self.rule.shifted(self.surface.shift(env)) if self.surface else self.rule
+        rule = self.rule if shift is None else self.rule.shifted(shift)
         rule, after, spikes = rule.step(state.rule, v, advanced, dt)
         channels = {
             name: c.spiked(channels[name], spikes.fired, env) for name, c in self.channels.items()
@@ -186,13 +187,6 @@ class Population(Part):
             env = pool.local(pools[name], env)
         return env
 
-    def _felt(self, env: Environment) -> Callable[[PerCell, Channel], PerCell]:
-        """What the gates of a channel feel of a voltage."""
-        if self.surface is None:
-            return lambda v, channel: v
-        shift = self.surface.shift(env)
-        return lambda v, channel: v - channel.screening * shift
-
     def _fill(self, state: PopulationState, through, v: PerCell, env: Environment, dt: float):
         """Pools and exchanges after the currents of a step, in whose middle the voltage was `v`."""
         wanted = {ion for pool in self.pools.values() for ion in pool.ions}
@@ -229,3 +223,10 @@ class Population(Part):
                         f"carry {sorted(carried)}: add a channel that carries it, or leave "
                         f"the pool out."
                     )
+
+
+def _felt(shift: PerCell | None) -> Callable[[PerCell, Channel], PerCell]:
+    """What the gates of a channel feel of a voltage, where surface charge shifts it."""
+    if shift is None:
+        return lambda v, channel: v
+    return lambda v, channel: v - channel.screening * shift

@@ -22,7 +22,7 @@ class Upstroke(Channel):
     g: PerCell = quantity("nS", 30.0, above=0.0)  # the leak
     delta: PerCell = quantity("mV", 2.0, above=0.0)
     v_t: PerCell = quantity("mV", -50.4)
-    screening: PerCell = quantity("1", 1.0, low=0.0)  # share of the shift by surface charge
+    screening: PerCell = quantity("1", 1.0, low=0.0, high=1.0)  # share of the surface shift
 
     def init(self, v: PerCell, env: Environment) -> None:
         del v, env

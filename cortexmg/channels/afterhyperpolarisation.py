@@ -2,12 +2,13 @@
 
 from cortexmg.channels.channel import Channel
 from cortexmg.environment import Environment
+from cortexmg.evidence import Evidence, Mechanism
 from cortexmg.factors import Factor, product
 from cortexmg.membrane import Pathway
 from cortexmg.part import PerCell, Scalar, members, quantity
 
 
-class Afterhyperpolarisation(Channel):
+class Afterhyperpolarisation(Channel, Mechanism):
     """Conductance g_max c / (c + k_d), where c is the calcium inside: no state of its own.
 
     It follows a pool of calcium (`pools.calcium.soma`), as slow as the pool is. Less calcium that
@@ -16,6 +17,9 @@ class Afterhyperpolarisation(Channel):
     doi:10.1152/jn.1998.79.3.1549), whose density of 5 mS/cm2 is 1448 nS in a cell of 28953 um2.
     """
 
+    evidence = Evidence(
+        "Ca inside opens K channels", ("ca",), "established", "Wang 1998; conductances vary"
+    )
     ion = "k"
 
     g_max: PerCell = quantity("nS", 1448.0, low=0.0)

@@ -28,7 +28,7 @@ class CalciumL(Channel):
     largest_dt = 0.1
 
     g_max: PerCell = quantity("nS", 49.0, low=0.0)
-    screening: PerCell = quantity("1", 0.82, low=0.0)  # share of the shift by surface charge
+    screening: PerCell = quantity("1", 0.82, low=0.0, high=1.0)  # share of the surface shift
     factors: dict[str, Factor] = members(Factor)
 
     def init(self, v: PerCell, env: Environment) -> CalciumLGates:

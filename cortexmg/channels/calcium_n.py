@@ -21,7 +21,7 @@ class CalciumN(Channel):
     g_max: PerCell = quantity("nS", 290.0, low=0.0)
     v_half: PerCell = quantity("mV", -20.0)  # of m, not of its square
     slope: PerCell = quantity("mV", 9.0, above=0.0)
-    screening: PerCell = quantity("1", 0.82, low=0.0)  # share of the shift by surface charge
+    screening: PerCell = quantity("1", 0.82, low=0.0, high=1.0)  # share of the surface shift
     factors: dict[str, Factor] = members(Factor)
 
     def init(self, v: PerCell, env: Environment) -> None:

@@ -13,7 +13,8 @@ class CalciumT(Channel):
 
     Huguenard and McCormick (1992, doi:10.1152/jn.1992.68.4.1373) as in Pospischil et al. (2008,
     doi:10.1007/s00422-008-0263-8), measured at 24 degrees (Q10 of 3 for inactivation). All
-    voltages are shifted by 2 mV for 2 mM extracellular calcium.
+    voltages are shifted by 2 mV for 2 mM extracellular calcium; a population whose surface charge
+    shifts gates counts from its own reference, so give that 2 mM, or set `shift` to 0.
     """
 
     ion = "ca"
@@ -21,7 +22,7 @@ class CalciumT(Channel):
 
     g_max: PerCell = quantity("nS", 116.0, low=0.0)
     shift: PerCell = quantity("mV", 2.0)
-    screening: PerCell = quantity("1", 0.82, low=0.0)  # share of the shift by surface charge
+    screening: PerCell = quantity("1", 0.82, low=0.0, high=1.0)  # share of the surface shift
     factors: dict[str, Factor] = members(Factor)
 
     def init(self, v: PerCell, env: Environment) -> PerCell:

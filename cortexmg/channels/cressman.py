@@ -20,7 +20,7 @@ class CressmanSodium(Channel):
     g_max: PerCell = quantity("nS", 922.0, low=0.0)
     e: PerCell | None = quantity("mV", None, optional=True)
     phi: PerCell = quantity("1", 3.0, above=0.0)  # how much faster than at the rates below
-    screening: PerCell = quantity("1", 1.0, low=0.0)  # share of the shift by surface charge
+    screening: PerCell = quantity("1", 1.0, low=0.0, high=1.0)  # share of the surface shift
 
     def init(self, v: PerCell, env: Environment) -> PerCell:
         del env
@@ -53,7 +53,7 @@ class SlavedSodium(Channel):
     g_max: PerCell = quantity("nS", 922.0, low=0.0)
     e: PerCell | None = quantity("mV", None, optional=True)
     phi: PerCell = quantity("1", 3.0, above=0.0)
-    screening: PerCell = quantity("1", 1.0, low=0.0)
+    screening: PerCell = quantity("1", 1.0, low=0.0, high=1.0)
 
     def init(self, v: PerCell, env: Environment) -> PerCell:
         del env
@@ -78,7 +78,7 @@ class CressmanPotassium(Channel):
     g_max: PerCell = quantity("nS", 368.8, low=0.0)
     e: PerCell | None = quantity("mV", None, optional=True)
     phi: PerCell = quantity("1", 3.0, above=0.0)
-    screening: PerCell = quantity("1", 0.5, low=0.0)  # share of the shift by surface charge
+    screening: PerCell = quantity("1", 0.5, low=0.0, high=1.0)  # share of the surface shift
 
     def init(self, v: PerCell, env: Environment) -> PerCell:
         del env

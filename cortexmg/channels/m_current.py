@@ -21,7 +21,7 @@ class MCurrent(Channel):
     g_max: PerCell = quantity("nS", 20.3, low=0.0)
     e: PerCell | None = quantity("mV", -100.0, optional=True)
     tau_max: PerCell = quantity("ms", 1000.0, above=0.0)
-    screening: PerCell = quantity("1", 0.0, low=0.0)  # share of the shift by surface charge
+    screening: PerCell = quantity("1", 0.0, low=0.0, high=1.0)  # share of the surface shift
 
     def init(self, v: PerCell, env: Environment) -> PerCell:
         del env

@@ -24,7 +24,7 @@ class Potassium(Channel):
     e: PerCell | None = quantity("mV", -100.0, optional=True)
     v_t: PerCell = quantity("mV", -55.0)  # moves all rates along the voltage axis
     shut: bool = eqx.field(static=True, default=False)  # start with all gates at 0
-    screening: PerCell = quantity("1", 0.5, low=0.0)  # share of the shift by surface charge
+    screening: PerCell = quantity("1", 0.5, low=0.0, high=1.0)  # share of the surface shift
 
     def init(self, v: PerCell, env: Environment) -> PerCell:
         del env

@@ -33,7 +33,7 @@ class Sodium(Channel):
     e: PerCell | None = quantity("mV", 50.0, optional=True)
     v_t: PerCell = quantity("mV", -55.0)  # moves all rates along the voltage axis
     shut: bool = eqx.field(static=True, default=False)  # start with all gates at 0
-    screening: PerCell = quantity("1", 1.0, low=0.0)  # share of the shift by surface charge
+    screening: PerCell = quantity("1", 1.0, low=0.0, high=1.0)  # share of the surface shift
 
     def init(self, v: PerCell, env: Environment) -> SodiumGates:
         del env

@@ -11,7 +11,7 @@ class Arousal(Factor):
 
     Krishnan et al. (2016, doi:10.7554/eLife.18607) give waking and deep sleep (N3): potassium leak
     1.8, AMPA 1.98, GABA 1.3 times as large in sleep. Assumption: that noradrenaline alone does it,
-    and the form between.
+    and the form between, geometric and not straight so that it stays positive above waking.
     """
 
     evidence = Evidence(

@@ -7,7 +7,8 @@ from typing import Any
 from cortexmg.cells import FS_AREA, RS_AREA
 from cortexmg.channels import IonLeak, Leak, SigmoidPump
 from cortexmg.environment import Environment, Ion
-from cortexmg.models.barreto_cressman import AREA, RATE, RATIO, VOLUME
+from cortexmg.factors import PumpEnergy
+from cortexmg.models.barreto_cressman import AREA, RATIO, VOLUME
 from cortexmg.models.cortex import OUTSIDE, cortex
 from cortexmg.network import Network
 from cortexmg.pools import SodiumBalance
@@ -15,10 +16,8 @@ from cortexmg.population import Population
 from cortexmg.stimuli import Poisson
 from cortexmg.synapses import AMPA
 from cortexmg.tissues import Potassium, Uptake
-from cortexmg.units import whole_cell_pA
 
 DEPTH = VOLUME / AREA  # um, of the volume inside beneath an area of membrane
-PUMP = 1.25e-3 / RATE  # uA/cm2
 K_INSIDE = 3.5 * math.exp(100.0 / 26.6405)  # mM: potassium reverses at -100 mV, as in `cortex`
 SODIUM_INSIDE = 21.6  # mM, at which the pump makes up for the leak
 
@@ -33,10 +32,11 @@ def cortex_slice(
     receptors of its own, "outside", so that those of contacts can be blocked or recorded alone.
 
     With `potassium`, what potassium channels and leak carry out gathers outside, in one space for
-    all cells, and moves their reversals; pump, glia and bath clear it, with the numbers of Barreto
-    and Cressman (2011, J Biol Phys 37:361) for an area of membrane (an assumption for these cells).
-    The leak is divided into potassium and sodium so that it reverses where it did. `options` are
-    those of `cortex`.
+    all cells, and moves their reversals; pump, glia and bath clear it, with volumes, glia and
+    exchange of Barreto and Cressman (2011, J Biol Phys 37:361) for an area of membrane, and a pump
+    that makes up for the leak at rest (assumptions). The leak is divided into potassium and sodium
+    so that it reverses where it did. Not counted: what receptors carry. `options` are those of
+    `cortex`.
     """
     if not drive >= 0.0:
         raise ValueError(f"drive must be at least 0, the share of input that is left, got {drive}.")
@@ -70,10 +70,13 @@ def _with_pump(cells: Population, area: float, env: Environment) -> Population:
     assert isinstance(leak, Leak)
     e_k, e_na = env.reversal("k"), env.reversal("na")
     sodium = leak.g * (leak.e - e_k) / (e_na - e_k)
-    for name in {"k", "m", "ahp"} & set(channels):
+    for name in {"na", "k", "m", "ahp"} & set(channels):
         channels[name] = replace(channels[name], e=None)
     channels["k leak"] = IonLeak("k", float(leak.g - sodium))
     channels["na leak"] = IonLeak("na", float(sodium))
-    channels["pump"] = SigmoidPump(whole_cell_pA(PUMP, area), electrogenic=False)
+    pump = SigmoidPump(factors={"energy": PumpEnergy()}, electrogenic=False)
+    share = pump.activity(env.ions["na"].inside, env.ions["k"].outside)
+    rest = float(sodium * (e_na - leak.e) / (3.0 * share))  # three ions out for each turnover
+    channels["pump"] = replace(pump, maximum=rest)
     pools = {**cells.pools, "na": SodiumBalance(area * DEPTH, RATIO)}
     return replace(cells, channels=channels, pools=pools)

@@ -8,12 +8,11 @@ from cortexmg.cells import AdEx, adaptive_exponential
 from cortexmg.channels import IonLeak, Leak
 from cortexmg.environment import Environment, acsf
 from cortexmg.factors import Arousal, ReleaseLaw
-from cortexmg.factors.hill_release import intermediate, shallow, steep
-from cortexmg.models.cortex import REFERENCE
+from cortexmg.models.cortex import LAWS, REFERENCE, U0
 from cortexmg.network import Network
 from cortexmg.population import Population
 from cortexmg.projection import Projection
-from cortexmg.releases import Certain
+from cortexmg.releases import Certain, TsodyksMarkram
 from cortexmg.stimuli import Poisson
 from cortexmg.surface import Screening
 from cortexmg.synapses import Exponential, Synapse
@@ -27,7 +26,6 @@ CELLS = {
     "E": AdEx(200.0, 10.0, -64.0, -50.0, 2.0, 500.0, 0.0, 10.0, reset=-65.0, refractory=5.0),
     "I": AdEx(200.0, 10.0, -65.0, -50.0, 0.5, 500.0, 0.0, 0.0, reset=-65.0, refractory=5.0),
 }
-LAWS = {"E to E": steep, "E to I": shallow, "I to E": intermediate, "I to I": intermediate}
 ASLEEP = {"leak": 1.8, "ampa": 1.98, "gaba_a": 1.3, "adaptation": 10.0}  # relative to waking
 POTASSIUM_LEAK = 2.0  # nS, of the leak
 OUTSIDE = 165.0  # Hz
@@ -59,8 +57,10 @@ def up_down(
             sizes[pre], sizes[post], k, WEIGHTS[pre], 1.5, key=4 * key + i, self_contacts=others
         )
         factors: dict[str, ReleaseLaw] = {"ions": law(**REFERENCE)}
+        # Without depression nothing would hold the network at the release of 2 mM calcium.
+        release = TsodyksMarkram(U0, factors=factors) if name == "E to E" else Certain(factors)
         transmitter = {"E": "glutamate", "I": "gaba"}[pre]
-        projections[name] = Projection(pre, post, transmitter, contacts, Certain(factors))
+        projections[name] = Projection(pre, post, transmitter, contacts, release)
     stimuli = {f"outside {name}": Poisson(name, "ampa", OUTSIDE, WEIGHTS["E"]) for name in sizes}
     arousal = Noradrenaline(np.array([activity]), np.array([0.0]))
     return Network(env, populations, projections, stimuli, {"noradrenaline": arousal})

@@ -3,13 +3,14 @@
 import jax.numpy as jnp
 
 from cortexmg.environment import Environment
+from cortexmg.evidence import Evidence, Mechanism
 from cortexmg.numerics import relax
 from cortexmg.part import PerCell, Scalar, quantity
 from cortexmg.pools.pool import Pool
 from cortexmg.units import mM_per_pA_ms
 
 
-class CalciumShell(Pool):
+class CalciumShell(Pool, Mechanism):
     """Calcium that enters through channels and is removed with one time constant.
 
     Destexhe, Babloyantz and Sejnowski (1993, doi:10.1016/S0006-3495(93)81190-1), with the
@@ -18,6 +19,12 @@ class CalciumShell(Pool):
     Every current of calcium enters, that through NMDA receptors too.
     """
 
+    evidence = Evidence(
+        "Ca enters through channels and NMDA receptors, and is removed",
+        ("ca",),
+        "established",
+        "Destexhe et al. 1993; volumes and time constants vary",
+    )
     ions = ("ca",)
 
     area: PerCell = quantity("um2", 28953.0, above=0.0)  # of the membrane

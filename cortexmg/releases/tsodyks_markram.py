@@ -52,9 +52,8 @@ class TsodyksMarkram(Release):
         if not self.factors:
             return self.u0
         u = self.u0 * product(self.factors, env)
-        # Exactly u0 where the factors are 1; where they are large, 0.99 and a little more.
-        held = ((1.0 + (self.u0 / 0.99) ** 8) / (1.0 + (u / 0.99) ** 8)) ** 0.125
-        return jnp.minimum(u * held, 1.0)
+        # Exactly u0 where the factors are 1, and almost u as long as that is well below 1.
+        return u / (1.0 + (u**8 - self.u0**8)) ** 0.125
 
     def largest(self) -> PerCell:
         return 1.0 / jnp.asarray(self.u0)

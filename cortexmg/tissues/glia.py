@@ -5,7 +5,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from cortexmg.numerics import bounded_exp, rounded
+from cortexmg.numerics import Total, add, bounded_exp, rounded
 from cortexmg.part import Part, Scalar, quantity
 from cortexmg.tissues.voxels import PerVoxel
 
@@ -44,7 +44,7 @@ class Buffer(Glia):
     """A `capacity` that binds potassium where there is much, and gives it back within hours.
 
     Huebel and Dahlem (2014, PLoS Comput Biol 10:e1003941). The state is what is bound (mM of the
-    space outside).
+    space outside), a `Total`: what returns in a millisecond is 1e-6 of it.
     """
 
     capacity: Scalar = quantity("mM", 500.0, above=0.0)
@@ -52,10 +52,11 @@ class Buffer(Glia):
     half: Scalar = quantity("mM", 15.0, low=0.0)
     slope: Scalar = quantity("mM", 1.09, above=0.0)
 
-    def init(self, k: PerVoxel) -> PerVoxel:
-        return jnp.zeros_like(k)
+    def init(self, k: PerVoxel) -> Total:
+        return Total(jnp.zeros_like(k), jnp.zeros_like(k))
 
-    def step(self, state: PerVoxel, k: PerVoxel, dt: Scalar) -> tuple[PerVoxel, PerVoxel]:
+    def step(self, state: Total, k: PerVoxel, dt: Scalar) -> tuple[Total, PerVoxel]:
+        held = state.value
         bind = self.rate / (1.0 + bounded_exp((self.half - k) / self.slope))  # 1/ms/mM
-        bound, freed = rounded(dt * bind * k * (self.capacity - state), dt * self.rate * state)
-        return state + (bound - freed), bound - freed
+        bound, freed = rounded(dt * bind * k * (self.capacity - held), dt * self.rate * held)
+        return add(state, bound - freed), bound - freed

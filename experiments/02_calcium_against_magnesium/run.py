@@ -32,24 +32,24 @@ PUBLISHED = {"0 Mg, 1 Ca": 1.0, "0 Mg, 2 Ca": 0.67, "0 Mg, 3 Ca": 0.0, "0 Mg, 3 
 def slice_parameters(network: cx.Network, fluid: str, drive: float) -> dict[str, np.ndarray]:
     """The numbers of a slice: its fluid, the input that is left, and potassium's reversals."""
     mg, ca, k = SLICES[fluid]
-    # The cells have published reversals, which hold for 3.5 mM outside. The leak, of which
-    # potassium carries a part, is left as it is.
+    # The cells have published reversals, which hold for 3.5 mM outside; four fifths of the leak
+    # are potassium, if the rest is sodium.
     shift = 26.64 * np.log(k / 3.5)
     values = {MG: mg, CA: ca}
     for name, p in cx.parameters(network).items():
         if name.startswith("stimuli") and name.endswith("rate"):
             values[name] = drive * float(p.value)
-        if name.endswith(("channels/k/e", "channels/m/e")):
-            values[name] = float(p.value) + shift
+        if name.endswith(tuple(f"channels/{c}/e" for c in ("k", "m", "ahp", "leak"))):
+            values[name] = float(p.value) + (0.8 if "leak" in name else 1.0) * shift
     return values
 
 
-def bursting(n: int, seeds: int, drives: list[float], duration: float) -> list[dict]:
+def bursting(n: int, seeds: int, drives: list[float], duration: float, **options) -> list[dict]:
     """Whether each slice bursts, and how: a network and its noise for each seed."""
     rows = []
     cases = [(fluid, drive) for drive in drives for fluid in SLICES]
     for seed in range(seeds):
-        network = models.cortex_slice(n, seed, drive=1.0)
+        network = models.cortex_slice(n, seed, drive=1.0, **options)
         each = [slice_parameters(network, fluid, drive) for fluid, drive in cases]
         values = {name: np.array([x[name] for x in each]) for name in each[0]}
         record: dict[str, recorders.Recorder] = {"E": recorders.Spikes("E")}
@@ -97,15 +97,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
     quick = parser.parse_args().quick
-    n, seeds, duration = (400, 2, 500.0) if quick else (1000, 20, 4000.0)
-    drives = [0.1, 0.2] if quick else [0.1, 0.15, 0.2, 0.3]
-    rows = bursting(n, seeds, drives, duration)
-    found = probabilities(rows, drives)
-    print(f"{'slices that burst':18s}" + "".join(f"{d:8g}" for d in drives) + "   published")
-    for fluid, p in found.items():
-        published = PUBLISHED.get(fluid, 0.0)
-        print(f"{fluid:18s}" + "".join(f"{x:8.2f}" for x in p) + f"{published:12.2f}")
-    kinds = {"all": {}, "without release": {"mechanisms": ("gaba", "surface")}}
+    size = (400, 2, [0.1, 0.2], 500.0) if quick else (1000, 20, [0.1, 0.125, 0.15, 0.2], 3000.0)
+    kinds = {"all": {}, "without release": {"mechanisms": ("gaba", "surface", "calcium")}}
+    slices, found = {}, {}
+    for kind, options in kinds.items():
+        slices[kind] = bursting(*size, **options)
+        found[kind] = probabilities(slices[kind], size[2])
+        print(f"{kind:18s}" + "".join(f"{d:8g}" for d in size[2]) + "   published", flush=True)
+        for fluid, p in found[kind].items():
+            published = PUBLISHED.get(fluid, 0.0)
+            print(f"{fluid:18s}" + "".join(f"{x:8.2f}" for x in p) + f"{published:12.2f}")
     n, seeds, duration = (400, 1, 500.0) if quick else (2000, 5, 2000.0)
     ladders = {k: calcium_ladder(n, seeds, duration, **o) for k, o in kinds.items()}
     chi = {}
@@ -120,10 +121,11 @@ def main() -> None:
     out.mkdir(exist_ok=True)
     figure = plots.against(LADDER, chi, "[Ca²⁺]ₒ (mM)", "synchrony of E cells", log=False)
     plots.save(figure, out / "synchrony.png")
-    figure = plots.against(drives, found, "input from outside", "slices that burst", log=False)
-    plots.save(figure, out / "slices.png")
+    for kind, p in found.items():
+        figure = plots.against(size[2], p, "input from outside", "slices that burst", log=False)
+        plots.save(figure, out / f"slices_{kind.replace(' ', '_')}.png")
     account = {"versions": results.versions(), "commit": results.commit()}
-    account |= {"slices": rows, "ladders": ladders}
+    account |= {"slices": slices, "ladders": ladders}
     (out / "calcium.json").write_text(json.dumps(account, indent=1))
 
 
