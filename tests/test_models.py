@@ -365,6 +365,26 @@ def test_cortex_is_asynchronous_and_irregular_and_low_magnesium_excites_it():
     assert statistics.mean_rate(excited["E"]) > 1.5 * statistics.mean_rate(usual["E"])
 
 
+def down_fraction(**options):
+    """In how much of the time E cells fire below 0.5 Hz."""
+    record = {"rate": recorders.PopulationRate("E", every=50.0)}
+    run = cx.simulate(models.up_down(**options), 5000.0, dt=0.1, record=record, key=1)
+    return np.mean(run["rate"].values[20:] < 0.5)
+
+
+@pytest.mark.slow
+def test_noradrenaline_ends_down_states_and_magnesium_brings_them_back(single_precision):
+    assert down_fraction(activity=0.0) > 0.15 and down_fraction(activity=1.0) < 0.02
+    assert down_fraction(activity=0.0, mg=2.0, ca=2.0) > 0.5
+    assert down_fraction(activity=0.5, mg=0.5) < 0.02 < 0.2 < down_fraction(activity=0.5, mg=1.5)
+
+
+def test_potassium_of_a_slice_gathers_where_cells_fire_and_rests_where_they_do_not():
+    slices = [models.cortex_slice(40, drive=drive, potassium=True) for drive in (0.0, 3.0)]
+    felt = [cx.simulate(x, 100.0).state.populations["E"].tissues["potassium"].felt for x in slices]
+    assert np.all(np.abs(felt[0] - 3.5) < 0.05) and np.all(felt[1] > 3.8)
+
+
 # Hz, of NEST 3.10 at a scale of 0.1: experiments/21_microcircuit, mean of 3 seeds.
 NEST_MICROCIRCUIT = {
     "L23E": 0.471, "L23I": 2.096, "L4E": 3.973, "L4I": 5.011,

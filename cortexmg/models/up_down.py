@@ -1,18 +1,18 @@
 """UP and DOWN states, which noradrenaline ends: adaptive cells between deep sleep and waking."""
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 
 from cortexmg.cells import AdEx, adaptive_exponential
 from cortexmg.channels import IonLeak, Leak
 from cortexmg.environment import Environment, acsf
-from cortexmg.factors import Arousal, ReleaseLaw
-from cortexmg.models.cortex import LAWS, REFERENCE, U0
+from cortexmg.factors import Arousal
+from cortexmg.models.cortex import REFERENCE
 from cortexmg.network import Network
 from cortexmg.population import Population
 from cortexmg.projection import Projection
-from cortexmg.releases import Certain, TsodyksMarkram
 from cortexmg.stimuli import Poisson
 from cortexmg.surface import Screening
 from cortexmg.synapses import Exponential, Synapse
@@ -36,10 +36,14 @@ def up_down(
 ) -> Network:
     """`n` adaptive exponential cells, 80 % of them excitatory, as in Destexhe (2009) and later.
 
-    The locus coeruleus has this `activity`, relative to waking. At 1 the network is asynchronous.
-    At 0, as in a slice, leak, AMPA and GABA are those of deep sleep (Krishnan et al. 2016,
-    doi:10.7554/eLife.18607) and adaptation is ten times as strong (assumption), and the network
-    goes up and down. Sizes and weights are ours, after di Volo et al. (2019, Neural Comput 31:653).
+    The locus coeruleus has this `activity`, relative to waking; magnesium lowers what it releases.
+    At 1 the network is asynchronous. At 0, as in a slice, leak, AMPA and GABA are those of deep
+    sleep (Krishnan et al. 2016, doi:10.7554/eLife.18607) and adaptation is ten times as strong
+    (assumption): the network goes up and down 2 to 3 times a second, faster than cortex (0.5 to 1).
+    At 2 mM of magnesium and of calcium surface charge keeps it down for most of the time, and awake
+    for all of it. Release from contacts is held.
+    Sizes and weights are ours, after di Volo et al. (2019, Neural Comput 31:653), for 4,000 cells:
+    smaller networks fluctuate more.
     """
     check_whole("n", n, 2)
     rng = np.random.default_rng(np.random.SeedSequence([key, 2019]))
@@ -49,18 +53,14 @@ def up_down(
         for name, size in sizes.items()
     }
     projections = {}
-    for i, (name, law) in enumerate(LAWS.items()):
-        pre, _, post = name.split()
+    for i, (pre, post) in enumerate(product("EI", "EI")):
         others = pre != post
         k = min(CONTACTS[pre], sizes[pre] - (not others))
         contacts = fixed_in_degree(
             sizes[pre], sizes[post], k, WEIGHTS[pre], 1.5, key=4 * key + i, self_contacts=others
         )
-        factors: dict[str, ReleaseLaw] = {"ions": law(**REFERENCE)}
-        # Without depression nothing would hold the network at the release of 2 mM calcium.
-        release = TsodyksMarkram(U0, factors=factors) if name == "E to E" else Certain(factors)
         transmitter = {"E": "glutamate", "I": "gaba"}[pre]
-        projections[name] = Projection(pre, post, transmitter, contacts, release)
+        projections[f"{pre} to {post}"] = Projection(pre, post, transmitter, contacts)
     stimuli = {f"outside {name}": Poisson(name, "ampa", OUTSIDE, WEIGHTS["E"]) for name in sizes}
     arousal = Noradrenaline(np.array([activity]), np.array([0.0]))
     return Network(env, populations, projections, stimuli, {"noradrenaline": arousal})
