@@ -38,6 +38,15 @@ SERIES = [
     {"color": "#d9822b", "linestyle": "--", "marker": "s", "markerfacecolor": "white"},
     {"color": "#4d4d4d", "linestyle": ":", "marker": "^", "markerfacecolor": "#4d4d4d"},
     {"color": "#56a3d9", "linestyle": "-.", "marker": "D", "markerfacecolor": "white"},
+    {"color": "#7a1f5c", "linestyle": (0, (5, 1)), "marker": "v", "markerfacecolor": "#7a1f5c"},
+    {"color": "#8fbf6b", "linestyle": (0, (3, 1, 1, 1)), "marker": "P", "markerfacecolor": "white"},
+    {"color": "#1d6b4f", "linestyle": (0, (1, 2)), "marker": "X", "markerfacecolor": "#1d6b4f"},
+    {
+        "color": "#c9b458",
+        "linestyle": (0, (6, 1, 1, 1, 1, 1)),
+        "marker": "*",
+        "markerfacecolor": "white",
+    },
 ]
 
 Values = Sequence[float | int] | Num[np.ndarray | Array, " n"]

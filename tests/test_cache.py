@@ -65,6 +65,7 @@ def entries(home):
     return [p for p in (home / "cache").rglob("*-cache") if p.is_file()]
 
 
+@pytest.mark.slow
 def test_a_second_run_compiles_less_and_damage_does_no_harm(home):
     first, hits, arrays = counted_run(home, "first")
     kept = entries(home)

@@ -218,7 +218,7 @@ def test_a_channel_whose_ion_the_environment_lacks_is_refused(ion, channel):
     without = replace(acsf(), ions={name: x for name, x in acsf().ions.items() if name != ion})
     population = cx.Population(1, 100.0, {"leak": Leak(), "this": channel})
     with pytest.raises(
-        ValueError, match=f"populations/E/channels/this depends on '{ion}'.*add Ion"
+        ValueError, match=f"populations/E/channels/this.* depends on '{ion}'.*add Ion"
     ):
         cx.Network(without, {"E": population})
     cx.Network(acsf(), {"E": population})
@@ -232,5 +232,5 @@ def test_a_channel_with_a_reversal_of_its_own_needs_no_ion():
 def test_a_pool_whose_ion_the_environment_lacks_is_refused():
     receptors = {"nmda": synapses.NMDA()}
     population = cx.Population(1, 100.0, {"leak": Leak()}, receptors, pools={"c": CalciumShell()})
-    with pytest.raises(ValueError, match="populations/E/pools/c depends on 'ca'"):
+    with pytest.raises(ValueError, match="populations/E/pools/c.* depends on 'ca'"):
         cx.Network(replace(acsf(), ions={"mg": acsf().ions["mg"]}), {"E": population})

@@ -70,7 +70,11 @@ def network():
     return every_kind(700, 300)
 
 
-@pytest.mark.parametrize("sizes, counts", [((700, 300), (2, 8)), ((5, 3), (8,))], ids=str)
+@pytest.mark.parametrize(
+    "sizes, counts",
+    [pytest.param((700, 300), (2, 8), marks=pytest.mark.slow), ((5, 3), (8,))],
+    ids=str,
+)
 def test_any_number_of_devices_gives_the_same_bits(sizes, counts, same_bits):
     network = every_kind(*sizes)
     recorded = {f"{name} {k}": r for name in ("E", "I") for k, r in record(name).items()}
@@ -112,7 +116,7 @@ def test_models_give_the_same_bits(name, same_bits):
     same_bits(one.state, two.state)
 
 
-@pytest.mark.parametrize("members", [1, 3])
+@pytest.mark.parametrize("members", [1, pytest.param(3, marks=pytest.mark.slow)])
 def test_a_sweep_over_devices_gives_the_same_bits(few_cells, same_bits, members):
     mg = {"environment/ions/mg/outside": np.linspace(0.1, 2.0, members)}
     runs = {

@@ -456,7 +456,7 @@ few_examples = settings(
 
 
 @given(network=networks())
-@few_examples
+@settings(few_examples, max_examples=4)
 def test_random_legal_networks_are_finite_deterministic_and_resumable(network, same_bits):
     record = {"spikes": recorders.Spikes("cells"), "v": recorders.Probe("cells", every=0.5)}
 

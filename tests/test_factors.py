@@ -370,11 +370,18 @@ def test_utilisation_never_exceeds_one(ca, mg, u0):
     assert (u >= u0) == (float(law(acsf(mg, ca))) >= 1.0) or u == pytest.approx(u0, rel=1e-9)
 
 
-def test_utilisation_saturates_smoothly_and_is_u0_at_the_reference():
+@pytest.mark.parametrize("u0", [0.5, 0.9, 0.95])
+def test_utilisation_saturates_smoothly_and_is_u0_at_the_reference(u0):
+    release = TsodyksMarkram(u0, factors={"ions": hill_release.steep()})
+    assert release.probability(acsf(1.0, 2.0)) == u0
+    f = jax.value_and_grad(lambda ca: release.probability(acsf(0.0, ca)))
+    found = [f(ca) for ca in (2.0, 2.5, 3.0, 4.0, 8.0)]
+    u, slope = (np.array([float(x[k]) for x in found]) for k in (0, 1))
+    assert np.all(np.diff(u) > 0.0) and u[-1] < 1.0 and np.all(slope > 0.0)
+
+
+def test_utilisation_far_below_one_is_not_held_back():
     release = TsodyksMarkram(0.5, factors={"ions": hill_release.steep()})
-    assert release.probability(acsf(1.0, 2.0)) == 0.5
-    u = np.array([float(release.probability(acsf(0.0, ca))) for ca in (2.0, 2.5, 3.0, 4.0, 8.0)])
-    assert np.all(np.diff(u) > 0.0) and u[-1] < 0.992
     low = release.probability(acsf(1.0, 1.2))
     np.testing.assert_allclose(low, 0.5 * 0.1584, rtol=1e-3)  # far below 1 nothing is held back
 

@@ -260,7 +260,7 @@ def test_an_unknown_wiring_of_cortex_is_refused():
 
 @pytest.mark.parametrize(
     "nmda, mechanisms, same",
-    [(0.0, (), True), (0.25, (), False), (0.0, ("surface",), False), (0.0, ("release",), False)],
+    [(0.0, (), True), (0.25, (), False), (0.0, ("surface", "release"), False)],
 )
 def test_magnesium_acts_through_nmda_and_the_mechanisms_that_are_chosen(nmda, mechanisms, same):
     network = models.cortex(40, nmda=nmda, mechanisms=mechanisms)
@@ -270,6 +270,7 @@ def test_magnesium_acts_through_nmda_and_the_mechanisms_that_are_chosen(nmda, me
     assert np.array_equal(low["v"].values, high["v"].values) == same
 
 
+@pytest.mark.slow
 def test_the_mechanisms_of_cortex_change_nothing_at_the_reference():
     with_all, without = (
         cx.simulate(models.cortex(40, mechanisms=chosen), 50.0).state.populations["E"].v

@@ -152,6 +152,7 @@ def test_pairs_are_as_likely_as_points_of_the_kernel_say():
         np.testing.assert_allclose(counts[i] / 8192, share, atol=5 * (0.25 / 8192) ** 0.5)
 
 
+@pytest.mark.slow
 def test_its_gradient_is_that_of_stored_contacts():
     def rate(c, weight):
         p = {"c": cx.Projection("E", "E", "glutamate", c)}

@@ -138,14 +138,16 @@ def test_draws_do_not_depend_on_devices_or_interruption(single_precision, same_b
     np.testing.assert_array_equal(both, one["g"].values)
 
 
-@pytest.mark.parametrize("devices", [pytest.param(1, marks=pytest.mark.slow), 2])
+@pytest.mark.slow
+@pytest.mark.parametrize("devices", [1, 2])
 def test_draws_do_not_depend_on_a_queue(single_precision, same_bits, one, devices):
     queue = run(network(RANDOM), at_once=64, devices=devices)
     same_bits(one.recordings, queue.recordings)
     same_bits(one.state.populations, queue.state.populations)
 
 
-@pytest.mark.parametrize("at_once", [0, pytest.param(64, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("at_once", [0, 64])
 def test_a_sweep_draws_as_single_runs_do(single_precision, one, at_once):
     u0 = {"projections/stored/release/release/u0": [0.2, 0.5, 0.5]}
     keys = jax.vmap(lambda k: jax.random.key(k, impl="philox4x32"))(jnp.array([0, 0, 1]))
@@ -155,6 +157,7 @@ def test_a_sweep_draws_as_single_runs_do(single_precision, one, at_once):
         assert not np.allclose(runs[other]["g"].values, one["g"].values, rtol=1e-2)
 
 
+@pytest.mark.slow
 def test_derivatives_are_those_of_the_average_with_the_same_outcomes():
     name = "projections/stored/strength"
 

@@ -52,7 +52,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
     quick = parser.parse_args().quick
-    n, keys, duration = (200, 1, 1000.0) if quick else (500, 5, 20_000.0)
+    n, keys, duration = (200, 1, 1000.0) if quick else (500, 3, 12_000.0)
     rows: dict[str, list[dict]] = {"fixed": [], "moves": []}
     shown = []
     for key in range(keys):

@@ -79,6 +79,22 @@ def show(rows: dict[str, list[dict]], column: str) -> None:
         print(f"{name:22s}" + "".join(f"{x:8.2f}" for x in np.nanmean(values, axis=1)))
 
 
+def draw(rows: dict[str, list[dict]], runs: list, out: Path) -> None:
+    """Rasters with all mechanisms, and the conditions that differ most."""
+    chosen = {
+        "block": rows["block"],
+        "+ release": rows["block, release"],
+        "+ surface": rows["block, surface"],
+        "all": rows["all"],
+        "no NMDA": rows["all, no NMDA"],
+    }
+    columns = {"rate of E (Hz)": "rate E", "synchrony of E": "chi E", "bursts/min": "bursts/min E"}
+    panels = {label: by_condition(chosen, column) for label, column in columns.items()}
+    rasters = [{p: run[p] for p in ("E", "I")} for run in runs]
+    figure = plots.ladder(rasters, MAGNESIUM, panels, window=(SETTLE, SETTLE + 1000.0))
+    plots.save(figure, out / "ladder.png")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
@@ -100,16 +116,9 @@ def main() -> None:
         print(f"{name:22s}" + "".join(f"{x:8.2f}" for x in values))
     if quick:
         return
-    panels = {
-        "rate of E (Hz)": by_condition(rows, "rate E"),
-        "synchrony of E": by_condition(rows, "chi E"),
-        "bursts per minute": by_condition(rows, "bursts/min E"),
-    }
-    rasters = [{p: run[p] for p in ("E", "I")} for run in shown]
-    figure = plots.ladder(rasters, MAGNESIUM, panels, window=(SETTLE, SETTLE + 1000.0))
     out = HERE / "results"
     out.mkdir(exist_ok=True)
-    plots.save(figure, out / "ladder.png")
+    draw(rows, shown, out)
     account = {"versions": results.versions(), "commit": results.commit(), "n": n}
     account |= {"factors": single_factors(), "rows": rows}
     (out / "ladder.json").write_text(json.dumps(account, indent=1))
