@@ -143,6 +143,18 @@ def _is_key(x):
 
 
 @pytest.fixture
+def is_refused(without_type_checks):
+    """A check that making something is an error whose text has these words."""
+
+    def check(make, words):
+        with pytest.raises((ValueError, TypeError)) as caught:
+            make()
+        assert all(word in str(caught.value) for word in words), caught.value
+
+    return check
+
+
+@pytest.fixture
 def without_type_checks():
     """Functions as users have them: without the type checks that only tests install."""
     jaxtyping.config.update("jaxtyping_disable", True)

@@ -507,3 +507,21 @@ def test_what_is_not_a_tissue_glia_or_voxels_is_refused(without_type_checks):
         Potassium(720.0, glia=3)
     with pytest.raises(TypeError, match=r"Potassium.voxels must be Voxels .* got \(1, 2\)"):
         Potassium(720.0, (1, 2))
+
+
+def test_what_a_glial_buffer_gives_back_reaches_the_space_outside_in_single_precision(
+    single_precision,
+):
+    glia, k = Buffer(), jnp.full(1, 3.0)
+    start = glia.init(k)._replace(value=jnp.full(1, 40.0))
+
+    def step(carry, _):
+        state, outside = carry
+        state, taken = glia.step(state, k, 1.0)  # at its published rate: 2e-6 mM in a step
+        return (state, add(outside, -taken)), None
+
+    outside = Total(k, jnp.zeros(1))
+    (end, outside), _ = jax.lax.scan(step, (start, outside), length=200_000)
+    given = 40.0 - (end.value + end.rest)
+    np.testing.assert_allclose(given, 40.0 * -np.expm1(-5e-8 * 2e5), rtol=1e-2)
+    np.testing.assert_allclose(given, outside.value + outside.rest - 3.0, rtol=1e-4)

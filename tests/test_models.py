@@ -13,6 +13,7 @@ import pytest
 
 import cortexmg as cx
 from cortexmg import models, recorders, statistics
+from cortexmg.factors import hill_release
 
 REFERENCE = Path(__file__).parent / "reference"
 sys.path.insert(0, str(REFERENCE))
@@ -25,6 +26,7 @@ SMALL_SCALE = 0.004  # of those whose size is a scale
 # The modules, not the functions.
 cortex_file = importlib.import_module("cortexmg.models.cortex")
 microcircuit_file = importlib.import_module("cortexmg.models.microcircuit")
+up_down_file = importlib.import_module("cortexmg.models.up_down")
 
 
 def small(name, **options):
@@ -278,6 +280,46 @@ def test_the_mechanisms_of_cortex_change_nothing_at_the_reference():
     )
     # Every factor is exactly 1; two programs may still round differently.
     np.testing.assert_allclose(with_all, without, rtol=1e-9)
+
+
+def test_the_reference_of_cortex_is_its_own_fluid_and_utilisation_is_that_of_2_mM():
+    network = models.cortex(40)
+    for name, p in network.projections.items():
+        law = p.release.factors["ions"]
+        assert law(network.environment) == 1.0
+        assert law.steep == {"E to E": 1.0, "E to I": 0.0}.get(name, 0.5)
+    measured = 0.5 * hill_release.steep()(cx.acsf(mg=1.0, ca=1.2))
+    np.testing.assert_allclose(network.projections["E to E"].release.u0, measured, rtol=1e-3)
+    for p in network.populations.values():
+        assert p.surface.shift(network.environment) == 0.0
+        assert p.receptors["gaba_a"].factors["mg"](network.environment) == 1.0
+    assert network.populations["E"].channels["ca_n"].factors["mg"](network.environment) == 1.0
+
+
+def test_a_slice_rests_as_cortex_does_and_its_pumps_make_up_for_the_leak():
+    network, plain = models.cortex_slice(40, potassium=True), models.cortex(40)
+    env = network.environment
+    np.testing.assert_allclose(env.reversal("k"), -100.0, atol=1e-3)
+    for name, p in network.populations.items():
+        leak = plain.populations[name].channels["leak"]
+        k, na = (p.channels[f"{ion} leak"].g for ion in ("k", "na"))
+        np.testing.assert_allclose(k + na, leak.g, rtol=1e-6)
+        reversal = (k * env.reversal("k") + na * env.reversal("na")) / (k + na)
+        np.testing.assert_allclose(reversal, leak.e, rtol=1e-6)
+        inward = na * (env.reversal("na") - leak.e)
+        np.testing.assert_allclose(3.0 * p.channels["pump"].turnover(env), inward, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", "EI")
+def test_awake_the_leaks_of_up_down_are_that_of_its_cells(kind):
+    network = models.up_down(40)
+    whole, channels = up_down_file.CELLS[kind], network.populations[kind].channels
+    e_k = network.environment.reversal("k")
+    leak, k = channels["leak"], channels["k leak"]
+    np.testing.assert_allclose(leak.g + k.g, whole.leak, rtol=1e-6)
+    np.testing.assert_allclose((leak.g * leak.e + k.g * e_k) / whole.leak, whole.e_leak, rtol=1e-6)
+    asleep = cx.with_parameters(network, {"environment/noradrenaline": 0.0}).environment
+    assert float(k.factors["noradrenaline"](asleep)) == pytest.approx(1.8)
 
 
 @pytest.mark.parametrize("wrong", ["release", ("release", "magic")])

@@ -115,9 +115,10 @@ def test_two_inputs_add(linear_synapse):
     np.testing.assert_allclose(together, apart, rtol=1e-12, atol=1e-14)
 
 
+@pytest.mark.parametrize(
+    "synapse", [s for s in EVERY_SYNAPSE if s.conducts], ids=lambda s: type(s).__name__
+)
 def test_no_current_flows_at_the_reversal_and_elsewhere_it_drives_the_voltage_there(synapse):
-    if not synapse.conducts:
-        pytest.skip("a current has no reversal")
     state = synapse.step(synapse.init(V, NO_MG), np.full_like(V, 5.0), V, NO_MG, 1.0)
     path = synapse.pathway(state, V, NO_MG)
     after = np.asarray(advance(V, [path], 100.0, 0.1))

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Bool
 
-from cortexmg.channels.channel import Channel
+from cortexmg.channels.channel import Channel, Ungated
 from cortexmg.environment import Environment
 from cortexmg.factors import Factor, product
 from cortexmg.membrane import Current
@@ -11,7 +11,7 @@ from cortexmg.numerics import relax
 from cortexmg.part import PerCell, Scalar, members, quantity
 
 
-class Upstroke(Channel):
+class Upstroke(Ungated):
     """Exponential current that starts a spike: g delta exp((v - v_t) / delta).
 
     Brette and Gerstner (2005, doi:10.1152/jn.00686.2005).
@@ -23,12 +23,6 @@ class Upstroke(Channel):
     delta: PerCell = quantity("mV", 2.0, above=0.0)
     v_t: PerCell = quantity("mV", -50.4)
     screening: PerCell = quantity("1", 1.0, low=0.0, high=1.0)  # share of the surface shift
-
-    def init(self, v: PerCell, env: Environment) -> None:
-        del v, env
-
-    def step(self, state: None, v: PerCell, env: Environment, dt: Scalar) -> None:
-        del state, v, env, dt
 
     def pathway(self, state: None, v: PerCell, env: Environment) -> Current:
         del state, env

@@ -1,14 +1,14 @@
 """Potassium current that calcium inside the cell opens: cells adapt by it."""
 
-from cortexmg.channels.channel import Channel
+from cortexmg.channels.channel import Ungated
 from cortexmg.environment import Environment
 from cortexmg.evidence import Evidence, Mechanism
 from cortexmg.factors import Factor, product
 from cortexmg.membrane import Pathway
-from cortexmg.part import PerCell, Scalar, members, quantity
+from cortexmg.part import PerCell, members, quantity
 
 
-class Afterhyperpolarisation(Channel, Mechanism):
+class Afterhyperpolarisation(Ungated, Mechanism):
     """Conductance g_max c / (c + k_d), where c is the calcium inside: no state of its own.
 
     It follows a pool of calcium (`pools.calcium.soma`), as slow as the pool is. Less calcium that
@@ -30,12 +30,6 @@ class Afterhyperpolarisation(Channel, Mechanism):
     @property
     def needs(self) -> tuple[str, ...]:
         return ("ca", "k") if self.e is None else ("ca",)
-
-    def init(self, v: PerCell, env: Environment) -> None:
-        del v, env
-
-    def step(self, state: None, v: PerCell, env: Environment, dt: Scalar) -> None:
-        del state, v, env, dt
 
     def pathway(self, state: None, v: PerCell, env: Environment) -> Pathway:
         del state, v

@@ -1,14 +1,14 @@
 """High-threshold calcium current that comes with every spike."""
 
-from cortexmg.channels.channel import Channel
+from cortexmg.channels.channel import Ungated
 from cortexmg.environment import Environment
 from cortexmg.factors import Factor, product
 from cortexmg.membrane import Pathway
 from cortexmg.numerics import bounded_exp
-from cortexmg.part import PerCell, Scalar, members, quantity
+from cortexmg.part import PerCell, members, quantity
 
 
-class CalciumN(Channel):
+class CalciumN(Ungated):
     """N- and P/Q-type calcium current, m^2 with instantaneous activation: no state.
 
     Wang (1998, doi:10.1152/jn.1998.79.3.1549), whose density of 1 mS/cm2 is 290 nS in a cell of
@@ -23,12 +23,6 @@ class CalciumN(Channel):
     slope: PerCell = quantity("mV", 9.0, above=0.0)
     screening: PerCell = quantity("1", 0.82, low=0.0, high=1.0)  # share of the surface shift
     factors: dict[str, Factor] = members(Factor)
-
-    def init(self, v: PerCell, env: Environment) -> None:
-        del v, env
-
-    def step(self, state: None, v: PerCell, env: Environment, dt: Scalar) -> None:
-        del state, v, env, dt
 
     def pathway(self, state: None, v: PerCell, env: Environment) -> Pathway:
         del state

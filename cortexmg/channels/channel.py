@@ -64,3 +64,13 @@ class Channel(Part):
         """The state after the cells in `fired` have spiked: unchanged, unless a channel says so."""
         del fired, env
         return state
+
+
+class Ungated(Channel):
+    """A channel without gates that move: what it adds follows from voltage and ions at once."""
+
+    def init(self, v: PerCell, env: Environment) -> None:
+        del v, env
+
+    def step(self, state: None, v: PerCell, env: Environment, dt: Scalar) -> None:
+        del state, v, env, dt

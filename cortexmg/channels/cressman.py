@@ -1,5 +1,7 @@
 """Sodium and potassium currents of models in which ions move."""
 
+from typing import TYPE_CHECKING, ClassVar
+
 from cortexmg.channels.channel import Channel
 from cortexmg.environment import Environment
 from cortexmg.membrane import Pathway
@@ -40,11 +42,27 @@ class CressmanSodium(Channel):
         return self.phi * alpha, self.phi / (1.0 + bounded_exp(-(v + 14.0) / 10.0))
 
 
-class SlavedSodium(Channel):
+class _GateN(Channel):
+    """Channels whose state is n, the gate of potassium."""
+
+    if TYPE_CHECKING:  # a field of final classes
+        phi: ClassVar[PerCell]
+
+    def init(self, v: PerCell, env: Environment) -> PerCell:
+        del env
+        alpha, beta = _potassium_rates(v)
+        return alpha / (alpha + beta)
+
+    def step(self, state: PerCell, v: PerCell, env: Environment, dt: Scalar) -> PerCell:
+        del env
+        return relax_gate(state, *_potassium_rates(v), self.phi * dt)
+
+
+class SlavedSodium(_GateN):
     """The same with h = 1 - 1 / (1 + exp(-6.5 (n - 0.35))), tied to the gate of potassium.
 
     Huebel and Dahlem (2014, PLoS Comput Biol 10:e1003941). The state is n, which moves as that of
-    `CressmanPotassium` does.
+    `CressmanPotassium` does; under surface charge all of it is shifted, as sodium's gates are.
     """
 
     ion = "na"
@@ -55,21 +73,12 @@ class SlavedSodium(Channel):
     phi: PerCell = quantity("1", 3.0, above=0.0)
     screening: PerCell = quantity("1", 1.0, low=0.0, high=1.0)
 
-    def init(self, v: PerCell, env: Environment) -> PerCell:
-        del env
-        alpha, beta = _potassium_rates(v)
-        return alpha / (alpha + beta)
-
-    def step(self, state: PerCell, v: PerCell, env: Environment, dt: Scalar) -> PerCell:
-        del env
-        return relax_gate(state, *_potassium_rates(v), self.phi * dt)
-
     def pathway(self, state: PerCell, v: PerCell, env: Environment) -> Pathway:
         h = 1.0 / (1.0 + bounded_exp(6.5 * (state - 0.35)))
         return Pathway(self.g_max * _activation(v) ** 3 * h, self.reversal(env))
 
 
-class CressmanPotassium(Channel):
+class CressmanPotassium(_GateN):
     """Delayed rectifier with n^4 gating, of the same source. The state is n."""
 
     ion = "k"
@@ -79,15 +88,6 @@ class CressmanPotassium(Channel):
     e: PerCell | None = quantity("mV", None, optional=True)
     phi: PerCell = quantity("1", 3.0, above=0.0)
     screening: PerCell = quantity("1", 0.5, low=0.0, high=1.0)  # share of the surface shift
-
-    def init(self, v: PerCell, env: Environment) -> PerCell:
-        del env
-        alpha, beta = _potassium_rates(v)
-        return alpha / (alpha + beta)
-
-    def step(self, state: PerCell, v: PerCell, env: Environment, dt: Scalar) -> PerCell:
-        del env
-        return relax_gate(state, *_potassium_rates(v), self.phi * dt)
 
     def pathway(self, state: PerCell, v: PerCell, env: Environment) -> Pathway:
         del v

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, ClassVar
 import equinox as eqx
 import jax.numpy as jnp
 
-from cortexmg.channels.channel import Channel
+from cortexmg.channels.channel import Ungated
 from cortexmg.environment import Environment
 from cortexmg.evidence import Evidence, Mechanism
 from cortexmg.factors import Factor, product
 from cortexmg.membrane import Current, Pathway
 from cortexmg.numerics import bounded_exp
-from cortexmg.part import PerCell, Scalar, members, quantity
+from cortexmg.part import PerCell, members, quantity
 
 KNOWN = Evidence(
     "the pump moves Na out and K in, driven by Na inside and K outside",
@@ -22,7 +22,7 @@ KNOWN = Evidence(
 )
 
 
-class Pump(Channel, Mechanism):
+class Pump(Ungated, Mechanism):
     """Na/K-ATPase: at a turnover of I it carries 3 I of sodium out and 2 I of potassium in.
 
     `maximum` is I where sodium inside and potassium outside drive it fully. The net current I
@@ -41,12 +41,6 @@ class Pump(Channel, Mechanism):
     @property
     def carries(self) -> tuple[str, ...]:
         return ("na", "k")
-
-    def init(self, v: PerCell, env: Environment) -> None:
-        del v, env
-
-    def step(self, state: None, v: PerCell, env: Environment, dt: Scalar) -> None:
-        del state, v, env, dt
 
     def pathway(self, state: None, v: PerCell, env: Environment) -> Current:
         del state
