@@ -1,6 +1,7 @@
 """Networks: exact arrival of spikes; independence of order; what imports may and may not do."""
 
 import ast
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -261,6 +262,7 @@ LAYERS = [
 ]
 
 
+@functools.cache
 def modules():
     return {
         ".".join(path.relative_to(PACKAGE).with_suffix("").parts): path
@@ -268,6 +270,7 @@ def modules():
     }
 
 
+@functools.cache
 def imported_modules(path):
     """The modules of this package that a file imports, wherever in the file."""
     names = set()

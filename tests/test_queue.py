@@ -63,11 +63,14 @@ def run(network, at_once, duration=6.0, **options):
     return cx.simulate(network, duration, DT, record=record, at_once=at_once, **options)
 
 
-@pytest.mark.parametrize("devices", [1, 3])
 @pytest.mark.parametrize(
-    "delay, release",
-    [(1.5, None), (Uniform(1.0, 2.5), None), (1.5, TsodyksMarkram())],
-    ids=["one delay", "many delays", "depressing"],
+    "delay, release, devices",
+    [
+        pytest.param(1.5, None, 1, id="one delay"),
+        pytest.param(Uniform(1.0, 2.5), None, 1, id="many delays"),
+        pytest.param(Uniform(1.0, 2.5), None, 3, id="many delays, 3 devices"),
+        pytest.param(1.5, TsodyksMarkram(), 3, id="depressing, 3 devices"),
+    ],
 )
 def test_when_all_fire_at_once_nothing_is_lost_and_nothing_is_early(
     delay, release, devices, same_bits

@@ -111,16 +111,17 @@ def test_a_quantum_is_a_power_of_two_and_no_sum_can_overflow():
 def test_the_derivative_of_an_exact_run_is_refused_with_the_remedy():
     plain = network(lognormal(1.0))
 
-    def loss(x, gradients, name):
-        changed = cx.with_parameters(plain, {name: x})
+    def loss(values, gradients):
+        changed = cx.with_parameters(plain, values)
         run = cx.simulate(changed, 30.0, DT, record=RECORD, gradients=gradients)
         return run["v"].values.sum()
 
-    for name in ("projections/contacts/strength", "populations/pre/channels/leak/g"):
-        value = float(cx.parameters(plain)[name].value)
+    names = ("projections/contacts/strength", "populations/pre/channels/leak/g")
+    values = {name: float(cx.parameters(plain)[name].value) for name in names}
+    for name in names:
         with pytest.raises(TypeError, match=r"gradients=True"):
-            jax.grad(loss)(value, False, name)
-        assert np.isfinite(jax.grad(loss)(value, True, name))
+            jax.grad(loss)({name: values[name]}, False)
+    assert all(np.isfinite(x) for x in jax.grad(loss)(values, True).values())
 
 
 def test_cells_without_a_row_send_nothing():
