@@ -4,8 +4,10 @@ from cortexmg import (
     cells as cells,
     channels as channels,
     distributions as distributions,
+    estimators as estimators,
     factors as factors,
     magnesium as magnesium,
+    measures as measures,
     models as models,
     pools as pools,
     recorders as recorders,
@@ -15,6 +17,7 @@ from cortexmg import (
     tissues as tissues,
     wiring as wiring,
 )
+from cortexmg.bounds import Bounds as Bounds
 from cortexmg.connectivity import Connectivity as Connectivity
 from cortexmg.environment import (
     Environment as Environment,
@@ -23,6 +26,9 @@ from cortexmg.environment import (
     in_vivo as in_vivo,
 )
 from cortexmg.evidence import Evidence as Evidence, mechanisms as mechanisms
+from cortexmg.fit import FitFailed as FitFailed, fit as fit
+from cortexmg.fitted import Fit as Fit
+from cortexmg.gauss_newton import gauss_newton as gauss_newton
 from cortexmg.hostloop import Late as Late, NotFinite as NotFinite
 from cortexmg.network import Network as Network, State as State
 from cortexmg.parameters import (
@@ -33,3 +39,5 @@ from cortexmg.population import Population as Population
 from cortexmg.projection import Projection as Projection
 from cortexmg.simulate import Run as Run, simulate as simulate, sweep as sweep
 from cortexmg.spiking import Crossing as Crossing, Reset as Reset
+from cortexmg.tangents import Tangents as Tangents
+from cortexmg.targets import Loss as Loss, Target as Target, Targets as Targets

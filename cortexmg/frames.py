@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from cortexmg.clock import whole_steps
 from cortexmg.network import Network, State
 from cortexmg.recorders import Recorder
+from cortexmg.tangents import Tangents, faded
 
 Record = dict[str, Recorder]
 Plan = tuple[tuple[int, tuple[str, ...]], ...]
@@ -32,11 +33,19 @@ def plan_of(record: Record, dt: float) -> Plan:
     return plan or ((1, ()),)
 
 
-def run_frame(network: Network, state: State, record: Record, plan: Plan, dt: float):
+def run_frame(
+    network: Network,
+    state: State,
+    record: Record,
+    plan: Plan,
+    dt: float,
+    tangents: Tangents | None = None,
+):
     """One frame, as long as the longest interval: the state after it, and what was saved in it.
 
     Saved arrays have one entry per interval of their recorder along the first axis.
     """
+    fading = tangents is not None and not tangents.plain
 
     def level(k: int, state: State, accs: dict[str, Any]):
         steps, names = plan[k]
@@ -49,6 +58,8 @@ def run_frame(network: Network, state: State, record: Record, plan: Plan, dt: fl
             if not innermost:
                 state, accs, saved = level(k + 1, state, accs)
                 return (state, accs), saved
+            if fading:
+                state = faded(state, tangents.kept(state.step, dt))
             state, spikes = network.step(state, dt)
             accs = {n: record[n].update(acc, network, state, spikes) for n, acc in accs.items()}
             return (state, accs), {}

@@ -20,16 +20,13 @@ from cortexmg.network import Network, State
 from cortexmg.parameters import with_parameters
 from cortexmg.part import check_members, shown
 from cortexmg.processes import check_alike
-from cortexmg.programs import (
-    ManyDevices,
-    Members,
-    OneDevice,
-)
+from cortexmg.programs import ManyDevices, Members, OneDevice
 from cortexmg.progress import Progress
 from cortexmg.queue import AT_ONCE
 from cortexmg.recorders import Recorder
 from cortexmg.selfcheck import check_arithmetic
 from cortexmg.states import arrays, initial, resumed
+from cortexmg.tangents import Tangents
 
 
 def simulate(
@@ -41,7 +38,7 @@ def simulate(
     state: State | None = None,
     key: int | Key[Array, ""] = 0,
     progress: bool = False,
-    gradients: bool = False,
+    gradients: bool | Tangents = False,
     devices: Devices = None,
     at_once: int | None = None,
 ) -> Run:
@@ -53,6 +50,7 @@ def simulate(
 
     Synaptic input is summed in whole numbers, exactly, which makes results independent of the
     order of contacts; `gradients` sums it in floating point, so that it can be differentiated.
+    `Tangents` say what becomes of derivatives on their way through the run.
 
     `devices` are how many devices, or which ones, share the cells; the result is the same, bit for
     bit. By default these are all of an accelerator; a CPU has one unless JAX_NUM_CPU_DEVICES says
@@ -76,7 +74,7 @@ def simulate(
                 f"at_once = {shown(at_once)} is not for runs inside jit, grad or vmap, which could "
                 f"not tell of late spikes: leave it away there."
             )
-        return _simulate_traced(network, duration, dt, record, state, key, not gradients)
+        return _simulate_traced(network, duration, dt, record, state, key, gradients)
     key = _key(key)
     if key.ndim:
         raise ValueError(f"simulate needs one key, got {key.shape[0]}: sweep makes a run for each.")
@@ -180,17 +178,19 @@ def _check_memory(network, record, duration, dt, plan: Plan, mesh: Mesh | None, 
     check_memory(network, record, dt, most, kept=kept, available=available, **how)
 
 
-def _simulate_traced(network, duration, dt, record, state, key, exact) -> Run:
+def _simulate_traced(network, duration, dt, record, state, key, gradients) -> Run:
     plan = plan_of(record, dt)
     frames = frames_in(duration, dt, plan)
     network.check(dt)
     network = arrays(network)
     first = 0 if state is None else state.step
-    state = _beginning(network, state, _key(key), dt, exact)
+    state = _beginning(network, state, _key(key), dt, not gradients)
     network = network.in_steps(dt)
+    tangents = gradients if isinstance(gradients, Tangents) else Tangents()
+    network = tangents.through(network)
 
     def frame(state, _):
-        return run_frame(network, state, record, plan, dt)
+        return run_frame(network, state, record, plan, dt, tangents)
 
     # The state at the beginning of each frame is kept for the backward pass, the rest is redone.
     state, saved = jax.lax.scan(jax.checkpoint(frame, prevent_cse=False), state, length=frames)

@@ -69,6 +69,7 @@ class Reset(SpikeRule):
     reset: PerCell = quantity("mV", -60.0)
     refractory: PerCell = quantity("ms", 2.0, low=0.0)
     width: PerCell = quantity("mV", 5.0, above=0.0)  # of the surrogate derivative
+    escape: float | None = quantity("ms", None, above=0.0, optional=True)  # see `cross`
 
     def __check_init__(self):
         Part.__check_init__(self)  # first of all these are numbers
@@ -86,9 +87,11 @@ class Reset(SpikeRule):
     def step(self, state: Array, before: PerCell, after: PerCell, dt: float):
         held = state > 0
         after = jnp.where(held, before, after)
-        spikes = cross(
-            jnp.minimum(before, self.threshold - 1e-3), after, self.threshold, self.width
-        )
+        before = jnp.minimum(before, self.threshold - 1e-3)
+        if self.escape is None:
+            spikes = cross(before, after, self.threshold, self.width)
+        else:
+            spikes = escape(before, after, held, self.threshold, self.width, self.escape / dt)
         after = jnp.where(spikes.fired, self.reset, after)
         steps = jnp.round(self.refractory / dt).astype(state.dtype)
         return jnp.where(spikes.fired, steps, jnp.where(held, state - 1, 0)), after, spikes
@@ -114,6 +117,35 @@ def cross(before: PerCell, after: PerCell, threshold: PerCell, width: PerCell) -
     near |= fired  # beyond the width too: what scales an amount, such as weights, changes it
     amount = _amount(before, after, threshold, width)
     return Spikes(amount, fired, near)
+
+
+def escape(
+    before: PerCell, after: PerCell, held: Any, threshold: PerCell, width: PerCell, steps: Any
+) -> Spikes:
+    """Spikes at a threshold, with the derivative of escape noise.
+
+    That is of the probability exp((v - threshold) / width) / `steps` with which a cell below
+    threshold would fire in a step if it were noisy: Plesser and Gerstner (2000,
+    doi:10.1162/089976600300015835). It is cut 5 widths below the threshold.
+    """
+    fired = (before < threshold) & (after >= threshold)
+    near = (~held & (after > threshold - 5.0 * width)) | fired
+    amount = _escaping(after, fired.astype(jnp.result_type(after)), threshold, width, near / steps)
+    return Spikes(amount, fired, near)
+
+
+@jax.custom_jvp
+def _escaping(v, amount, threshold, width, often):
+    """`amount`, with the derivative of what escape noise would make of the voltage."""
+    del v, threshold, width, often
+    return amount
+
+
+@_escaping.defjvp
+def _escaping_jvp(primals, tangents):
+    v, amount, threshold, width, often = primals
+    change = often * jnp.exp(jnp.minimum((v - threshold) / width, 0.0)) / width
+    return amount, change * (tangents[0] - tangents[2])
 
 
 def _slope(x: PerCell, width: PerCell) -> PerCell:

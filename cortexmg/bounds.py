@@ -1,0 +1,183 @@
+"""What a fit may change: parameters by name, their bounds, and the coordinates they move in."""
+
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from cortexmg.network import Network
+from cortexmg.parameters import Parameter, parameters, with_parameters
+from cortexmg.part import Part, quantity, shown
+
+LINEAR_UNITS = 4.0  # units of the coordinate from one bound to the other, if it is linear
+
+
+class Bounds(Part):
+    """Between what a parameter may lie, in its unit, and what is believed of it before.
+
+    It moves in its logarithm where `low` is positive, otherwise in itself, in quarters of the
+    range. `prior` is the median and the standard deviation of a normal distribution in that
+    coordinate, such as (2.97, 0.4): 0.4 e-folds around 2.97; for a linear one, in the unit of the
+    parameter.
+    """
+
+    low: float = quantity("the parameter's unit")
+    high: float = quantity("the parameter's unit")
+    prior: tuple[float, float] | None = eqx.field(static=True, default=None)
+
+    def __check_init__(self):
+        Part.__check_init__(self)
+        if not self.low < self.high:
+            raise ValueError(
+                f"Bounds.low must be below Bounds.high, got {self.low:g} and {self.high:g}."
+            )
+        if self.prior is None:
+            return
+        if len(self.prior) != 2 or not self.low <= self.prior[0] <= self.high:
+            raise ValueError(
+                f"Bounds.prior must be a median between {self.low:g} and {self.high:g} and a "
+                f"standard deviation, got {shown(self.prior)}."
+            )
+        if not 0.0 < self.prior[1] < np.inf:
+            raise ValueError(
+                f"Bounds.prior needs a positive standard deviation, got {self.prior[1]:g}."
+            )
+
+    @property
+    def logarithmic(self) -> bool:
+        """Whether the coordinate is the logarithm."""
+        return self.low > 0
+
+    @property
+    def unit(self) -> float:
+        """How much a linear parameter changes when its coordinate changes by 1."""
+        return (self.high - self.low) / LINEAR_UNITS
+
+    def coordinate(self, value: Any) -> np.ndarray:
+        """Where a value lies."""
+        value = np.asarray(value, float)
+        return np.log(value) if self.logarithmic else value / self.unit
+
+    def value(self, coordinate: Any) -> Any:
+        """The value there; traced or not."""
+        return jnp.exp(coordinate) if self.logarithmic else coordinate * self.unit
+
+    def prior_there(self) -> tuple[float, float]:
+        """Mean and s.d. of the prior in the coordinate; s.d. infinite without one."""
+        if self.prior is None:
+            return float(self.coordinate((self.low + self.high) / 2)), np.inf
+        median, sd = self.prior
+        return float(self.coordinate(median)), sd if self.logarithmic else sd / self.unit
+
+
+class Place(NamedTuple):
+    """Where one of the fitted parameters lies in the vector of coordinates."""
+
+    name: str
+    paths: tuple[str, ...]  # of the network, which share its value
+    bounds: Bounds
+    shape: tuple[int, ...]
+    first: int
+    size: int
+
+
+class Coordinates:
+    """All that a fit may change as one vector, and back."""
+
+    def __init__(
+        self,
+        network: Network,
+        bounds: Mapping[str, Bounds],
+        start: Mapping[str, Any] | None = None,
+    ):
+        """Raises: KeyError for an unknown name, ValueError for a start outside its bounds."""
+        if not bounds:
+            raise ValueError("Nothing to fit: give at least one parameter name and its Bounds.")
+        start, known = dict(start or {}), parameters(network)
+        for name in start.keys() - bounds.keys():
+            raise KeyError(f"start names {name!r}, which is not fitted: {sorted(bounds)} are.")
+        self.places: list[Place] = []
+        vector = []
+        for name, b in bounds.items():
+            if not isinstance(b, Bounds):
+                raise TypeError(f"{name} needs Bounds(low, high), got {shown(b)}.")
+            paths = paths_of(network, name, known)
+            self._check_shared(paths)
+            value = np.asarray(start.get(name, common_value(name, known, paths)), float)
+            if not np.all((value >= b.low) & (value <= b.high)):
+                raise ValueError(
+                    f"{name} starts at {shown(value.tolist())}, outside its bounds {b.low:g} to "
+                    f"{b.high:g}: give a start inside them, or wider bounds."
+                )
+            with_parameters(network, dict.fromkeys(paths, np.asarray(value)))
+            first = sum(x.size for x in vector)
+            self.places.append(Place(name, paths, b, value.shape, first, value.size))
+            vector.append(np.atleast_1d(b.coordinate(value)).ravel())
+        self.start: Float[np.ndarray, " p"] = np.concatenate(vector)
+        ends = [(b.coordinate(b.low), b.coordinate(b.high)) for b in self._each()]
+        self.low, self.high = np.array(ends).T
+        self.prior_mean, self.prior_sd = np.array([b.prior_there() for b in self._each()]).T
+
+    def values(self, u: Float[Array, " p"] | np.ndarray) -> dict[str, Any]:
+        """What `with_parameters` is given for these coordinates; traced or not."""
+        return {path: x for place, x in self._parts(u) for path in place.paths}
+
+    def named(self, u: np.ndarray) -> dict[str, Any]:
+        """The values by the names that the user gave."""
+        return {place.name: np.asarray(x) for place, x in self._parts(u)}
+
+    @property
+    def labels(self) -> list[str]:
+        """A name for each entry of the vector."""
+        return [
+            p.name if p.shape == () else f"{p.name}[{i}]" for p in self.places for i in range(p.size)
+        ]
+
+    @property
+    def size(self) -> int:
+        """How many numbers are fitted."""
+        return self.start.size
+
+    def _parts(self, u):
+        for p in self.places:
+            yield p, p.bounds.value(u[p.first : p.first + p.size].reshape(p.shape))
+
+    def _each(self) -> list[Bounds]:
+        return [p.bounds for p in self.places for _ in range(p.size)]
+
+    def _check_shared(self, paths: tuple[str, ...]) -> None:
+        for place in self.places:
+            for path in set(paths) & set(place.paths):
+                raise ValueError(f"{path} is fitted twice: under {place.name!r} and another name.")
+
+
+def paths_of(network: Network, name: str, known: Mapping[str, Parameter]) -> tuple[str, ...]:
+    """The parameters that a name stands for: itself, or with `*` in it all that match.
+
+    Raises: KeyError if there is none.
+    """
+    if name in known or "*" not in name:
+        with_parameters(network, {name: known[name].value if name in known else 0.0})
+        return (name,)
+    paths = tuple(path for path in known if fnmatchcase(path, name))
+    if not paths:
+        raise KeyError(f"No parameter matches {name!r}: cortexmg.parameters lists all names.")
+    return paths
+
+
+def common_value(name: str, known: Mapping[str, Parameter], paths: tuple[str, ...]) -> Any:
+    """The value that all these parameters have.
+
+    Raises: ValueError if they differ.
+    """
+    values = [np.asarray(known[path].value, float) for path in paths]
+    if any(v.shape != values[0].shape or np.any(v != values[0]) for v in values):
+        raise ValueError(
+            f"{name} stands for {len(paths)} parameters that differ, such as {paths[0]} and "
+            f"{paths[-1]}: give a start for it, which all will share."
+        )
+    return values[0]

@@ -1,0 +1,105 @@
+"""The course of a fit, step by step, and on disk."""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Float
+
+from cortexmg import results
+from cortexmg.network import Network
+
+STRETCH = 4  # steps that are judged together, because the loss of one is noisy
+
+
+class Course(NamedTuple):
+    """All that a fit goes on from."""
+
+    coordinates: Float[np.ndarray, " p"]  # of the next step
+    optimiser: Any  # its state
+    tried: Float[np.ndarray, "steps p"]
+    losses: Float[np.ndarray, " steps"]
+    gradients: Float[np.ndarray, "steps p"]
+    noise: Float[np.ndarray, "steps p"]  # s.e. of the gradients over seeds
+    runs: int
+
+    @property
+    def steps(self) -> int:
+        """How many are done."""
+        return self.losses.size
+
+    def after(self, u: np.ndarray, optimiser: Any, loss: float, gradients: Any, runs: int):
+        """The course with one more step, that led to `u`."""
+        seeds = max(2, gradients.shape[0])
+        error = gradients.std(axis=0) / np.sqrt(seeds - 1)
+        return Course(
+            u,
+            optimiser,
+            np.concatenate([self.tried, self.coordinates[None]]),
+            np.append(self.losses, loss),
+            np.concatenate([self.gradients, gradients.mean(axis=0)[None]]),
+            np.concatenate([self.noise, error[None]]),
+            self.runs + runs,
+        )
+
+    def best(self) -> tuple[Float[np.ndarray, " p"], int]:
+        """The mean coordinates of the best stretch of steps, and the step at which it ended."""
+        size = min(STRETCH, self.steps)
+        stretches = np.lib.stride_tricks.sliding_window_view(self.losses, size).mean(axis=1)
+        at = int(np.argmin(stretches))
+        return self.tried[at : at + size].mean(axis=0), at + size - 1
+
+    def rests(self, tolerance: float) -> bool:
+        """Whether the last steps together led nowhere."""
+        if self.steps <= STRETCH:
+            return False
+        moved = np.abs(self.tried[-STRETCH:] - self.coordinates)
+        return bool(np.all(moved < tolerance))
+
+
+def beginning(start: np.ndarray, optimiser: Any) -> Course:
+    """The course before the first step."""
+    none = np.zeros((0, start.size))
+    return Course(start, optimiser.init(start), none, np.zeros(0), none, none, 0)
+
+
+class Journal:
+    """A course in a folder, replaced whole after every step; none without a folder."""
+
+    def __init__(self, folder: Path | None, network: Network, settings: dict[str, Any]):
+        """Raises: FileExistsError if the folder holds something else."""
+        self.folder, self.network = folder, network
+        self.settings = json.loads(json.dumps(settings))
+        if folder:
+            results.check_folder(folder)
+
+    def write(self, course: Course) -> None:
+        """Put the course on disk."""
+        if self.folder:
+            state = {f"optimiser {i}": x for i, x in enumerate(jax.tree.leaves(course.optimiser))}
+            arrays = course._asdict() | state
+            del arrays["optimiser"]
+            account = results.account(self.network, **self.settings)
+            results.save(self.folder, {k: np.asarray(x) for k, x in arrays.items()}, account)
+
+    def read(self, fresh: Course) -> Course:
+        """The course on disk, or this one if there is none.
+
+        Raises: ValueError if what is there is of another fit, or damaged.
+        """
+        if not self.folder or not (self.folder / "account.json").exists():
+            return fresh
+        arrays, account = results.load(self.folder)
+        for name, value in self.settings.items():
+            if account["settings"].get(name) != value:
+                raise ValueError(
+                    f"{self.folder} holds a fit with {name} = {account['settings'].get(name)}, "
+                    f"this one has {value}: go on with the same, or name another folder."
+                )
+        tree = jax.tree.structure(fresh.optimiser)
+        leaves = [arrays.pop(f"optimiser {i}") for i in range(tree.num_leaves)]
+        kept = {k: arrays[k] for k in Course._fields if k != "optimiser"}
+        kept["runs"] = int(kept["runs"])
+        return Course(optimiser=jax.tree.unflatten(tree, leaves), **kept)

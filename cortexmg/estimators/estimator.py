@@ -1,0 +1,63 @@
+"""The interface of an estimator of derivatives."""
+
+import abc
+from collections.abc import Callable
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+from jaxtyping import Array, Float, Key
+
+from cortexmg.part import Part
+from cortexmg.protocol import Protocol
+
+# From the mean of the statistics over seeds to the derivative of the loss by them.
+Slope = Callable[[Float[np.ndarray, " q"]], Float[np.ndarray, " q"]]
+
+
+class Estimate(NamedTuple):
+    """Statistics at a point, and derivatives there by the coordinates of the parameters."""
+
+    statistics: Float[np.ndarray, "seeds q"]
+    gradients: Float[np.ndarray, "seeds p"]  # of the loss of the mean over seeds
+    sensitivity: Float[np.ndarray, "seeds q p"] | None  # of the statistics; None if not computed
+    runs: int  # simulated
+
+    @property
+    def gradient(self) -> Float[np.ndarray, " p"]:
+        """The mean over seeds."""
+        return self.gradients.mean(axis=0)
+
+
+class Estimator(Part):
+    """How derivatives of statistics are found.
+
+    A batch of seeds, `keys`, makes one estimate; all its runs share the noise of their seed.
+    """
+
+    gives_sensitivity: ClassVar[bool] = True  # of every statistic, not of the loss alone
+
+    @abc.abstractmethod
+    def estimate(
+        self, protocol: Protocol, u: Float[np.ndarray, " p"], keys: Key[Array, " s"], slope: Slope
+    ) -> Estimate:
+        """Statistics and derivatives at the coordinates `u`."""
+
+    @abc.abstractmethod
+    def runs(self, protocol: Protocol, seeds: int) -> int:
+        """How many runs an estimate takes."""
+
+
+def mean_over_seeds(statistics: Float[np.ndarray, "seeds *rest"]) -> Float[np.ndarray, "*rest"]:
+    """Mean of what is defined; NaN where nothing is."""
+    defined = np.isfinite(statistics)
+    number = defined.sum(axis=0)
+    total = np.where(defined, statistics, 0.0).sum(axis=0)
+    return np.divide(total, number, out=np.full(total.shape, np.nan), where=number > 0)
+
+
+def pulled(slope: np.ndarray, sensitivity: np.ndarray) -> Float[np.ndarray, "seeds p"]:
+    """Gradients of the loss from the sensitivity of each seed; what is undefined is left out."""
+    known = np.isfinite(sensitivity)
+    mean = mean_over_seeds(sensitivity)
+    filled = np.where(known, sensitivity, np.where(np.isfinite(mean), mean, 0.0))
+    return np.einsum("q,sqp->sp", slope, filled)

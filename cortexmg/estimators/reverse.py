@@ -1,0 +1,41 @@
+"""Reverse mode: the loss is followed back through a run."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Key
+
+from cortexmg.estimators.estimator import Estimate, Estimator, Slope, mean_over_seeds
+from cortexmg.protocol import Protocol
+from cortexmg.tangents import Tangents
+
+
+class Reverse(Estimator):
+    """One backward pass for any number of parameters, after runs that tell where the loss is."""
+
+    gives_sensitivity = False
+
+    tangents: Tangents = eqx.field(default_factory=Tangents)
+
+    def estimate(
+        self, protocol: Protocol, u: Float[np.ndarray, " p"], keys: Key[Array, " s"], slope: Slope
+    ) -> Estimate:
+        def back(network: Any, u: Array, condition: Array, key: Any, slopes: Array):
+            def f(u):
+                return protocol.of_run(network, u, condition, key, gradients=self.tangents)
+
+            _, pull = jax.vjp(f, u)
+            return pull(slopes[condition])[0]
+
+        us, seeds = np.repeat(u[None], keys.shape[0], axis=0), keys.shape[0]
+        statistics = protocol.run(u[None], keys)[:, 0]
+        slopes = slope(mean_over_seeds(statistics)).reshape(len(protocol.conditions), -1)
+        name, given = ("reverse", repr(self)), jnp.asarray(slopes, float)
+        gradients = protocol.members(name, back, us, keys, given).sum(axis=1)
+        return Estimate(statistics, gradients, None, self.runs(protocol, seeds))
+
+    def runs(self, protocol: Protocol, seeds: int) -> int:
+        return 2 * seeds * len(protocol.conditions)

@@ -1,0 +1,66 @@
+"""Synaptic conductances and voltage, averaged over cells and time."""
+
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from cortexmg.measures.measure import Measure, ratio
+from cortexmg.recorders import Conductance, Probe, Recorder
+
+
+class MeanConductance(Measure):
+    """Mean open conductance of a receptor (nS), compared in the logarithm."""
+
+    receptor: str = eqx.field(static=True)
+    every: float = eqx.field(static=True, default=5.0)  # ms
+
+    @property
+    def recorders(self) -> dict[str, Recorder]:
+        return {"g": Conductance(self.population, self.receptor, self.every)}
+
+    def value(self, recorded: dict[str, Any], duration: float) -> Float[Array, ""]:
+        del duration
+        return jnp.mean(recorded["g"].open)
+
+    def scaled(self, value):
+        return jnp.log(value + 1e-3)  # finite where a receptor is blocked
+
+
+class ConductanceRatio(Measure):
+    """Mean open conductance of one receptor over that of another, compared in the logarithm."""
+
+    over: str = eqx.field(static=True)
+    under: str = eqx.field(static=True)
+    every: float = eqx.field(static=True, default=5.0)  # ms
+
+    @property
+    def recorders(self) -> dict[str, Recorder]:
+        return {
+            name: Conductance(self.population, name, self.every) for name in (self.over, self.under)
+        }
+
+    def value(self, recorded: dict[str, Any], duration: float) -> Float[Array, ""]:
+        del duration
+        over, under = (jnp.mean(recorded[name].open) for name in (self.over, self.under))
+        return ratio(over, under, under > 0)
+
+    def scaled(self, value):
+        return jnp.log(value + 1e-3)  # finite where the first is blocked
+
+
+class MeanVoltage(Measure):
+    """Membrane voltage averaged over cells and time (mV): it has a slope where no cell fires."""
+
+    tolerance = 1.0
+
+    every: float = eqx.field(static=True, default=5.0)  # ms
+
+    @property
+    def recorders(self) -> dict[str, Recorder]:
+        return {"v": Probe(self.population, "v", None, self.every)}
+
+    def value(self, recorded: dict[str, Any], duration: float) -> Float[Array, ""]:
+        del duration
+        return jnp.mean(recorded["v"])

@@ -1,0 +1,35 @@
+"""Firing rates."""
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from cortexmg.measures.measure import CountMeasure, Counts
+
+LEAST = 0.1  # Hz: rates are compared in the logarithm of rate + LEAST, finite where none fires
+
+
+class Rate(CountMeasure):
+    """Firing rate averaged over all cells (Hz), compared in the logarithm."""
+
+    bin: float = eqx.field(static=True, default=5.0)  # ms
+
+    def of(self, counts: Counts) -> Float[Array, ""]:
+        return jnp.mean(counts) * (1e3 / self.bin)
+
+    def scaled(self, value):
+        return jnp.log(value + LEAST)
+
+
+class CellRates(CountMeasure):
+    """Firing rate of each cell (Hz), compared in the logarithm; one number per cell."""
+
+    tolerance = 0.5
+
+    bin: float = eqx.field(static=True, default=5.0)  # ms
+
+    def of(self, counts: Counts) -> Float[Array, " n"]:
+        return jnp.mean(counts, axis=0) * (1e3 / self.bin)
+
+    def scaled(self, value):
+        return jnp.log(value + LEAST)

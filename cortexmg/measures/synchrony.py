@@ -1,0 +1,67 @@
+"""How far the cells of a population fire together: correlation, chi, power in a band."""
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from cortexmg.measures.measure import CountMeasure, Counts, mean_where, ratio
+from cortexmg.part import Part
+
+
+class Correlation(CountMeasure):
+    """Mean over all pairs of the Pearson correlation of counts in `bin` ms."""
+
+    tolerance = 0.01
+
+    bin: float = eqx.field(static=True, default=50.0)  # ms
+
+    def of(self, counts: Counts) -> Float[Array, ""]:
+        variance = jnp.var(counts, axis=0, ddof=1)
+        varies = variance > 0
+        scale = jnp.where(varies, 1.0 / jnp.sqrt(jnp.where(varies, variance, 1.0)), 0.0)
+        m = jnp.sum(varies)
+        summed = jnp.var(counts @ scale, ddof=1)
+        return ratio(summed - m, m * (m - 1.0), m >= 2)
+
+
+class Synchrony(CountMeasure):
+    """Chi, as `statistics.synchrony`, of spike counts in `bin` ms: 1 if all cells fire together."""
+
+    tolerance = 0.02
+
+    bin: float = eqx.field(static=True, default=10.0)  # ms
+
+    def of(self, counts: Counts) -> Float[Array, ""]:
+        single = jnp.mean(jnp.var(counts, axis=0))
+        fired = single > 0
+        together = ratio(jnp.var(jnp.mean(counts, axis=1)), single, fired)
+        some = together > 0  # the root has no derivative at 0
+        chi = jnp.where(some, jnp.sqrt(jnp.where(some, together, 1.0)), 0.0)
+        return jnp.where(fired, chi, jnp.nan)
+
+
+class BandPower(CountMeasure):
+    """Share of the variance of the population rate between `low` and `high` Hz."""
+
+    tolerance = 0.05
+
+    low: float = eqx.field(static=True)
+    high: float = eqx.field(static=True)
+    bin: float = eqx.field(static=True, default=5.0)  # ms
+
+    def __check_init__(self):
+        Part.__check_init__(self)
+        if not 0.0 <= self.low < self.high <= 500.0 / self.bin:
+            raise ValueError(
+                f"BandPower needs 0 <= low < high <= {500.0 / self.bin:g} Hz, half the rate of its "
+                f"bins, got low={self.low:g} and high={self.high:g}."
+            )
+
+    def of(self, counts: Counts) -> Float[Array, ""]:
+        rate = jnp.mean(counts, axis=1)
+        power = jnp.abs(jnp.fft.rfft(rate - jnp.mean(rate))) ** 2
+        frequencies = np.fft.rfftfreq(rate.shape[0], self.bin * 1e-3)
+        inside = (frequencies >= self.low) & (frequencies < self.high)
+        whole = jnp.sum(power)
+        return mean_where(whole > 0, ratio(jnp.sum(power[inside]), whole, whole > 0))

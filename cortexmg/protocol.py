@@ -1,0 +1,229 @@
+"""What is done to a network and measured on it, as one compiled program for many runs."""
+
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from functools import cached_property, partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import PartitionSpec as P
+from jaxtyping import Array, Float, Int, Key
+
+from cortexmg.bounds import Coordinates, paths_of
+from cortexmg.clock import whole_steps
+from cortexmg.devices import Devices, compiler_options, mesh_of, partitioned_by_gspmd, start
+from cortexmg.measures import Measure
+from cortexmg.network import Network
+from cortexmg.parameters import parameters, with_parameters
+from cortexmg.part import check_members
+from cortexmg.recorders import Recorder
+from cortexmg.simulate import simulate
+from cortexmg.states import arrays
+from cortexmg.tangents import Tangents
+from cortexmg.waiting import AXIS
+
+Conditions = Mapping[str, Mapping[str, float]]
+TOGETHER = 16_000  # cells of runs that a CPU computes side by side: more would leave its cache
+ALL_AT_ONCE = 64  # runs that an accelerator computes side by side
+
+
+class Statistic(NamedTuple):
+    """One entry of the vector of statistics."""
+
+    condition: str
+    measure: str
+    part: int | None  # which, of a measure that gives several
+
+    def __str__(self) -> str:
+        part = "" if self.part is None else f"[{self.part}]"
+        return f"{self.measure}{part}" + (f" ({self.condition})" if self.condition else "")
+
+
+class Protocol:
+    """A network under several conditions, measured for `duration` ms after `settle` ms.
+
+    `conditions` maps names to the parameters that each sets, by name or pattern; what a condition
+    sets is not fitted there. Runs of one key share their noise under all conditions. The vector of
+    statistics has those of the first condition, then of the next.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        coordinates: Coordinates,
+        measures: Mapping[str, Measure],
+        conditions: Conditions | None = None,
+        *,
+        duration: float = 1000.0,
+        settle: float = 500.0,
+        dt: float = 0.05,
+        devices: Devices = None,
+    ):
+        """Raises: KeyError for unknown names, ValueError for what cannot be measured or run."""
+        start()
+        check_members("measures", measures, Measure)
+        if not measures:
+            raise ValueError("Nothing to measure: give at least one Measure.")
+        self.network, self.coordinates, self.measures = network, coordinates, dict(measures)
+        self.duration, self.settle, self.dt = float(duration), float(settle), float(dt)
+        self.conditions = _resolved(network, conditions or {"": {}})
+        whole_steps(self.duration, dt, "duration")
+        for m in self.measures.values():
+            m.check(network, duration)
+        for values in self.conditions.values():
+            at = coordinates.values(coordinates.start) | values
+            with_parameters(network, at).check(dt)
+        self.mesh = mesh_of(devices, 10**6)
+        self._compiled: dict[Any, Callable] = {}
+
+    @cached_property
+    def statistics(self) -> list[Statistic]:
+        """What the entries of a vector of statistics are."""
+        start, key = jnp.asarray(self.coordinates.start), jax.random.key(0, impl="philox4x32")
+        shapes = jax.eval_shape(
+            lambda u: self._measured(self.network, u, jnp.int32(0), key, False), start
+        )
+        return [
+            Statistic(condition, name, part if shapes[name].shape else None)
+            for condition in self.conditions
+            for name in self.measures
+            for part in range(shapes[name].size)
+        ]
+
+    def scaled(self, statistics: Any) -> Any:
+        """Statistics on the scale on which they are compared, along the last axis."""
+        each = [
+            self.measures[s.measure].scaled(statistics[..., i])
+            for i, s in enumerate(self.statistics)
+        ]
+        return jnp.stack(each, axis=-1)
+
+    def run(
+        self, us: Float[np.ndarray, "m p"], keys: Key[Array, " s"]
+    ) -> Float[np.ndarray, "s m q"]:
+        """The statistics at each of `us`, with each of `keys`: NaN where undefined.
+
+        All are infinite or NaN, none finite, in a run whose voltages did not stay finite.
+        """
+        f = partial(self.of_run, gradients=False)
+        each = np.repeat(us[None], keys.shape[0], axis=0).reshape(-1, us.shape[-1])
+        out = self.members("run", f, each, jnp.repeat(keys, us.shape[0]))
+        return out.reshape(keys.shape[0], us.shape[0], -1)
+
+    def members(
+        self,
+        name: Any,
+        f: Callable,
+        us: Float[np.ndarray, "m p"],
+        keys: Key[Array, " m"],
+        *shared: Array,
+    ) -> Any:
+        """`f(network, u, condition, key, *shared)` for each row and key, under all conditions.
+
+        Results have the members along their first axis and the conditions along the second. What is
+        compiled is kept under `name`.
+        """
+        k = len(self.conditions)
+        us, keys = np.repeat(np.asarray(us, np.result_type(float)), k, axis=0), jnp.repeat(keys, k)
+        which = np.tile(np.arange(k, dtype=np.int32), us.shape[0] // k)
+        return jax.tree.map(
+            lambda x: x.reshape(-1, k, *x.shape[1:]),
+            self._in_pieces(name, f, us, which, keys, shared),
+        )
+
+    def _in_pieces(self, name: Any, f: Callable, us: Any, which: Any, keys: Any, shared) -> Any:
+        """`f` for each row, condition and key, some side by side: one program for any number."""
+        if name not in self._compiled:
+            self._compiled[name] = self._compile(f, len(shared))
+        call, network, size = self._compiled[name], arrays(self.network), self.side_by_side
+        size = min(size, -(-us.shape[0] // self.parts) * self.parts)
+        pieces = []
+        for a in range(0, us.shape[0], size):
+            at = np.minimum(np.arange(a, a + size), us.shape[0] - 1)  # the last again, to fill up
+            with partitioned_by_gspmd() if self.mesh else nullcontext():
+                out = call(network, us[at], which[at], keys[at], *shared)
+            pieces.append(jax.tree.map(lambda x, a=a: np.asarray(x)[: us.shape[0] - a], out))
+        return jax.tree.map(lambda *xs: np.concatenate(xs), *pieces)
+
+    @property
+    def parts(self) -> int:
+        """How many devices share the runs."""
+        return self.mesh.size if self.mesh else 1
+
+    @property
+    def side_by_side(self) -> int:
+        """How many runs are computed side by side."""
+        cells = sum(self.network.sizes.values())
+        cpu = jax.default_backend() == "cpu"
+        return self.parts * (max(1, min(16, TOGETHER // cells)) if cpu else ALL_AT_ONCE)
+
+    def of_run(
+        self,
+        network: Network,
+        u: Float[Array, " p"],
+        condition: Int[Array, ""],
+        key: Key[Array, ""],
+        *,
+        gradients: bool | Tangents,
+    ) -> Float[Array, " q"]:
+        """The statistics of one run; traced."""
+        measured = self._measured(network, u, condition, key, gradients)
+        return jnp.concatenate([jnp.atleast_1d(x) for x in measured.values()])
+
+    def _measured(self, network, u, condition, key, gradients) -> dict[str, Any]:
+        network = with_parameters(network, self._values(network, u, condition))
+        how = {"dt": self.dt, "gradients": gradients, "key": key}
+        state = None
+        if self.settle:
+            state = simulate(network, self.settle, **how).state
+        wanted = {name: r for m in self.measures.values() for name, r in _recorders(m).items()}
+        run = simulate(network, self.duration, record=wanted, state=state, **how)
+        finite = [jnp.all(jnp.isfinite(p.v)) for p in run.state.populations.values()]
+        broken = jnp.where(jnp.all(jnp.array(finite)), 0.0, jnp.inf)
+        return {name: _value(m, run, self.duration) + broken for name, m in self.measures.items()}
+
+    def _values(self, network: Network, u: Any, condition: Any) -> dict[str, Any]:
+        """The parameters of a run: fitted ones, but for those that the condition sets."""
+        values, known = self.coordinates.values(u), parameters(network)
+        for path in sorted({path for c in self.conditions.values() for path in c}):
+            here = np.array([path in c for c in self.conditions.values()])
+            set_to = np.array([c.get(path, 0.0) for c in self.conditions.values()])
+            otherwise = values.get(path, known[path].value)
+            values[path] = jnp.where(
+                jnp.asarray(here)[condition], jnp.asarray(set_to, float)[condition], otherwise
+            )
+        return values
+
+    def _compile(self, f: Callable, shared: int) -> Callable:
+        every = jax.vmap(f, in_axes=(None, 0, 0, 0, *[None] * shared))
+        if self.mesh:
+            specs = (P(), P(AXIS), P(AXIS), P(AXIS), *[P()] * shared)
+            every = jax.shard_map(
+                every, mesh=self.mesh, in_specs=specs, out_specs=P(AXIS), check_vma=False
+            )
+        return jax.jit(every, compiler_options=compiler_options(jax.default_backend()))
+
+
+def _resolved(network: Network, conditions: Conditions) -> dict[str, dict[str, float]]:
+    """The conditions with every pattern replaced by the names that it stands for."""
+    known = parameters(network)
+    return {
+        name: {
+            path: float(value)
+            for pattern, value in values.items()
+            for path in paths_of(network, pattern, known)
+        }
+        for name, values in conditions.items()
+    }
+
+
+def _recorders(measure: Measure) -> dict[str, Recorder]:
+    """The recorders of a measure, by names that are equal where these are."""
+    return {repr(r): r for r in measure.recorders.values()}
+
+
+def _value(measure: Measure, run: Any, duration: float) -> Any:
+    recorded = {name: run[repr(r)].values for name, r in measure.recorders.items()}
+    return measure.value(recorded, duration)
