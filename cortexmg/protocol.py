@@ -101,16 +101,17 @@ class Protocol:
         return jnp.stack(each, axis=-1)
 
     def run(
-        self, us: Float[np.ndarray, "m p"], keys: Key[Array, " s"]
+        self, us: Float[np.ndarray, "s m p"], keys: Key[Array, " s"]
     ) -> Float[np.ndarray, "s m q"]:
-        """The statistics at each of `us`, with each of `keys`: NaN where undefined.
+        """The statistics at each of `us`, those of one row with the same key: NaN where undefined.
 
-        All are infinite or NaN, none finite, in a run whose voltages did not stay finite.
+        In a run whose voltages did not stay finite, none is.
         """
         f = partial(self.of_run, gradients=False)
-        each = np.repeat(us[None], keys.shape[0], axis=0).reshape(-1, us.shape[-1])
-        out = self.members("run", f, each, jnp.repeat(keys, us.shape[0]))
-        return out.reshape(keys.shape[0], us.shape[0], -1)
+        rows = us.reshape(-1, us.shape[-1])
+        return self.members("run", f, rows, jnp.repeat(keys, us.shape[1])).reshape(
+            *us.shape[:2], -1
+        )
 
     def members(
         self,

@@ -24,18 +24,18 @@ class Differences(Estimator):
 
     In which `directions`: "single" changes one parameter in each pair. "orthogonal" changes all in
     each, in the signs of a Hadamard matrix, so that every pair tells of every parameter: as a
-    weighing design, the variance falls with the number of parameters at the same number of runs
-    (Plackett and Burman 1946, doi:10.1093/biomet/33.4.305). A number draws so many pairs in random
-    signs (simultaneous perturbation: Spall 1992, doi:10.1109/9.119632), for more parameters than
-    one can afford runs. With `local`, a measure of single cells is taken to follow only those
-    parameters per cell that belong to the same cell: what others do to it, in random signs, has no
-    mean to first order.
+    weighing design (Plackett and Burman 1946, doi:10.1093/biomet/33.4.305), the variance falls with
+    the number of parameters at the same number of runs, but the bias has a share of every other
+    parameter too. A number draws so many pairs in random signs (simultaneous perturbation: Spall
+    1992, doi:10.1109/9.119632), for more parameters than one can afford runs. With `local`, a
+    measure of single cells is taken to follow only those parameters per cell that belong to the
+    same cell: what others do to it, in random signs, has no mean to first order.
 
     The bias grows with the square of `step`, the variance with 1 / step^2.
     """
 
     step: float = quantity("of a coordinate", 0.2, above=0.0)
-    directions: str | int = eqx.field(static=True, default="orthogonal")
+    directions: str | int = eqx.field(static=True, default="single")
     local: bool = eqx.field(static=True, default=False)
 
     def __check_init__(self):
@@ -50,32 +50,34 @@ class Differences(Estimator):
     def estimate(
         self, protocol: Protocol, u: Float[np.ndarray, " p"], keys: Key[Array, " s"], slope: Slope
     ) -> Estimate:
-        signs = self._signs(u.size, keys)
-        us = np.concatenate([u[None], u + self.step * signs, u - self.step * signs])
+        signs = self._signs(u.size, keys)  # [seeds, pairs, p]
+        there = np.broadcast_to(u, (signs.shape[0], 1, u.size))
+        us = np.concatenate([there, u + self.step * signs, u - self.step * signs], axis=1)
         found = protocol.run(us, keys)  # [seeds, 1 + 2 pairs, q]
         up, down = np.split(found[:, 1:], 2, axis=1)
-        # Each pair tells of each parameter that it changed; pairs with undefined ones of none.
-        told = np.einsum("spq,pj->spqj", (up - down) / (2.0 * self.step), signs)
-        told = np.where((signs != 0)[None, :, None, :], told, np.nan)
-        sensitivity = mean_over_seeds(np.moveaxis(told, 1, 0))
+        # Each pair tells of each parameter that it changed.
+        told = np.einsum("skq,skp->kspq", (up - down) / (2.0 * self.step), signs)
+        told = np.where(np.moveaxis(signs, 1, 0)[..., None] != 0, told, np.nan)
+        sensitivity = np.moveaxis(mean_over_seeds(told), -1, -2)
         if self.local:
             sensitivity = np.where(own_cell(protocol), sensitivity, 0.0)
         statistics = found[:, 0]
         gradients = pulled(slope(mean_over_seeds(statistics)), sensitivity)
-        return Estimate(statistics, gradients, sensitivity, self.runs(protocol, keys.shape[0]))
+        return Estimate(statistics, gradients, sensitivity, found[..., 0].size * len(protocol.conditions))
 
-    def runs(self, protocol: Protocol, seeds: int) -> int:
-        pairs = self._signs(protocol.coordinates.size, jax.random.key(0)).shape[0]
-        return seeds * len(protocol.conditions) * (1 + 2 * pairs)
-
-    def _signs(self, p: int, keys: Any) -> Float[np.ndarray, "pairs p"]:
+    def _signs(self, p: int, keys: Key[Array, " s"]) -> Float[np.ndarray, "s pairs p"]:
+        """In which direction each pair of each seed changes each parameter."""
+        seeds = keys.shape[0]
         if self.directions == "single":
-            return np.eye(p)
-        if self.directions == "orthogonal":
-            return hadamard(1 << (p - 1).bit_length())[:, :p].astype(float)
+            return np.broadcast_to(np.eye(p), (seeds, p, p))
         seed = np.asarray(jax.random.key_data(keys)).ravel()
         draw = np.random.default_rng(np.random.SeedSequence([1992, *seed.tolist()]))
-        return draw.choice([-1.0, 1.0], (int(self.directions), p))
+        if self.directions == "orthogonal":
+            # Random signs of the columns: what three parameters do together looks like the effect
+            # of a fourth, and so differs in sign between seeds.
+            columns = draw.choice([-1.0, 1.0], (seeds, 1, p))
+            return hadamard(1 << (p - 1).bit_length())[:, :p] * columns
+        return draw.choice([-1.0, 1.0], (seeds, int(self.directions), p))
 
 
 def own_cell(protocol: Protocol) -> np.ndarray:

@@ -20,7 +20,7 @@ class Estimate(NamedTuple):
     statistics: Float[np.ndarray, "seeds q"]
     gradients: Float[np.ndarray, "seeds p"]  # of the loss of the mean over seeds
     sensitivity: Float[np.ndarray, "seeds q p"] | None  # of the statistics; None if not computed
-    runs: int  # simulated
+    runs: int  # simulated, those of all conditions counted
 
     @property
     def gradient(self) -> Float[np.ndarray, " p"]:
@@ -41,10 +41,6 @@ class Estimator(Part):
         self, protocol: Protocol, u: Float[np.ndarray, " p"], keys: Key[Array, " s"], slope: Slope
     ) -> Estimate:
         """Statistics and derivatives at the coordinates `u`."""
-
-    @abc.abstractmethod
-    def runs(self, protocol: Protocol, seeds: int) -> int:
-        """How many runs an estimate takes."""
 
 
 def mean_over_seeds(statistics: Float[np.ndarray, "seeds *rest"]) -> Float[np.ndarray, "*rest"]:

@@ -40,7 +40,4 @@ class Forward(Estimator):
         found, told = protocol.members(("forward", repr(self)), pushed, us, keys)
         statistics, sensitivity = found.reshape(seeds, -1), told.reshape(seeds, -1, u.size)
         gradients = pulled(slope(mean_over_seeds(statistics)), sensitivity)
-        return Estimate(statistics, gradients, sensitivity, self.runs(protocol, seeds))
-
-    def runs(self, protocol: Protocol, seeds: int) -> int:
-        return seeds * len(protocol.conditions)
+        return Estimate(statistics, gradients, sensitivity, seeds * len(protocol.conditions))

@@ -31,11 +31,8 @@ class Reverse(Estimator):
             return pull(slopes[condition])[0]
 
         us, seeds = np.repeat(u[None], keys.shape[0], axis=0), keys.shape[0]
-        statistics = protocol.run(u[None], keys)[:, 0]
+        statistics = protocol.run(us[:, None], keys)[:, 0]
         slopes = slope(mean_over_seeds(statistics)).reshape(len(protocol.conditions), -1)
         name, given = ("reverse", repr(self)), jnp.asarray(slopes, float)
         gradients = protocol.members(name, back, us, keys, given).sum(axis=1)
-        return Estimate(statistics, gradients, None, self.runs(protocol, seeds))
-
-    def runs(self, protocol: Protocol, seeds: int) -> int:
-        return 2 * seeds * len(protocol.conditions)
+        return Estimate(statistics, gradients, None, 2 * seeds * len(protocol.conditions))

@@ -1,0 +1,130 @@
+"""How good gradients are: estimators against the truth in nine networks.
+
+Derivatives of rates, CV, synchrony and NMDA conductance by magnesium, calcium, NMDA weight, K_Mg of
+release and drive, per unit of the logarithm of each. The truth is small differences over many
+seeds. `--quick` takes two small networks and few seeds; `--only HH-strong` one network.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+from networks import COUPLINGS, KINDS, network
+from table import draw, table
+
+import cortexmg as cx
+from cortexmg import measures, results
+from cortexmg.bounds import Coordinates
+from cortexmg.estimators import Differences, Forward, Reverse
+from cortexmg.fit import keys_of
+from cortexmg.protocol import Protocol
+
+PARAMETERS = {
+    "Mg": "environment/ions/mg/outside",
+    "Ca": "environment/ions/ca/outside",
+    "NMDA weight": "populations/E/receptors/nmda/gain",
+    "K_Mg": "projections/*/release/factors/ions/k_mg",
+    "drive": "stimuli/outside E/weight",
+}
+MEASURES = {
+    "rate E": measures.Rate("E"),
+    "rate I": measures.Rate("I"),
+    "CV E": measures.CV("E"),
+    "synchrony E": measures.Synchrony("E"),
+    "NMDA nS": measures.MeanConductance("E", "nmda"),
+}
+TRUTH = "truth: differences, 0.1"
+ESTIMATORS = {  # and of what share of the seeds
+    TRUTH: (Differences(0.1), 1.0),
+    "differences, 0.2": (Differences(0.2), 0.5),
+    "differences, 0.3": (Differences(0.3), 0.4),
+    "differences, orthogonal 0.1": (Differences(0.1, "orthogonal"), 0.4),
+    "differences, 2 random pairs 0.1": (Differences(0.1, 2), 0.4),
+    "forward": (Forward(), 0.1),
+    "forward, 1 mV": (Forward(cx.Tangents(width=1.0)), 0.1),
+    "forward, 30 mV": (Forward(cx.Tangents(width=30.0)), 0.1),
+    "forward, escape noise 2 mV": (Forward(cx.Tangents(width=2.0, escape=10.0)), 0.1),
+    "forward, damped 20 ms": (Forward(cx.Tangents(damping=20.0)), 0.1),
+    "forward, damped 100 ms": (Forward(cx.Tangents(damping=100.0)), 0.1),
+    "forward, horizon 50 ms": (Forward(cx.Tangents(horizon=50.0)), 0.1),
+    "reverse, damped 20 ms": (Reverse(cx.Tangents(damping=20.0)), 0.1),
+}
+BATCH = 4  # seeds of an estimate as a fit makes it
+
+
+def protocol_of(kind: str, coupling: str, duration: float) -> Protocol:
+    """The network with its parameters and measures."""
+    made = network(kind, coupling)
+    known = cx.parameters(made)
+    bounds = {}
+    for name in PARAMETERS.values():
+        first = next(p for p in known if p == name or ("*" in name and p.endswith("/k_mg")))
+        value = float(known[first].value)
+        bounds[name] = cx.Bounds(value / 10, value * 10)
+    how = {"duration": duration, "settle": 600.0, "dt": 0.05 if kind == "HH" else 0.1}
+    return Protocol(made, Coordinates(made, bounds), MEASURES, **how)
+
+
+def estimates(protocol: Protocol, name: str, seeds: int, key: int) -> tuple[np.ndarray, float]:
+    """Sensitivities of single seeds [seeds, q, p], and seconds per seed without compilation.
+
+    Reverse mode gives the gradient of a loss: here of the rate of E, the only row that is finite.
+    """
+    estimator = ESTIMATORS[name][0]
+    first = np.eye(1, len(MEASURES))[0]
+
+    def run(seeds, key):
+        keys = keys_of(key, 0, seeds)
+        return estimator.estimate(protocol, protocol.coordinates.start, keys, lambda _: first)
+
+    run(min(seeds, protocol.side_by_side), 0)
+    began = time.perf_counter()
+    found = run(seeds, key)
+    seconds = (time.perf_counter() - began) / seeds
+    if found.sensitivity is None:
+        rows = np.full((seeds, len(MEASURES), protocol.coordinates.size), np.nan)
+        rows[:, 0] = found.gradients
+        return rows, seconds
+    return found.sensitivity, seconds
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--only", help="KIND-COUPLING")
+    parser.add_argument("--seeds", type=int, default=48)
+    stored = Path(__file__).parent / "results"
+    parser.add_argument("--out", type=Path)
+    args = parser.parse_args()
+    pairs = [(kind, coupling) for kind in KINDS for coupling in COUPLINGS]
+    if args.quick:
+        pairs, args.seeds = [("LIF", "feed-forward"), ("LIF", "strong")], 8
+    if args.only:
+        pairs = [tuple(args.only.split("-", 1))]
+    for kind, coupling in pairs:
+        protocol = protocol_of(kind, coupling, 200.0 if args.quick else 1000.0)
+        data = {}
+        for i, (name, (_, share)) in enumerate(ESTIMATORS.items()):
+            seeds = max(2, round(args.seeds * share))
+            data[name], data[f"{name}: seconds"] = estimates(protocol, name, seeds, 100 + i)
+            print(f"{kind} {coupling} {name}: {data[f'{name}: seconds']:.2f} s", flush=True)
+        here = np.broadcast_to(protocol.coordinates.start, (8, 1, len(PARAMETERS)))
+        data["statistics"] = protocol.run(here, keys_of(7, 0, 8))[:, 0]
+        folder = (args.out or stored) / f"{kind}_{coupling}"
+        account = results.account(protocol.network, command="10", seeds=args.seeds, batch=BATCH)
+        results.save(folder, {k: np.asarray(v) for k, v in data.items()}, account)
+        print(table(f"{kind}, {coupling}", data, list(MEASURES), list(PARAMETERS), TRUTH, BATCH))
+    saved = {
+        f"{kind}, {coupling}": results.load(folder)[0]
+        for kind in KINDS
+        for coupling in COUPLINGS
+        if (folder := (args.out or stored) / f"{kind}_{coupling}").exists()
+    }
+    draw(saved, list(MEASURES), list(PARAMETERS), TRUTH, args.out or stored)
+
+
+if __name__ == "__main__":
+    jax.config.update("jax_enable_x64", False)
+    main()
