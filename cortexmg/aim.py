@@ -41,8 +41,15 @@ class Aim:
         return np.full(len(self.protocol.statistics), np.nan)
 
 
+FAR = 3.0  # standard deviations from which a distance counts linearly
+
+
 class AtTargets(Aim):
-    """Half the sum of squared distances in standard deviations."""
+    """Half the sum of squared distances in standard deviations; those beyond 3 grow linearly.
+
+    So a statistic that cannot be met, or is far off at the beginning, does not outweigh the others
+    (the pseudo-Huber loss: Charbonnier et al. 1997, doi:10.1109/83.551699).
+    """
 
     def __init__(self, protocol: Protocol, targets: Targets):
         super().__init__(protocol)
@@ -51,19 +58,28 @@ class AtTargets(Aim):
         self._slopes = jax.grad(lambda x: jnp.sum(protocol.scaled(x)))
 
     def loss(self, mean: Statistics) -> float:
-        return 0.5 * float(np.nansum(self.residual(mean) ** 2))
+        return float(np.nansum(FAR**2 * (1.0 / self._weight(mean) - 1.0)))
 
     def slope(self, mean: Statistics) -> Statistics:
-        return np.nan_to_num(self.residual(mean) * self.scale(mean))
+        weighted = self._weight(mean) * self._distance(mean) * self._scale(mean)
+        return np.nan_to_num(weighted)
 
     def residual(self, mean: Statistics) -> Statistics:
+        return np.sqrt(self._weight(mean)) * self._distance(mean)
+
+    def scale(self, mean: Statistics) -> Statistics:
+        return np.nan_to_num(np.sqrt(self._weight(mean))) * self._scale(mean)
+
+    def _distance(self, mean: Statistics) -> Statistics:
         scaled = np.asarray(self.protocol.scaled(jnp.asarray(mean)), float)
         return np.where(np.isfinite(self.sd), (scaled - self.value) / self.sd, 0.0)
 
-    def scale(self, mean: Statistics) -> Statistics:
+    def _weight(self, mean: Statistics) -> Statistics:
+        return 1.0 / np.sqrt(1.0 + (self._distance(mean) / FAR) ** 2)
+
+    def _scale(self, mean: Statistics) -> Statistics:
         defined = jnp.asarray(np.where(np.isfinite(mean), mean, 1.0))
         return np.where(np.isfinite(self.sd), np.asarray(self._slopes(defined)) / self.sd, 0.0)
-
 
     def wanted(self) -> Statistics:
         return self._wanted

@@ -15,7 +15,7 @@ from cortexmg.bounds import Bounds, Coordinates
 from cortexmg.course import Course, Journal, beginning
 from cortexmg.devices import Devices
 from cortexmg.estimators import Differences, Estimate, Estimator
-from cortexmg.estimators.estimator import mean_over_seeds
+from cortexmg.estimators.estimator import Residuals, mean_over_seeds, variance_over_seeds
 from cortexmg.fitted import Fit, fitted
 from cortexmg.gauss_newton import gauss_newton
 from cortexmg.network import Network
@@ -127,7 +127,7 @@ class Fitter(NamedTuple):
             self._fail(f"Nothing responds to any parameter (statistics {shown(mean)})", u)
         extra = {}
         if isinstance(self.optimiser, optax.GradientTransformationExtraArgs):
-            extra = self._residuals(estimate, mean, off)
+            extra = {"residuals": self._residuals(estimate, mean, off, loss)}
         change, state = self.optimiser.update(gradients.mean(axis=0), course.optimiser, u, **extra)
         moved = np.clip(u + np.asarray(change, float), c.low, c.high)
         return course.after(moved, state, loss, gradients, estimate.runs)
@@ -175,18 +175,28 @@ class Fitter(NamedTuple):
             "key": self.key,
         }
 
-    def _residuals(self, estimate: Estimate, mean: np.ndarray, off: np.ndarray) -> dict[str, Any]:
+    def _residuals(
+        self, estimate: Estimate, mean: np.ndarray, off: np.ndarray, loss: float
+    ) -> Residuals | None:
         """What `gauss_newton` needs: residuals and their sensitivity, those of priors below."""
         residual, c = self.goal.residual(mean), self.protocol.coordinates
         if residual is None or estimate.sensitivity is None:
-            return {}
-        told = self.goal.scale(mean)[:, None] * mean_over_seeds(estimate.sensitivity)
+            return None
+        scale, seeds = self.goal.scale(mean), len(estimate.statistics)
+        told = scale[:, None] * mean_over_seeds(estimate.sensitivity)
+        error = scale**2 * variance_over_seeds(estimate.statistics) / seeds
+        error_of_told = variance_over_seeds(estimate.sensitivity).sum(axis=1) * scale**2 / seeds
         believed = np.isfinite(c.prior_sd)
-        return {
-            "residual": np.concatenate([residual, off[believed]]),
-            "sensitivity": np.concatenate([told, np.diag(1.0 / c.prior_sd)[believed]]),
-            "box": (c.low, c.high),
-        }
+        none = np.zeros(believed.sum())
+        return Residuals(
+            np.concatenate([residual, off[believed]]),
+            np.concatenate([error, none]),
+            np.concatenate([told, np.diag(1.0 / c.prior_sd)[believed]]),
+            np.concatenate([error_of_told, none]),
+            loss,
+            c.low,
+            c.high,
+        )
 
 
 def default_estimator(size: int) -> Estimator:

@@ -28,6 +28,18 @@ class Estimate(NamedTuple):
         return self.gradients.mean(axis=0)
 
 
+class Residuals(NamedTuple):
+    """What Gauss-Newton steps need, in standard deviations of the targets; NaN where undefined."""
+
+    residual: Float[np.ndarray, " q"]
+    error: Float[np.ndarray, " q"]  # variance of the mean over seeds
+    sensitivity: Float[np.ndarray, "q p"]
+    error_of_sensitivity: Float[np.ndarray, " q"]  # variance, summed over parameters
+    loss: float
+    low: Float[np.ndarray, " p"]
+    high: Float[np.ndarray, " p"]
+
+
 class Estimator(Part):
     """How derivatives of statistics are found.
 
@@ -49,6 +61,13 @@ def mean_over_seeds(statistics: Float[np.ndarray, "seeds *rest"]) -> Float[np.nd
     number = defined.sum(axis=0)
     total = np.where(defined, statistics, 0.0).sum(axis=0)
     return np.divide(total, number, out=np.full(total.shape, np.nan), where=number > 0)
+
+
+def variance_over_seeds(x: Float[np.ndarray, "seeds *rest"]) -> Float[np.ndarray, "*rest"]:
+    """Variance of what is defined; NaN where fewer than two are."""
+    number = np.isfinite(x).sum(axis=0)
+    squares = mean_over_seeds((x - mean_over_seeds(x)) ** 2)
+    return np.where(number > 1, squares * number / np.maximum(number - 1, 1), np.nan)
 
 
 def pulled(slope: np.ndarray, sensitivity: np.ndarray) -> Float[np.ndarray, "seeds p"]:

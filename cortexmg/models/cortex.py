@@ -2,10 +2,18 @@
 
 from collections.abc import Collection
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from cortexmg.cells import RS_AREA, fast_spiking, regular_spiking
+from cortexmg.cells import (
+    RS_AREA,
+    adaptive_exponential,
+    destexhe,
+    fast_spiking,
+    leaky_integrate_and_fire,
+    regular_spiking,
+)
 from cortexmg.channels import Afterhyperpolarisation, CalciumN
 from cortexmg.connectivity import Connectivity
 from cortexmg.distributions import ByDistance, LogNormal, Uniform
@@ -49,6 +57,7 @@ def cortex(
     gaba_b: bool = False,
     nmda: float = 1.0,
     mechanisms: Collection[str] = MECHANISMS,
+    cells: str = "HH",
 ) -> Network:
     """`n` cells, 80 % regular-spiking "E" and 20 % fast-spiking "I" (Pospischil et al. 2008).
 
@@ -65,19 +74,21 @@ def cortex(
     that magnesium blocks, calcium in the soma of E cells, and potassium channels that it opens
     (Wang 1998, with a small part of his potassium conductance: there is an M-current too).
     Input from outside the network is held: its release does not follow the ions.
+
+    `cells` that integrate and fire, "LIF" or "AdEx", have the same capacitance and leak, and cost
+    less; they have no calcium channels, and other rates.
     """
     check_whole("n", n, 2)
-    _check_choices(wiring, mechanisms)
+    _check_choices(wiring, mechanisms, cells)
     rng = np.random.default_rng(np.random.SeedSequence([key, 1990]))
     sizes = {"E": n * 4 // 5, "I": n - n * 4 // 5}
-    cells = {"E": regular_spiking, "I": fast_spiking}
     populations = {}
     for name, size in sizes.items():
         receptors = _receptors(nmda * NMDA_RATIO[name], gaba_b, "gaba" in mechanisms)
         v0 = rng.uniform(-75.0, -60.0, size).astype(np.float32)
         surface = Screening(**REFERENCE) if "surface" in mechanisms else None
-        populations[name] = replace(cells[name](size, receptors, v0), surface=surface)
-    if "calcium" in mechanisms:
+        populations[name] = replace(_cells(cells, name, size, receptors, v0), surface=surface)
+    if "calcium" in mechanisms and cells == "HH":
         populations["E"] = _with_calcium(populations["E"])
     projections = {}
     for i, (name, weight) in enumerate(WEIGHTS.items()):
@@ -90,6 +101,17 @@ def cortex(
     return Network(acsf(mg=mg, ca=ca), populations, projections, stimuli)
 
 
+def _cells(kind: str, name: str, n: int, receptors: dict[str, Synapse], v0: Any) -> Population:
+    detailed = {"E": regular_spiking, "I": fast_spiking}[name](n, receptors, v0)
+    c, leak = detailed.capacitance, detailed.channels["leak"].g  # pyright: ignore
+    if kind == "LIF":
+        return leaky_integrate_and_fire(n, receptors, v0, capacitance=c, leak=leak, e_leak=-70.0)
+    if kind == "AdEx":
+        numbers = replace(destexhe({"E": "RS weak", "I": "FS"}[name]), capacitance=c, leak=leak)
+        return adaptive_exponential(n, receptors, v0, numbers=numbers)
+    return detailed
+
+
 def _with_calcium(cells: Population) -> Population:
     channels = {
         **cells.channels,
@@ -99,7 +121,9 @@ def _with_calcium(cells: Population) -> Population:
     return replace(cells, channels=channels, pools={"ca": soma(RS_AREA)})
 
 
-def _check_choices(wiring: str, mechanisms: Collection[str]) -> None:
+def _check_choices(wiring: str, mechanisms: Collection[str], cells: str) -> None:
+    if cells not in ("HH", "LIF", "AdEx"):
+        raise ValueError(f'cells must be "HH", "LIF" or "AdEx", got {cells!r}.')
     if wiring not in ("uniform", "distance"):
         raise ValueError(f'wiring must be "uniform" or "distance", got {wiring!r}.')
     if isinstance(mechanisms, str) or not set(mechanisms) <= set(MECHANISMS):

@@ -19,8 +19,8 @@ OTHERWISE = (14.0, 2.0)
 def network(kind: str, coupling: str) -> Network:
     """Cells of `kind` in the wiring of `cortex`, with all that acts on it."""
     n = 1000 if (kind, coupling) == ("HH", "strong") else N
-    made = models.cortex(n, mg=MG, ca=CA)
-    populations = {name: _cells(kind, p) for name, p in made.populations.items()}
+    made = models.cortex(n, mg=MG, ca=CA, cells=kind)
+    populations = dict(made.populations)
     projections, stimuli = made.projections, dict(made.stimuli)
     if coupling == "feed-forward":  # contacts come from cells that nothing here acts on
         for name, p in made.populations.items():
@@ -32,21 +32,6 @@ def network(kind: str, coupling: str) -> Network:
     made = Network(made.environment, populations, projections, stimuli)
     e, i = DRIVE.get((kind, coupling), OTHERWISE)
     return with_parameters(made, {"stimuli/outside E/weight": e, "stimuli/outside I/weight": i})
-
-
-def _cells(kind: str, p: Population) -> Population:
-    """Cells with the receptors, leak and capacitance of `p`."""
-    c, g = p.capacitance, p.channels["leak"].g
-    if kind == "LIF":
-        made = cells.leaky_integrate_and_fire(
-            p.n, p.receptors, p.v0, capacitance=c, leak=g, e_leak=-70.0
-        )
-    elif kind == "AdEx":
-        numbers = replace(cells.destexhe("RS weak" if p.pools else "FS"), capacitance=c, leak=g)
-        made = cells.adaptive_exponential(p.n, p.receptors, p.v0, numbers=numbers)
-    else:
-        return p
-    return replace(made, surface=p.surface)
 
 
 def _source(p: Population) -> Population:
