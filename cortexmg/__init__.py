@@ -36,7 +36,9 @@ from cortexmg.parameters import (
     with_parameters as with_parameters,
 )
 from cortexmg.population import Population as Population
+from cortexmg.priors import priors as priors
 from cortexmg.projection import Projection as Projection
+from cortexmg.sensitivity import Sensitivity as Sensitivity, sensitivity as sensitivity
 from cortexmg.simulate import Run as Run, simulate as simulate, sweep as sweep
 from cortexmg.spiking import Crossing as Crossing, Reset as Reset
 from cortexmg.tangents import Tangents as Tangents

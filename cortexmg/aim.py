@@ -55,7 +55,6 @@ class AtTargets(Aim):
         super().__init__(protocol)
         self.value, self.sd = targets.aimed(protocol)
         self._wanted = targets.wanted(protocol)
-        self._slopes = jax.grad(lambda x: jnp.sum(protocol.scaled(x)))
 
     def loss(self, mean: Statistics) -> float:
         return float(np.nansum(FAR**2 * (1.0 / self._weight(mean) - 1.0)))
@@ -78,8 +77,7 @@ class AtTargets(Aim):
         return 1.0 / np.sqrt(1.0 + (self._distance(mean) / FAR) ** 2)
 
     def _scale(self, mean: Statistics) -> Statistics:
-        defined = jnp.asarray(np.where(np.isfinite(mean), mean, 1.0))
-        return np.where(np.isfinite(self.sd), np.asarray(self._slopes(defined)) / self.sd, 0.0)
+        return np.where(np.isfinite(self.sd), self.protocol.slopes(mean) / self.sd, 0.0)
 
     def wanted(self) -> Statistics:
         return self._wanted

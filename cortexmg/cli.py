@@ -1,4 +1,4 @@
-"""The command line: `cortexmg sweep`, `run`, `plan`, `bench` and `info`."""
+"""The command line: `cortexmg sweep`, `run`, `fit`, `plan`, `bench` and `info`."""
 
 import inspect
 import sys
@@ -11,6 +11,7 @@ import typer
 from cortexmg import bench, evidence, ladder, outline, plots, results
 from cortexmg.cache import keep_compiled
 from cortexmg.choice import MODELS, builder_of, network_of
+from cortexmg.fit_command import fit
 from cortexmg.hardware import DEVICES, device_named
 from cortexmg.hostloop import Run
 from cortexmg.memory import check_memory
@@ -50,6 +51,9 @@ Act = Annotated[
     str | None, typer.Option("--mechanisms", help="Of the model, by commas, or none; default all.")
 ]
 Set = Annotated[list[str] | None, typer.Option("--set", help="NAME=VALUE, a parameter to replace.")]
+
+
+app.command()(fit)
 
 
 @app.command()

@@ -12,6 +12,7 @@ from cortexmg import results
 from cortexmg.network import Network
 
 STRETCH = 4  # steps that are judged together, because the loss of one is noisy
+TOGETHER = 0.2  # of a coordinate: closer steps are averaged
 
 
 class Course(NamedTuple):
@@ -45,11 +46,16 @@ class Course(NamedTuple):
         )
 
     def best(self) -> tuple[Float[np.ndarray, " p"], int]:
-        """The mean coordinates of the best stretch of steps, and the step at which it ended."""
+        """The coordinates of the best stretch of steps, and the step at which it ended.
+
+        Their mean if they lie together, otherwise those of its best step.
+        """
         size = min(STRETCH, self.steps)
         stretches = np.lib.stride_tricks.sliding_window_view(self.losses, size).mean(axis=1)
         at = int(np.argmin(stretches))
-        return self.tried[at : at + size].mean(axis=0), at + size - 1
+        tried, losses = self.tried[at : at + size], self.losses[at : at + size]
+        together = np.max(np.ptp(tried, axis=0)) < TOGETHER
+        return tried.mean(axis=0) if together else tried[np.argmin(losses)], at + size - 1
 
     def rests(self, tolerance: float) -> bool:
         """Whether the last steps together led nowhere."""

@@ -33,7 +33,8 @@ class Known(NamedTuple):
     def carried(self, step: Float[np.ndarray, " p"], memory: float) -> "Known":
         """What is still known of it a step farther on."""
         change = self.sensitivity @ step
-        trust = memory * np.exp(-np.nanmean(change**2 / (1.0 + self.error)))
+        led = change**2 / (1.0 + self.error)
+        trust = memory * np.exp(-np.nan_to_num(led).mean())
         return self._replace(weight=self.weight * float(trust), residual=self.residual + change)
 
 
@@ -90,8 +91,9 @@ def gauss_newton(
 
 def _step(at, known: Known, low, high, radius: float, damping: float) -> np.ndarray:
     """The step from there to where the weighted residuals would be least, inside the bounds."""
-    certain = np.isfinite(known.residual) & np.all(np.isfinite(known.sensitivity), axis=1)
-    variance = 1.0 + (known.error + AHEAD**2 * known.error_of_sensitivity)[certain]
+    variance = 1.0 + known.error + AHEAD**2 * known.error_of_sensitivity
+    certain = np.isfinite(known.residual + variance + known.sensitivity.sum(axis=1))
+    variance = variance[certain]
     j = known.sensitivity[certain] / np.sqrt(variance)[:, None]
     downhill = -j.T @ (known.residual[certain] / np.sqrt(variance))
     free = ~((at <= low) & (downhill < 0)) & ~((at >= high) & (downhill > 0))

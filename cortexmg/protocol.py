@@ -100,6 +100,12 @@ class Protocol:
         ]
         return jnp.stack(each, axis=-1)
 
+    def slopes(self, statistics: Float[np.ndarray, " q"]) -> Float[np.ndarray, " q"]:
+        """The derivative of each scaled statistic by itself, 0 where it is undefined."""
+        defined = np.isfinite(statistics)
+        each = jax.grad(lambda x: jnp.sum(self.scaled(x)))(jnp.where(defined, statistics, 1.0))
+        return np.where(defined, np.asarray(each, float), 0.0)
+
     def run(
         self, us: Float[np.ndarray, "s m p"], keys: Key[Array, " s"]
     ) -> Float[np.ndarray, "s m q"]:
