@@ -1,6 +1,6 @@
 """What a fit may change: parameters by name, their bounds, and the coordinates they move in."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
@@ -60,7 +60,7 @@ class Bounds(Part):
     def coordinate(self, value: Any) -> np.ndarray:
         """Where a value lies."""
         value = np.asarray(value, float)
-        return np.log(value) if self.logarithmic else value / self.unit
+        return np.asarray(np.log(value) if self.logarithmic else value / self.unit)
 
     def value(self, coordinate: Any) -> Any:
         """The value there; traced or not."""
@@ -122,13 +122,9 @@ class Coordinates:
         self.low, self.high = np.array(ends).T
         self.prior_mean, self.prior_sd = np.array([b.prior_there() for b in self._each()]).T
 
-    def values(self, u: Float[Array, " p"] | np.ndarray) -> dict[str, Any]:
-        """What `with_parameters` is given for these coordinates; traced or not."""
-        return {path: x for place, x in self._parts(u) for path in place.paths}
-
     def named(self, u: np.ndarray) -> dict[str, Any]:
         """The values by the names that the user gave."""
-        return {place.name: np.asarray(x) for place, x in self._parts(u)}
+        return {p.name: np.asarray(x) for p, x in _parts(self.places, u)}
 
     @property
     def labels(self) -> list[str]:
@@ -142,10 +138,6 @@ class Coordinates:
         """How many numbers are fitted."""
         return self.start.size
 
-    def _parts(self, u):
-        for p in self.places:
-            yield p, p.bounds.value(u[p.first : p.first + p.size].reshape(p.shape))
-
     def _each(self) -> list[Bounds]:
         return [p.bounds for p in self.places for _ in range(p.size)]
 
@@ -153,6 +145,16 @@ class Coordinates:
         for place in self.places:
             for path in set(paths) & set(place.paths):
                 raise ValueError(f"{path} is fitted twice: under {place.name!r} and another name.")
+
+
+def values_at(places: Sequence[Place], u: Float[Array, " p"] | np.ndarray) -> dict[str, Any]:
+    """What `with_parameters` is given for these coordinates; traced or not."""
+    return {path: x for p, x in _parts(places, u) for path in p.paths}
+
+
+def _parts(places: Sequence[Place], u: Any) -> Iterator[tuple[Place, Any]]:
+    for p in places:
+        yield p, p.bounds.value(u[p.first : p.first + p.size].reshape(p.shape))
 
 
 def paths_of(network: Network, name: str, known: Mapping[str, Parameter]) -> tuple[str, ...]:

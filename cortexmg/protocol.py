@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -11,14 +11,13 @@ import numpy as np
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float, Int, Key
 
-from cortexmg.bounds import Coordinates, paths_of
+from cortexmg.bounds import Coordinates, Place, paths_of, values_at
 from cortexmg.clock import whole_steps
 from cortexmg.devices import Devices, compiler_options, mesh_of, partitioned_by_gspmd, start
 from cortexmg.measures import Measure
 from cortexmg.network import Network
 from cortexmg.parameters import parameters, with_parameters
 from cortexmg.part import check_members
-from cortexmg.recorders import Recorder
 from cortexmg.simulate import simulate
 from cortexmg.states import arrays
 from cortexmg.tangents import Tangents
@@ -39,6 +38,54 @@ class Statistic(NamedTuple):
     def __str__(self) -> str:
         part = "" if self.part is None else f"[{self.part}]"
         return f"{self.measure}{part}" + (f" ({self.condition})" if self.condition else "")
+
+
+class Recipe(NamedTuple):
+    """What a compiled program needs to know: equal ones share it, whatever their networks hold."""
+
+    places: tuple[Place, ...]
+    measures: tuple[tuple[str, Measure], ...]
+    conditions: tuple[tuple[tuple[str, float], ...], ...]
+    settle: float
+    duration: float
+    dt: float
+
+    def measured(
+        self,
+        network: Network,
+        u: Float[Array, " p"],
+        condition: Int[Array, ""],
+        key: Key[Array, ""],
+        gradients: bool | Tangents,
+    ) -> dict[str, Any]:
+        """The measures of one run; traced."""
+        network = with_parameters(network, self._values(network, u, condition))
+        how = {"dt": self.dt, "gradients": gradients, "key": key}
+        state = simulate(network, self.settle, **how).state if self.settle else None
+        wanted = {repr(r): r for _, m in self.measures for r in m.recorders.values()}
+        run = simulate(network, self.duration, record=wanted, state=state, **how)
+        finite = [jnp.all(jnp.isfinite(p.v)) for p in run.state.populations.values()]
+        broken = jnp.where(jnp.all(jnp.array(finite)), 0.0, jnp.inf)
+        return {
+            name: m.value({k: run[repr(r)].values for k, r in m.recorders.items()}, self.duration)
+            + broken
+            for name, m in self.measures
+        }
+
+    def statistics(self, *given: Any) -> Float[Array, " q"]:
+        """The same as one vector."""
+        return jnp.concatenate([jnp.atleast_1d(x) for x in self.measured(*given).values()])
+
+    def _values(self, network: Network, u: Any, condition: Any) -> dict[str, Any]:
+        """The parameters of a run: fitted ones, but for those that the condition sets."""
+        values, known = values_at(self.places, u), parameters(network)
+        conditions = [dict(c) for c in self.conditions]
+        for path in sorted({path for c in conditions for path in c}):
+            here = jnp.array([path in c for c in conditions])[condition]
+            set_to = jnp.array([c.get(path, 0.0) for c in conditions], float)[condition]
+            otherwise = values.get(path, known[path].value)
+            values[path] = jnp.where(here, set_to, otherwise)
+        return values
 
 
 class Protocol:
@@ -73,17 +120,25 @@ class Protocol:
         for m in self.measures.values():
             m.check(network, duration)
         for values in self.conditions.values():
-            at = coordinates.values(coordinates.start) | values
+            at = values_at(coordinates.places, coordinates.start) | values
             with_parameters(network, at).check(dt)
         self.mesh = mesh_of(devices, 10**6)
-        self._compiled: dict[Any, Callable] = {}
+        self.recipe = Recipe(
+            tuple(coordinates.places),
+            tuple(self.measures.items()),
+            tuple(tuple(sorted(c.items())) for c in self.conditions.values()),
+            self.settle,
+            self.duration,
+            self.dt,
+        )
 
     @cached_property
     def statistics(self) -> list[Statistic]:
         """What the entries of a vector of statistics are."""
-        start, key = jnp.asarray(self.coordinates.start), jax.random.key(0, impl="philox4x32")
+        key = jax.random.key(0, impl="philox4x32")
         shapes = jax.eval_shape(
-            lambda u: self._measured(self.network, u, jnp.int32(0), key, False), start
+            lambda u: self.recipe.measured(self.network, u, jnp.int32(0), key, False),
+            jnp.asarray(self.coordinates.start),
         )
         return [
             Statistic(condition, name, part if shapes[name].shape else None)
@@ -113,46 +168,35 @@ class Protocol:
 
         In a run whose voltages did not stay finite, none is.
         """
-        f = partial(self.of_run, gradients=False)
-        rows = us.reshape(-1, us.shape[-1])
-        return self.members("run", f, rows, jnp.repeat(keys, us.shape[1])).reshape(
-            *us.shape[:2], -1
-        )
+        rows, keys = us.reshape(-1, us.shape[-1]), jnp.repeat(keys, us.shape[1])
+        return self.members(plain_run, None, rows, keys).reshape(*us.shape[:2], -1)
 
     def members(
         self,
-        name: Any,
         f: Callable,
+        how: Any,
         us: Float[np.ndarray, "m p"],
         keys: Key[Array, " m"],
         *shared: Array,
     ) -> Any:
-        """`f(network, u, condition, key, *shared)` for each row and key, under all conditions.
+        """`f(recipe, how, network, u, condition, key, *shared)` of each row, under all conditions.
 
-        Results have the members along their first axis and the conditions along the second. What is
-        compiled is kept under `name`.
+        Results have the members along their first axis and the conditions along the second. A
+        program for some runs side by side serves any number of them, and later ones like this.
         """
-        k = len(self.conditions)
+        k, size = len(self.conditions), self.side_by_side
         us, keys = np.repeat(np.asarray(us, np.result_type(float)), k, axis=0), jnp.repeat(keys, k)
         which = np.tile(np.arange(k, dtype=np.int32), us.shape[0] // k)
-        return jax.tree.map(
-            lambda x: x.reshape(-1, k, *x.shape[1:]),
-            self._in_pieces(name, f, us, which, keys, shared),
-        )
-
-    def _in_pieces(self, name: Any, f: Callable, us: Any, which: Any, keys: Any, shared) -> Any:
-        """`f` for each row, condition and key, some side by side: one program for any number."""
-        if name not in self._compiled:
-            self._compiled[name] = self._compile(f, len(shared))
-        call, network, size = self._compiled[name], arrays(self.network), self.side_by_side
-        size = min(size, -(-us.shape[0] // self.parts) * self.parts)
+        call = compiled(f, self.recipe, how, self.mesh, len(shared))
+        network, size = arrays(self.network), min(size, -(-us.shape[0] // self.parts) * self.parts)
         pieces = []
         for a in range(0, us.shape[0], size):
             at = np.minimum(np.arange(a, a + size), us.shape[0] - 1)  # the last again, to fill up
             with partitioned_by_gspmd() if self.mesh else nullcontext():
                 out = call(network, us[at], which[at], keys[at], *shared)
             pieces.append(jax.tree.map(lambda x, a=a: np.asarray(x)[: us.shape[0] - a], out))
-        return jax.tree.map(lambda *xs: np.concatenate(xs), *pieces)
+        whole = jax.tree.map(lambda *xs: np.concatenate(xs), *pieces)
+        return jax.tree.map(lambda x: x.reshape(-1, k, *x.shape[1:]), whole)
 
     @property
     def parts(self) -> int:
@@ -166,51 +210,21 @@ class Protocol:
         cpu = jax.default_backend() == "cpu"
         return self.parts * (max(1, min(16, TOGETHER // cells)) if cpu else ALL_AT_ONCE)
 
-    def of_run(
-        self,
-        network: Network,
-        u: Float[Array, " p"],
-        condition: Int[Array, ""],
-        key: Key[Array, ""],
-        *,
-        gradients: bool | Tangents,
-    ) -> Float[Array, " q"]:
-        """The statistics of one run; traced."""
-        measured = self._measured(network, u, condition, key, gradients)
-        return jnp.concatenate([jnp.atleast_1d(x) for x in measured.values()])
 
-    def _measured(self, network, u, condition, key, gradients) -> dict[str, Any]:
-        network = with_parameters(network, self._values(network, u, condition))
-        how = {"dt": self.dt, "gradients": gradients, "key": key}
-        state = None
-        if self.settle:
-            state = simulate(network, self.settle, **how).state
-        wanted = {name: r for m in self.measures.values() for name, r in _recorders(m).items()}
-        run = simulate(network, self.duration, record=wanted, state=state, **how)
-        finite = [jnp.all(jnp.isfinite(p.v)) for p in run.state.populations.values()]
-        broken = jnp.where(jnp.all(jnp.array(finite)), 0.0, jnp.inf)
-        return {name: _value(m, run, self.duration) + broken for name, m in self.measures.items()}
+@lru_cache(maxsize=64)
+def compiled(f: Callable, recipe: Recipe, how: Any, mesh: Any, shared: int) -> Callable:
+    """`f(recipe, how, network, u, condition, key, *shared)`, jitted for many runs."""
+    every = jax.vmap(partial(f, recipe, how), in_axes=(None, 0, 0, 0, *[None] * shared))
+    if mesh:
+        specs = (P(), P(AXIS), P(AXIS), P(AXIS), *[P()] * shared)
+        every = jax.shard_map(every, mesh=mesh, in_specs=specs, out_specs=P(AXIS), check_vma=False)
+    return jax.jit(every, compiler_options=compiler_options(jax.default_backend()))
 
-    def _values(self, network: Network, u: Any, condition: Any) -> dict[str, Any]:
-        """The parameters of a run: fitted ones, but for those that the condition sets."""
-        values, known = self.coordinates.values(u), parameters(network)
-        for path in sorted({path for c in self.conditions.values() for path in c}):
-            here = np.array([path in c for c in self.conditions.values()])
-            set_to = np.array([c.get(path, 0.0) for c in self.conditions.values()])
-            otherwise = values.get(path, known[path].value)
-            values[path] = jnp.where(
-                jnp.asarray(here)[condition], jnp.asarray(set_to, float)[condition], otherwise
-            )
-        return values
 
-    def _compile(self, f: Callable, shared: int) -> Callable:
-        every = jax.vmap(f, in_axes=(None, 0, 0, 0, *[None] * shared))
-        if self.mesh:
-            specs = (P(), P(AXIS), P(AXIS), P(AXIS), *[P()] * shared)
-            every = jax.shard_map(
-                every, mesh=self.mesh, in_specs=specs, out_specs=P(AXIS), check_vma=False
-            )
-        return jax.jit(every, compiler_options=compiler_options(jax.default_backend()))
+def plain_run(recipe: Recipe, how: None, *given: Any) -> Float[Array, " q"]:
+    """The statistics of a run without derivatives."""
+    del how
+    return recipe.statistics(*given, False)
 
 
 def _resolved(network: Network, conditions: Conditions) -> dict[str, dict[str, float]]:
@@ -224,13 +238,3 @@ def _resolved(network: Network, conditions: Conditions) -> dict[str, dict[str, f
         }
         for name, values in conditions.items()
     }
-
-
-def _recorders(measure: Measure) -> dict[str, Recorder]:
-    """The recorders of a measure, by names that are equal where these are."""
-    return {repr(r): r for r in measure.recorders.values()}
-
-
-def _value(measure: Measure, run: Any, duration: float) -> Any:
-    recorded = {name: run[repr(r)].values for name, r in measure.recorders.items()}
-    return measure.value(recorded, duration)

@@ -15,7 +15,7 @@ from cortexmg.estimators.estimator import (
     mean_over_seeds,
     pulled,
 )
-from cortexmg.protocol import Protocol
+from cortexmg.protocol import Protocol, Recipe
 from cortexmg.tangents import Tangents
 
 
@@ -27,17 +27,20 @@ class Forward(Estimator):
     def estimate(
         self, protocol: Protocol, u: Float[np.ndarray, " p"], keys: Key[Array, " s"], slope: Slope
     ) -> Estimate:
-        def pushed(network: Any, u: Array, condition: Array, key: Any):
-            def f(u):
-                return protocol.of_run(network, u, condition, key, gradients=self.tangents)
-
-            def along(direction):
-                return jax.jvp(f, (u,), (direction,))
-
-            return jax.vmap(along, out_axes=(None, -1))(jnp.eye(u.size, dtype=u.dtype))
-
         us, seeds = np.repeat(u[None], keys.shape[0], axis=0), keys.shape[0]
-        found, told = protocol.members(("forward", repr(self)), pushed, us, keys)
+        found, told = protocol.members(pushed, self.tangents, us, keys)
         statistics, sensitivity = found.reshape(seeds, -1), told.reshape(seeds, -1, u.size)
         gradients = pulled(slope(mean_over_seeds(statistics)), sensitivity)
         return Estimate(statistics, gradients, sensitivity, seeds * len(protocol.conditions))
+
+
+def pushed(recipe: Recipe, tangents: Tangents, network: Any, u: Array, condition: Any, key: Any):
+    """Statistics of a run, and their derivatives by all coordinates [q, p]."""
+
+    def f(u):
+        return recipe.statistics(network, u, condition, key, tangents)
+
+    def along(direction):
+        return jax.jvp(f, (u,), (direction,))
+
+    return jax.vmap(along, out_axes=(None, -1))(jnp.eye(u.size, dtype=u.dtype))

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from cortexmg.estimators.estimator import Estimate, Estimator, Slope, mean_over_seeds
-from cortexmg.protocol import Protocol
+from cortexmg.protocol import Protocol, Recipe
 from cortexmg.tangents import Tangents
 
 
@@ -23,16 +23,19 @@ class Reverse(Estimator):
     def estimate(
         self, protocol: Protocol, u: Float[np.ndarray, " p"], keys: Key[Array, " s"], slope: Slope
     ) -> Estimate:
-        def back(network: Any, u: Array, condition: Array, key: Any, slopes: Array):
-            def f(u):
-                return protocol.of_run(network, u, condition, key, gradients=self.tangents)
-
-            _, pull = jax.vjp(f, u)
-            return pull(slopes[condition])[0]
-
         us, seeds = np.repeat(u[None], keys.shape[0], axis=0), keys.shape[0]
         statistics = protocol.run(us[:, None], keys)[:, 0]
         slopes = slope(mean_over_seeds(statistics)).reshape(len(protocol.conditions), -1)
-        name, given = ("reverse", repr(self)), jnp.asarray(slopes, float)
-        gradients = protocol.members(name, back, us, keys, given).sum(axis=1)
+        given = jnp.asarray(slopes, float)
+        gradients = protocol.members(back, self.tangents, us, keys, given).sum(axis=1)
         return Estimate(statistics, gradients, None, 2 * seeds * len(protocol.conditions))
+
+
+def back(recipe: Recipe, tangents: Tangents, network: Any, u: Array, condition, key, slopes: Array):
+    """The derivative by all coordinates of the statistics of a run, weighted by `slopes`."""
+
+    def f(u):
+        return recipe.statistics(network, u, condition, key, tangents)
+
+    _, pull = jax.vjp(f, u)
+    return pull(slopes[condition])[0]
