@@ -36,10 +36,11 @@ def _shared(new, share):
     return new if share is None else new * share
 
 
-def _each_row(active, rows, layout, visit, carry, together):
+def _each_row(active, rows, layout, visit, carry, together, every):
     """`carry` after a visit to every piece of `row` contacts of every active cell.
 
     A visit gets so many cells `together`: of each the member, the number of the row, and contacts.
+    Where the same cells are active in all members, a visit is for `every` one of them.
     """
     members, (n_pre, blocks, first, row, *_) = active.shape[0], layout
     active = active.reshape(members * blocks, -1)
@@ -55,7 +56,7 @@ def _each_row(active, rows, layout, visit, carry, together):
             visited, left = [], jnp.int32(0)
             for r in range(together):
                 there, one = k + r < found, ids[k + r]
-                member, cell = (jnp.int32(0), one) if members == 1 else jnp.divmod(one, n_pre)
+                member, cell = (every, one) if members == 1 else jnp.divmod(one, n_pre)
                 i = jnp.where(there, cell - first, 0)
                 contacts = rows.contacts(i, offset, row)
                 if together > 1:
@@ -82,7 +83,9 @@ class _Form:
         """Where contacts lie in an array over slots and targets."""
         inside = self.layout.base + c.targets
         if self.layout.slots > 1:
-            slot = (self.step[member] + c.delays.astype(jnp.int32)) % self.layout.slots
+            slot = (
+                self.step[member if self.step.shape[0] > 1 else 0] + c.delays.astype(jnp.int32)
+            ) % self.layout.slots
             inside = slot * self.layout.n_post + inside
         return _at(array, member, inside)
 
@@ -123,16 +126,18 @@ class _Form:
     def add_to_y(self, total, visited):
         # What lies outside is dropped: a mask on the places alone is cheaper than one on both.
         places = [jnp.where(c.mine, self.places(self.onto, m, c), OUTSIDE) for m, _, c in visited]
+        shape = places[0].shape
         new = self.same_for_all if visited[0][2].share is None else None
         if new is None:
             each = [self.amount(m, i, c.first, c.share) for m, i, c in visited]
-            new = jnp.concatenate([jnp.broadcast_to(x, self.layout.row) for x in each])
-        return total.at[jnp.concatenate(places)].add(new, mode="drop")
+            new = jnp.concatenate([jnp.broadcast_to(x, shape).reshape(-1) for x in each])
+        places = jnp.concatenate([x.reshape(-1) for x in places])
+        return total.at[places].add(new, mode="drop")
 
     def add_to_x(self, total, visited):
         ((member, i, c),) = visited
         new = _shared(self.w(member, c.first) * self.y(member, c), c.share)
-        new = jnp.sum(jnp.where(c.mine, new, 0.0))
+        new = jnp.sum(jnp.where(c.mine, new, 0.0), axis=-1, keepdims=jnp.ndim(member) > 0)
         return total.at[_at(self.onto, member, i)].add(new, mode="promise_in_bounds")
 
     def add_to_w(self, total, visited):
@@ -153,14 +158,21 @@ def contract(onto, a, b, active, near, step, *leaves, out, layout, tree):
 
     `leaves` and `tree` are the rows of contacts as a flattened pytree.
 
-    All but the wiring has a leading axis of members, B of them, or 1 where they share the array;
-    `active` (packed flags) and `step` have B. Inside, arrays are flat: XLA scatters those fastest.
+    All but the wiring has a leading axis of members, B of them, or 1 where they share the array.
+    Inside, arrays are flat: XLA scatters those fastest.
     """
     del near
     known = dict(zip([k for k in "xwy" if k != out], (a, b), strict=True))
+    every = jnp.int32(0)
+    if (members := max(x.shape[0] for x in (onto, a, b))) > active.shape[0]:
+        if out == "w" or onto.shape[0] == 1 or 1 not in known["w"].shape:
+            # A sum over members, or weights that a visit reads as one piece: one after the other.
+            active, step = (jnp.broadcast_to(x, (members, *x.shape[1:])) for x in (active, step))
+        else:
+            every = jnp.arange(members, dtype=jnp.int32)[:, None]
     form, rows = _Form(known, onto, step, layout), jax.tree.unflatten(tree, leaves)
     if out == "y":
         form.same_for_all  # noqa: B018 - before the loop, not in it
     visit = {"y": form.add_to_y, "x": form.add_to_x, "w": form.add_to_w}[out]
-    total = _each_row(active, rows, layout, visit, onto.reshape(-1), form.together)
+    total = _each_row(active, rows, layout, visit, onto.reshape(-1), form.together, every)
     return total.reshape(onto.shape)

@@ -134,7 +134,8 @@ def _batch(args, dims, **params):
 
     onto, a, b, *per_member = args
     joined = [join(onto, True), join(a, False), join(b, False)]
-    joined += [join(x, True) for x in per_member]
+    alike = members == 1 and all(d is None for d in dims[3:])  # the same cells in all members
+    joined += [x[0] if alike else join(x, True) for x in per_member]
     out = contract_p.bind(*joined, *wiring, **params)
     return out.reshape(size, members, *out.shape[1:]), 0
 
