@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from cortexmg.clock import whole_steps
+from cortexmg.derivatives import in_groups, remembered
 from cortexmg.network import Network, State
 from cortexmg.recorders import Recorder
 from cortexmg.tangents import Tangents, faded
@@ -39,11 +40,13 @@ def run_frame(
     record: Record,
     plan: Plan,
     dt: float,
+    group: int = 0,
     tangents: Tangents | None = None,
 ):
     """One frame, as long as the longest interval: the state after it, and what was saved in it.
 
-    Saved arrays have one entry per interval of their recorder along the first axis.
+    Saved arrays have one entry per interval of their recorder along the first axis. For a
+    derivative, the state is kept once per `group` of steps; 0 is for runs that have none.
     """
     fading = tangents is not None and not tangents.plain
 
@@ -58,16 +61,20 @@ def run_frame(
             if not innermost:
                 state, accs, saved = level(k + 1, state, accs)
                 return (state, accs), saved
+            return (remembered(step) if group else step)(state, accs), {}
+
+        def step(state, accs):
             if fading:
                 state = faded(state, tangents.kept(state.step, dt))
             state, spikes = network.step(state, dt)
             accs = {n: record[n].update(acc, network, state, spikes) for n, acc in accs.items()}
-            return (state, accs), {}
+            return state, accs
 
         if length == 1:
             (state, accs), saved = part((state, accs), None)
         else:
-            (state, accs), saved = jax.lax.scan(part, (state, accs), length=length)
+            turns = group * length // steps
+            (state, accs), saved = in_groups(part, (state, accs), length, turns)
             saved = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), saved)
         read = {name: record[name].read(accs[name], network, state, steps) for name in names}
         saved = saved | jax.tree.map(lambda x: x[None], read)

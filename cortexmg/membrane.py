@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-import jax.numpy as jnp
-
+from cortexmg.derivatives import seam
+from cortexmg.numerics import reach
 from cortexmg.part import PerCell, Scalar
 
 
@@ -32,5 +32,6 @@ def advance(
     pathways = [x for x in inputs if isinstance(x, Pathway)]
     g = sum(p.g for p in pathways)
     i = sum(p.g * p.e for p in pathways) + sum(x.i for x in inputs if isinstance(x, Current))
+    g, i = seam(g), seam(i)
     # i / g + (v - i / g) exp(-dt g / C), written as in numerics.relax_gate
-    return v + (i - g * v) * ((1.0 - jnp.exp(-dt / capacitance * g)) / g)
+    return v + (i - g * v) * reach(g, dt / capacitance)

@@ -33,7 +33,20 @@ def relax_gate(x: PerCell, alpha: PerCell, beta: PerCell, dt: PerCell) -> PerCel
     rate = alpha + beta
     # alpha / rate + (x - alpha / rate) exp(-dt rate), with every division and exponential used
     # once: what is used twice XLA puts into a kernel of its own.
-    return x + (alpha - rate * x) * ((1.0 - jnp.exp(-dt * rate)) / rate)
+    return x + (alpha - rate * x) * reach(rate, dt)
+
+
+@jax.custom_jvp
+def reach(rate: PerCell, dt: PerCell) -> PerCell:
+    """(1 - exp(-dt rate)) / rate, with a derivative of few divisions and no other exponential."""
+    return (1.0 - jnp.exp(-dt * rate)) / rate
+
+
+@reach.defjvp
+def _reach_jvp(primals, tangents):
+    (rate, dt), (d_rate, d_dt) = primals, tangents
+    left, found = jnp.exp(-dt * rate), reach(rate, dt)
+    return found, (dt * left - found) / rate * d_rate + left * d_dt
 
 
 class Total(NamedTuple):
@@ -76,12 +89,33 @@ def linoid(x: PerCell, exp_x: Any = None) -> Float[Array, "..."]:
     single and 2e-15 in double precision). `exp_x` is exp(x) where the caller has it already.
     """
     x = jnp.asarray(x)
-    exp_x = bounded_exp(x) if exp_x is None else exp_x
-    near = jnp.abs(x) < 1.0
+    return _linoid(x, bounded_exp(x) if exp_x is None else exp_x)
+
+
+@jax.custom_jvp
+def _linoid(x, exp_x):
+    near, terms = jnp.abs(x) < 1.0, _EVEN_TERMS[: 5 if x.dtype.itemsize <= 4 else 10]
     # Both branches are differentiated, so the quotient must stay finite where it is not used.
     quotient = jnp.where(near, 1.0, x) / jnp.where(near, 1.0, exp_x - 1.0)
     y = jnp.where(near, x * x, 0.0)
-    series = jnp.zeros_like(y)
-    for term in reversed(_EVEN_TERMS[: 5 if x.dtype.itemsize <= 4 else 10]):
-        series = series * y + term
-    return jnp.where(near, 1.0 - 0.5 * x + series * y, quotient)
+    return jnp.where(near, 1.0 - 0.5 * x + _series(terms, y) * y, quotient)
+
+
+@_linoid.defjvp
+def _linoid_jvp(primals, tangents):
+    """In closed form: the derivative of the series and of both branches takes twice the time."""
+    (x, exp_x), (d_x, _) = primals, tangents  # the second follows from the first
+    found, near = _linoid(x, exp_x), jnp.abs(x) < 1.0
+    quotient = (1.0 - found * exp_x) / jnp.where(near, 1.0, exp_x - 1.0)
+    terms = _EVEN_TERMS[: 6 if x.dtype.itemsize <= 4 else 10]
+    slopes = tuple(2 * (k + 1) * term for k, term in enumerate(terms))
+    inside = jnp.where(near, x, 0.0)
+    return found, jnp.where(near, _series(slopes, inside * inside) * inside - 0.5, quotient) * d_x
+
+
+def _series(terms: tuple[float, ...], y: Array) -> Array:
+    """The polynomial of `y` with these coefficients, lowest first."""
+    total = jnp.zeros_like(y)
+    for term in reversed(terms):
+        total = total * y + term
+    return total

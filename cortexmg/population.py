@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from cortexmg.channels import Channel, IonLeak, Leak
+from cortexmg.derivatives import kept, seam
 from cortexmg.environment import Environment
 from cortexmg.membrane import Current, Pathway, advance
 from cortexmg.part import Part, PerCell, check_lengths, check_members, count, quantity, shown
@@ -119,9 +120,9 @@ class Population(Part):
         for name, r in self.receptors.items():
             landed = sum(x.weight for x in inputs if isinstance(x, Arrivals) and x.receptor == name)
             landed = landed + arrived.get(r.transmitter, 0.0)
-            receptors[name] = r.step(state.receptors[name], landed, v, env, dt)
+            receptors[name] = kept(r.step(state.receptors[name], landed, v, env, dt))
         channels = {
-            name: c.step(state.channels[name], felt(v, c), env, dt)
+            name: seam(c.step(state.channels[name], felt(v, c), env, dt))
             for name, c in self.channels.items()
         }
         # What follows the voltage at once, such as the magnesium block, is held for the step: at
@@ -138,7 +139,7 @@ class Population(Part):
         pools, tissues = self._fill(state, through, mid, env, dt)
         currents = [x for x in inputs if not isinstance(x, Arrivals)]
         currents += [path for _, _, path in through]
-        advanced = advance(v, currents, self.capacitance, dt)
+        advanced = seam(advance(v, currents, self.capacitance, dt))
         rule = self.rule if shift is None else self.rule.shifted(shift)
         rule, after, spikes = rule.step(state.rule, v, advanced, dt)
         channels = {

@@ -11,6 +11,7 @@ from jax.core import Tracer
 from jax.sharding import Mesh
 from jaxtyping import Array, ArrayLike, Key
 
+from cortexmg.derivatives import group_of, in_groups
 from cortexmg.devices import WORTHWHILE, Devices, mesh_of, start
 from cortexmg.frames import Plan, Record, plan_of, run_frame
 from cortexmg.hardware import memory_here
@@ -188,12 +189,12 @@ def _simulate_traced(network, duration, dt, record, state, key, gradients) -> Ru
     network = network.in_steps(dt)
     tangents = gradients if isinstance(gradients, Tangents) else Tangents()
     network = tangents.through(network)
+    group = group_of(frames * plan[0][0]) if gradients else 0
 
     def frame(state, _):
-        return run_frame(network, state, record, plan, dt, tangents)
+        return run_frame(network, state, record, plan, dt, group, tangents)
 
-    # The state at the beginning of each frame is kept for the backward pass, the rest is redone.
-    state, saved = jax.lax.scan(jax.checkpoint(frame, prevent_cse=False), state, length=frames)
+    state, saved = in_groups(frame, state, frames, group // plan[0][0])
     recordings = {}
     for name, r in record.items():
         steps = next(s for s, names in plan if name in names)

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Int, Key
 
 from cortexmg.compaction import unpack, words_for
+from cortexmg.derivatives import kept
 from cortexmg.environment import Environment
 from cortexmg.events import Layout, deliver
 from cortexmg.part import PerCell
@@ -102,10 +103,12 @@ def arrive(
     for (post, transmitter), lane in lanes.items():
         if lane.slots == 1:
             inbox = now[post][lane.base : lane.base + sizes[post]]
+            # Barrier: what follows would be derived within the sum over lanes, element by element.
+            inbox = inbox if exact else jax.lax.optimization_barrier(inbox)
         else:
             inbox, rings[post][transmitter] = _take(rings[post][transmitter], sizes[post], step)
         unit = underway.quanta[post][transmitter] if exact else 1.0
-        arrived[post][transmitter] = inbox * unit
+        arrived[post][transmitter] = kept(inbox * unit)
     return arrived, after, underway._replace(rings=rings)
 
 
@@ -209,11 +212,15 @@ def _add(
     """The inbox with the spikes of one projection, in units of 1 / scale."""
     c = p.connectivity
     # A factor on every stored weight would cost a pass over all contacts in every step.
-    same = jnp.ndim(c.weights) == 0
+    same, exact = jnp.ndim(c.weights) == 0, jnp.issubdtype(inbox.dtype, jnp.integer)
+    weights = c.weights * scale if same else c.weights
+    if same and not exact:
+        # The weight of all is part of the amounts: one visit to a row gives both derivatives.
+        amount, weights = amount * weights, 1.0
     return deliver(
         inbox,
         amount if same else amount * scale,
-        jnp.asarray(c.weights * scale if same else c.weights, amount.dtype),
+        jnp.asarray(weights, amount.dtype),
         rows,
         fired=spikes.fired,
         near=spikes.near,

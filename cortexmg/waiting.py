@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key, UInt32
 
 from cortexmg.compaction import TILE, pack, unpack, words_for
+from cortexmg.derivatives import kept
 from cortexmg.noise import stream
 from cortexmg.projection import Projection
 from cortexmg.releases import Certain
@@ -189,7 +190,8 @@ def due(w: Waiting, p: Projection, n: int, step: Array, dt: float, blocks: int) 
         amount = unpack(fired, n, blocks)[c.senders].astype(jnp.result_type(float))
         return Spikes(amount, fired, fired)
     amount = _get(w.amount, slot, n)[c.senders]
-    return Spikes(amount, fired, _get(w.near, slot, words) & mask)
+    # Of the rings the derivative keeps no more than this.
+    return kept(Spikes(amount, fired, _get(w.near, slot, words) & mask))
 
 
 def with_row(senders: list[slice], n: int, blocks: int) -> UInt32[Array, " words"]:

@@ -1,0 +1,75 @@
+"""What the derivative of a run keeps: the same result in less memory."""
+
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import cortexmg as cx
+from cortexmg import cells, memory, outline, recorders, releases, stimuli, synapses, wiring
+from cortexmg.derivatives import group_of
+from cortexmg.distributions import Uniform
+
+DT = 0.1
+
+
+@pytest.mark.parametrize("steps", [1, 2, 7, 97, 1000, 20_000, 99_991])
+def test_groups_are_about_as_many_as_their_steps(steps):
+    assert np.sqrt(steps) / 2.1 <= group_of(steps) <= 2 * np.sqrt(steps) + 1
+    assert steps in (7, 97, 99_991) or steps % group_of(steps) == 0  # those are primes
+
+
+def network(n):
+    """Cells that fire, excite one another after different delays, and release less each time."""
+    receptors = {"ampa": synapses.AMPA()}
+    contacts = wiring.fixed_in_degree(n, n, 3, 2.0, Uniform(0.2, 0.6), key=1)
+    projection = cx.Projection("cells", "cells", "glutamate", contacts, releases.TsodyksMarkram())
+    return cx.Network(
+        cx.acsf(),
+        {"cells": cells.leaky_integrate_and_fire(n, receptors)},
+        {"among": projection},
+        {"drive": stimuli.step_current("cells", np.linspace(4000.0, 9000.0, n))},
+    )
+
+
+class Loss(recorders.Recorder):
+    """The mean square of the voltage (mV2) at the end of each interval."""
+
+    every: float | None = None
+
+    def read(self, acc, network, state, steps):
+        return jnp.mean(state.populations["cells"].v ** 2)
+
+
+def derivative(network, duration, every=None):
+    def loss(strength, network):
+        changed = cx.with_parameters(network, {"projections/among/strength": strength})
+        seen = {"x": Loss(every), "n": recorders.SpikeCount("cells", every=duration)}
+        run = cx.simulate(changed, duration, DT, record=seen, gradients=True)
+        return jnp.mean(run["x"].values), run["n"].values
+
+    return jax.jit(jax.value_and_grad(loss, has_aux=True))
+
+
+def test_what_is_kept_changes_no_bit(monkeypatch):
+    cells, found = network(6), []
+    for group in (20, 3):  # of four frames of five steps: all, and parts of a frame
+        module = sys.modules["cortexmg.simulate"]
+        monkeypatch.setattr(module, "group_of", lambda steps, group=group: group)
+        found.append(derivative(cells, 2.0, 0.5)(1.0, cells))
+    assert found[0][0][1].sum() > 3 and found[0][1] != 0
+    jax.tree.map(np.testing.assert_array_equal, *found)
+
+
+def test_memory_grows_with_the_root_of_the_duration_as_foretold():
+    built = network(2000)
+
+    def foretold(steps):
+        return sum(memory.needed_by_derivative(outline.shapes(built), DT, steps).values())
+
+    program = derivative(built, 160.0, every=4.0).lower(1.0, built).compile()
+    needed = program.memory_analysis().temp_size_in_bytes  # frames as long as a group
+    assert needed == pytest.approx(foretold(1600), rel=0.2)
+    assert 3.0 * foretold(1600) < foretold(16_000) < 4.0 * foretold(1600)
