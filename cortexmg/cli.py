@@ -139,14 +139,13 @@ def run(
 def plan(
     model: Model,
     n: Cells = None,
-    contacts: Annotated[
-        float | None, typer.Option("--contacts-per-cell", help="If not those of the model.")
-    ] = None,
+    contacts: Annotated[float | None, typer.Option("--contacts-per-cell", help="Another.")] = None,
     device: Annotated[str, typer.Option(help=f"One of {', '.join(DEVICES)}, cpu.")] = "cpu",
     dt: Step = 0.05,
     rate: Annotated[float, typer.Option(help="Mean rate that is assumed (Hz).")] = 10.0,
     spikes: Annotated[bool, typer.Option("--spikes", help="Record all spikes.")] = False,
     record: Annotated[bool, typer.Option("--record", help="Record what `run` does.")] = False,
+    gradients: Annotated[float, typer.Option(help="Differentiate a run of so many ms.")] = 0.0,
 ) -> None:
     """Show what a run would need, and how fast it could be, before anything is built.
 
@@ -154,10 +153,10 @@ def plan(
     """
     target, build = device_named(device), builder_of(model, n)
     network = outline.outline(build, n, contacts)
-    recorders: dict[str, Recorder] = ladder.recorders_for(network) if record else {}
+    seen: dict[str, Recorder] = ladder.recorders_for(network) if record else {}
     if spikes:
-        recorders |= {name: Spikes(name) for name in network.populations}
-    found = forecast(network, recorders, dt, rate, target, host=device == "cpu")
+        seen |= {name: Spikes(name) for name in network.populations}
+    found = forecast(network, seen, dt, rate, target, host=device == "cpu", gradients=gradients)
     print(f"{model}, {table(found, rate)}\n\n{verdict(found)}")
     if not found.fits:
         raise typer.Exit(3)

@@ -3,10 +3,12 @@
 import math
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from cortexmg.derivatives import group_of, remembered
 from cortexmg.frames import Record, plan_of, run_frame
 from cortexmg.hardware import memory_here
 from cortexmg.network import Network, State
@@ -24,6 +26,9 @@ REMEDY = {
     "cells": "fewer cells, or fewer channels and receptors",
     "spikes and inputs underway": "shorter delays or a larger dt",
     "recording": "record fewer cells, or less often",
+    "states, one per group of steps": "a shorter run, shorter delays or a larger dt",
+    "kept of the steps of a group": "a shorter run, or fewer cells",
+    "derivatives on their way back": "fewer cells, or shorter delays",
     "temporaries of a step": "fewer cells, or one delay for all contacts of a projection",
 }
 
@@ -64,6 +69,37 @@ def needed(
         # As compiled for a CPU: delays in steps, and about six numbers per cell.
         "temporaries of a step": delays + members * cells * 6.0 * np.finfo(float_type).bits / 8,
     }
+
+
+def needed_by_derivative(network: Network, dt: float, steps: int) -> Memory:
+    """Bytes that a derivative in reverse of a run of so many steps needs besides, by part.
+
+    It is by a few numbers, such as the strengths of projections. By the weights of contacts it
+    needs three more arrays of these.
+    """
+    state, group = state_of(network, dt, exact=False), group_of(steps)
+    return {
+        "states, one per group of steps": math.ceil(steps / group) * _size(state),
+        "kept of the steps of a group": group * _kept_of_a_step(network, state, dt),
+        "derivatives on their way back": STATES * _size(state),
+    }
+
+
+def _kept_of_a_step(network: Network, state: State, dt: float) -> float:
+    """Bytes that a derivative keeps of one step; wiring, which never changes, is not kept."""
+
+    def back(network, state, strengths):
+        network = eqx.tree_at(_strengths, network, strengths).in_steps(dt)
+        return jax.vjp(remembered(lambda s: network.step(s, dt)[0]), state)[1]
+
+    strengths = [jnp.zeros(()) for _ in network.projections]
+    wiring = {jnp.shape(x) for p in network.projections.values() for x in jax.tree.leaves(p)}
+    kept = jax.tree.leaves(jax.eval_shape(back, network, state, strengths))
+    return _size([x for x in kept if x.shape not in wiring])
+
+
+def _strengths(network: Network) -> list:
+    return [p.strength for p in network.projections.values()]
 
 
 def check_memory(

@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from cortexmg.clock import whole_steps
 from cortexmg.connectivity import MOST_CONTACTS, Connectivity
 from cortexmg.frames import Record, plan_of
 from cortexmg.hardware import Device, memory_in_use
 from cortexmg.kernels import Work, work_of_loop
-from cortexmg.memory import REMEDY, Memory, needed, steps_at_once
+from cortexmg.memory import REMEDY, Memory, needed, needed_by_derivative, steps_at_once
 from cortexmg.network import Network
 from cortexmg.outline import compiled_step, queued
 from cortexmg.rows import Wiring
@@ -66,17 +67,21 @@ def forecast(
     *,
     host: bool = False,
     program: Any = None,
+    gradients: float = 0.0,
 ) -> Forecast:
     """What a network of shapes needs on a device, if its cells fire at `rate` Hz.
 
     On the `host` itself the libraries, the compiler and the network as it was built need room too.
-    `program` is what `compiled_step` made for the device, if not for this machine.
+    `program` is what `compiled_step` made for the device, if not for this machine. `gradients` is
+    how long (ms) a run is that is differentiated in reverse, by a few numbers.
     """
     cells = sum(network.sizes.values())
     most = steps_at_once(cells, plan_of(record, dt)[0][0])
     memory = needed(queued(network) if device.kernel else network, record, dt, most)
     program = program or compiled_step(network, dt)
     memory["temporaries of a step"] = program.memory_analysis().temp_size_in_bytes
+    if gradients:
+        memory |= needed_by_derivative(network, dt, whole_steps(gradients, dt, "gradients"))
     if host:
         # This process has just done what another one will do before it builds the network.
         first = {"libraries and compiler": memory_in_use(), "wiring": memory.pop("wiring")}

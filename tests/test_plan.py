@@ -119,7 +119,9 @@ def test_the_command_says_what_fits_and_what_does_not(monkeypatch, capsys):
             cli.main()
         return end.value.code or 0, *capsys.readouterr()
 
-    code, text, _ = run("cobahh", "--cells", "1000000", "--device", "h100", "--spikes")
+    code, text, _ = run(
+        "cobahh", "--cells", "1000000", "--device", "h100", "--spikes", "--gradients", "10"
+    )
     assert code == 0 and "It fits" in text and "H100" in text
     for part in memory.REMEDY.keys() - {"libraries and compiler", "wiring, copied to the device"}:
         assert part in text
