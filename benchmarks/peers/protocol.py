@@ -12,6 +12,7 @@ between, so that simulators can take turns, and ends with its input.
 import json
 import re
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -47,6 +48,23 @@ def peak_mb() -> float:
     """The most memory that this process has held; getrusage counts its parent's too."""
     found = re.search(r"^VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
     return int(found[1]) / 1024 if found else float("nan")
+
+
+def with_and_without(forward: Callable[[], Any], derivative: Callable[[], Any]) -> dict[str, float]:
+    """The least seconds of each, called in turns for half a second and at least twice.
+
+    The first call after a wait finds cold caches. Both return when their results have arrived.
+    """
+    times: list[list[float]] = []
+    began = time.perf_counter()
+    while len(times) < 2 or time.perf_counter() - began < 0.5:
+        times.append([])
+        for call in (forward, derivative):
+            start = time.perf_counter()
+            call()
+            times[-1].append(time.perf_counter() - start)
+    least = [min(column) for column in zip(*times, strict=True)]
+    return {"forward_s": least[0], "seconds": least[1]}
 
 
 def in_turns(run: Callable[[], tuple[float, int]], task: Task) -> Iterator[dict[str, Any]]:
