@@ -125,7 +125,9 @@ def _batch(args, dims, **params):
     args = [
         x[None] if d is None else jnp.moveaxis(x, d, 0) for x, d in zip(args, dims, strict=True)
     ]
-    members = args[3].shape[1]
+    if size == 1:  # those that share their spikes go on sharing them
+        return contract_p.bind(*(x[0] for x in args), *wiring, **params)[None], 0
+    members = max(x.shape[1] for x in args)
 
     def join(x, must):
         if not must and x.shape[:2] == (1, 1):

@@ -178,13 +178,15 @@ class Protocol:
         us: Float[np.ndarray, "m p"],
         keys: Key[Array, " m"],
         *shared: Array,
+        alone: bool = False,
     ) -> Any:
         """`f(recipe, how, network, u, condition, key, *shared)` of each row, under all conditions.
 
         Results have the members along their first axis and the conditions along the second. A
-        program for some runs side by side serves any number of them, and later ones like this.
+        program for some runs side by side serves any number of them, and later ones like this;
+        `alone`, each runs by itself.
         """
-        k, size = len(self.conditions), self.side_by_side
+        k, size = len(self.conditions), self.parts if alone else self.side_by_side
         us, keys = np.repeat(np.asarray(us, np.result_type(float)), k, axis=0), jnp.repeat(keys, k)
         which = np.tile(np.arange(k, dtype=np.int32), us.shape[0] // k)
         call = compiled(f, self.recipe, how, self.mesh, len(shared))

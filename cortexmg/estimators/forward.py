@@ -28,7 +28,8 @@ class Forward(Estimator):
         self, protocol: Protocol, u: Float[np.ndarray, " p"], keys: Key[Array, " s"], slope: Slope
     ) -> Estimate:
         us, seeds = np.repeat(u[None], keys.shape[0], axis=0), keys.shape[0]
-        found, told = protocol.members(pushed, self.tangents, us, keys)
+        # Tangents of one run visit the rows of its spikes together; those of several could not.
+        found, told = protocol.members(pushed, self.tangents, us, keys, alone=True)
         statistics, sensitivity = found.reshape(seeds, -1), told.reshape(seeds, -1, u.size)
         gradients = pulled(slope(mean_over_seeds(statistics)), sensitivity)
         return Estimate(statistics, gradients, sensitivity, seeds * len(protocol.conditions))

@@ -17,7 +17,7 @@ from table import draw, table
 import cortexmg as cx
 from cortexmg import measures, results
 from cortexmg.bounds import Coordinates
-from cortexmg.estimators import Differences, Forward, Reverse
+from cortexmg.estimators import Differences, Forward
 from cortexmg.fit import keys_of
 from cortexmg.protocol import Protocol
 
@@ -42,14 +42,10 @@ ESTIMATORS = {  # and of what share of the seeds
     "differences, 0.3": (Differences(0.3), 0.4),
     "differences, orthogonal 0.1": (Differences(0.1, "orthogonal"), 0.4),
     "differences, 2 random pairs 0.1": (Differences(0.1, 2), 0.4),
-    "forward": (Forward(), 0.1),
-    "forward, 1 mV": (Forward(cx.Tangents(width=1.0)), 0.1),
-    "forward, 30 mV": (Forward(cx.Tangents(width=30.0)), 0.1),
-    "forward, escape noise 2 mV": (Forward(cx.Tangents(width=2.0, escape=10.0)), 0.1),
-    "forward, damped 20 ms": (Forward(cx.Tangents(damping=20.0)), 0.1),
-    "forward, damped 100 ms": (Forward(cx.Tangents(damping=100.0)), 0.1),
-    "forward, horizon 50 ms": (Forward(cx.Tangents(horizon=50.0)), 0.1),
-    "reverse, damped 20 ms": (Reverse(cx.Tangents(damping=20.0)), 0.1),
+    "forward": (Forward(), 0.12),
+    "forward, 1 mV": (Forward(cx.Tangents(width=1.0)), 0.12),
+    "forward, damped 20 ms": (Forward(cx.Tangents(damping=20.0)), 0.12),
+    "forward, escape noise 2 mV": (Forward(cx.Tangents(width=2.0, escape=10.0)), 0.12),
 }
 BATCH = 4  # seeds of an estimate as a fit makes it
 
@@ -68,25 +64,17 @@ def protocol_of(kind: str, coupling: str, duration: float) -> Protocol:
 
 
 def estimates(protocol: Protocol, name: str, seeds: int, key: int) -> tuple[np.ndarray, float]:
-    """Sensitivities of single seeds [seeds, q, p], and seconds per seed without compilation.
-
-    Reverse mode gives the gradient of a loss: here of the rate of E, the only row that is finite.
-    """
+    """Sensitivities of single seeds [seeds, q, p], and seconds per seed without compilation."""
     estimator = ESTIMATORS[name][0]
-    first = np.eye(1, len(MEASURES))[0]
 
     def run(seeds, key):
         keys = keys_of(key, 0, seeds)
-        return estimator.estimate(protocol, protocol.coordinates.start, keys, lambda _: first)
+        return estimator.estimate(protocol, protocol.coordinates.start, keys, np.zeros_like)
 
-    run(min(seeds, protocol.side_by_side), 0)
+    run(2, 0)
     began = time.perf_counter()
     found = run(seeds, key)
     seconds = (time.perf_counter() - began) / seeds
-    if found.sensitivity is None:
-        rows = np.full((seeds, len(MEASURES), protocol.coordinates.size), np.nan)
-        rows[:, 0] = found.gradients
-        return rows, seconds
     return found.sensitivity, seconds
 
 
@@ -94,7 +82,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", help="KIND-COUPLING")
-    parser.add_argument("--seeds", type=int, default=48)
+    parser.add_argument("--seeds", type=int, default=32)
     stored = Path(__file__).parent / "results"
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
@@ -110,8 +98,8 @@ def main() -> None:
             seeds = max(2, round(args.seeds * share))
             data[name], data[f"{name}: seconds"] = estimates(protocol, name, seeds, 100 + i)
             print(f"{kind} {coupling} {name}: {data[f'{name}: seconds']:.2f} s", flush=True)
-        here = np.broadcast_to(protocol.coordinates.start, (8, 1, len(PARAMETERS)))
-        data["statistics"] = protocol.run(here, keys_of(7, 0, 8))[:, 0]
+        there = np.broadcast_to(protocol.coordinates.start, (8, 1, len(PARAMETERS)))
+        data["statistics"] = protocol.run(there, keys_of(7, 0, 8))[:, 0]
         folder = (args.out or stored) / f"{kind}_{coupling}"
         account = results.account(protocol.network, command="10", seeds=args.seeds, batch=BATCH)
         results.save(folder, {k: np.asarray(v) for k, v in data.items()}, account)
