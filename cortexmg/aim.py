@@ -29,7 +29,7 @@ class Aim:
         raise NotImplementedError
 
     def residual(self, mean: Statistics) -> Statistics | None:
-        """Distances to targets in standard deviations, NaN where undefined; None without targets."""
+        """Distances in standard deviations, NaN where undefined; None without targets."""
         del mean
 
     def scale(self, mean: Statistics) -> Statistics:

@@ -130,7 +130,9 @@ class Coordinates:
     def labels(self) -> list[str]:
         """A name for each entry of the vector."""
         return [
-            p.name if p.shape == () else f"{p.name}[{i}]" for p in self.places for i in range(p.size)
+            p.name if p.shape == () else f"{p.name}[{i}]"
+            for p in self.places
+            for i in range(p.size)
         ]
 
     @property

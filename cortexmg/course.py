@@ -107,5 +107,5 @@ class Journal:
         tree = jax.tree.structure(fresh.optimiser)
         leaves = [arrays.pop(f"optimiser {i}") for i in range(tree.num_leaves)]
         kept = {k: arrays[k] for k in Course._fields if k != "optimiser"}
-        kept["runs"] = int(kept["runs"])
-        return Course(optimiser=jax.tree.unflatten(tree, leaves), **kept)
+        runs = int(kept.pop("runs"))
+        return Course(optimiser=jax.tree.unflatten(tree, leaves), runs=runs, **kept)

@@ -3,12 +3,11 @@
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 from cortexmg.aim import Aim, aim_of
 from cortexmg.bounds import Bounds, Coordinates
@@ -22,6 +21,9 @@ from cortexmg.network import Network
 from cortexmg.part import shown
 from cortexmg.protocol import Protocol
 from cortexmg.targets import Loss, Targets
+
+if TYPE_CHECKING:  # loading it is slow, and most runs fit nothing
+    import optax
 
 FEW = 16  # parameters up to which every one has runs of its own
 LAST = 2**31 - 1  # the step of the keys with which the result is looked at
@@ -40,7 +42,7 @@ def fit(
     bounds: Mapping[str, Bounds],
     aim: Targets | Loss,
     *,
-    optimiser: optax.GradientTransformation | None = None,
+    optimiser: "optax.GradientTransformation | None" = None,
     estimator: Estimator | None = None,
     steps: int = 30,
     seeds: int = 4,
@@ -76,7 +78,11 @@ def fit(
     coordinates = Coordinates(network, bounds, start)
     given = {"duration": duration, "settle": settle, "dt": dt, "devices": devices}
     protocol = Protocol(network, coordinates, aim.measures, aim.conditions, **given)
-    for name, number, least in (("steps", steps, 1), ("seeds", seeds, 2), ("patience", patience, 1)):
+    for name, number, least in (
+        ("steps", steps, 1),
+        ("seeds", seeds, 2),
+        ("patience", patience, 1),
+    ):
         if isinstance(number, bool) or not isinstance(number, int) or number < least:
             raise ValueError(f"{name} must be a whole number from {least} on, got {shown(number)}.")
     estimator = estimator or default_estimator(coordinates.size)
@@ -125,6 +131,8 @@ class Fitter(NamedTuple):
             self._fail(f"The loss is {loss:g} and its gradient {shown(gradients.mean(axis=0))}", u)
         if not np.any(gradients):
             self._fail(f"Nothing responds to any parameter (statistics {shown(mean)})", u)
+        import optax
+
         extra = {}
         if isinstance(self.optimiser, optax.GradientTransformationExtraArgs):
             extra = {"residuals": self._residuals(estimate, mean, off, loss)}
@@ -213,6 +221,8 @@ def keys_of(key: int, step: int, seeds: int) -> jax.Array:
 def _default_optimiser(aim: Targets | Loss, estimator: Estimator) -> Any:
     if isinstance(aim, Targets) and estimator.gives_sensitivity:
         return gauss_newton()
+    import optax
+
     return optax.chain(optax.clip_by_global_norm(1.0), optax.adam(0.1))
 
 

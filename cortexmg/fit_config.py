@@ -5,8 +5,6 @@ import tomllib
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import optax
-
 from cortexmg import estimators, measures
 from cortexmg.bounds import Bounds
 from cortexmg.choice import network_of
@@ -18,7 +16,7 @@ from cortexmg.priors import priors
 from cortexmg.targets import Target, Targets
 
 TABLES = ("network", "parameters", "priors", "measures", "conditions", "targets", "fit")
-OPTIMISERS = {"gauss_newton": gauss_newton, "adam": lambda: optax.adam(0.1)}
+OPTIMISERS = ("gauss_newton", "adam")
 OPTIONS = {"steps", "seeds", "duration", "settle", "dt", "key", "tolerance", "patience"}
 
 
@@ -87,8 +85,14 @@ def _options(given: dict[str, Any]) -> dict[str, Any]:
                 f"[fit] optimiser must be one of {sorted(OPTIMISERS)}, got "
                 f"{shown(given['optimiser'])}."
             )
-        options["optimiser"] = OPTIMISERS[given["optimiser"]]()
+        options["optimiser"] = _optimiser(given["optimiser"])
     return options
+
+
+def _optimiser(name: str) -> Any:
+    import optax
+
+    return gauss_newton() if name == "gauss_newton" else optax.adam(0.1)
 
 
 def _made(where: str, family: Any, given: Any) -> Any:

@@ -24,7 +24,9 @@ def report(fit: Fit) -> "Figure":
         loss.set(xlabel="Step", ylabel="Loss")
         tried = fit.curve["coordinates"] - fit.coordinates
         for i in range(min(tried.shape[1], 200)):
-            look = SERIES[i % len(SERIES)] if tried.shape[1] <= MANY else {"color": "0.6", "lw": 0.4}
+            look = (
+                SERIES[i % len(SERIES)] if tried.shape[1] <= MANY else {"color": "0.6", "lw": 0.4}
+            )
             label = fit.labels[i].removesuffix("/outside") if tried.shape[1] <= MANY else None
             way.plot(steps, tried[:, i], label=label and label[-28:], **look)
         way.set(xlabel="Step", ylabel="Coordinate, from the result")
@@ -42,7 +44,7 @@ def report(fit: Fit) -> "Figure":
 
 
 def heat_map(found: Sensitivity) -> "Figure":
-    """Sensitivities as colours, blue where a statistic falls; those below two s.e. are left pale."""
+    """Sensitivities as colours, blue where a statistic falls, pale below two s.e."""
     rows, columns = found.values.shape
     figure = new_figure(PAGE, min(1.4, 0.25 + 0.05 * rows) * PAGE)
     with style():

@@ -60,7 +60,7 @@ def fitted(
     c, runs = protocol.coordinates, course.runs + estimate.runs
     mean = mean_over_seeds(estimate.statistics)
     scale, off = goal.scale(mean), (u - c.prior_mean) / c.prior_sd
-    told = scale[:, None] * mean_over_seeds(estimate.sensitivity)
+    told = scale[:, None] * mean_over_seeds(estimate.told)
     sd, correlation = uncertainty(told, scale * estimate.statistics, c.prior_sd)
     error = estimate.statistics.std(axis=0) / np.sqrt(estimate.statistics.shape[0] - 1)
     found = zip(mean, error, goal.wanted(), strict=True)
@@ -114,8 +114,8 @@ def warnings_of(
         how = "their ratio" if correlation[a, b] > 0 else "their product"
         said.append(
             f"{labels[a]} and {labels[b]} cannot be told apart (correlation "
-            f"{correlation[a, b]:+.3f}): the targets fix little more than {how}. Add a condition or "
-            f"a measure on which they act differently, or fix one."
+            f"{correlation[a, b]:+.3f}): the targets fix little more than {how}. Add a condition "
+            f"or a measure on which they act differently, or fix one."
         )
     for i in np.flatnonzero(sd > VAGUE)[:10]:
         said.append(

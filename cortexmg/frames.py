@@ -41,15 +41,13 @@ def run_frame(
     plan: Plan,
     dt: float,
     group: int = 0,
-    tangents: Tangents | None = None,
+    tangents: Tangents = Tangents(),  # noqa: B008 - it never changes
 ):
     """One frame, as long as the longest interval: the state after it, and what was saved in it.
 
     Saved arrays have one entry per interval of their recorder along the first axis. For a
     derivative, the state is kept once per `group` of steps; 0 is for runs that have none.
     """
-    fading = tangents is not None and not tangents.plain
-
     def level(k: int, state: State, accs: dict[str, Any]):
         steps, names = plan[k]
         innermost = k == len(plan) - 1
@@ -64,7 +62,7 @@ def run_frame(
             return (remembered(step) if group else step)(state, accs), {}
 
         def step(state, accs):
-            if fading:
+            if not tangents.plain:
                 state = faded(state, tangents.kept(state.step, dt))
             state, spikes = network.step(state, dt)
             accs = {n: record[n].update(acc, network, state, spikes) for n, acc in accs.items()}

@@ -1,12 +1,14 @@
 """Gauss-Newton steps with a memory and a trust region, as a transformation of optax."""
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import optax
 from jaxtyping import Float
 
 from cortexmg.estimators.estimator import Residuals
+
+if TYPE_CHECKING:  # loading it is slow, and most runs fit nothing
+    import optax
 
 WORSE = 2.0  # standard errors by which the loss must have grown for a step to be taken back
 AHEAD = 0.3  # of a coordinate: how far a sensitivity is trusted, for the weight of its noise
@@ -49,7 +51,7 @@ class Trust(NamedTuple):
 
 def gauss_newton(
     longest: float = 0.5, damping: float = 1e-2, memory: float = 0.8
-) -> optax.GradientTransformationExtraArgs:
+) -> "optax.GradientTransformationExtraArgs":
     """Steps to where linear statistics would meet their targets, none longer than `longest`.
 
     It needs the residuals and their sensitivity, which estimators that look forward give. Each
@@ -60,6 +62,7 @@ def gauss_newton(
     is shorter. `damping` is that of Levenberg (1944, doi:10.1090/qam/10666) and Marquardt (1963,
     doi:10.1137/0111030).
     """
+    import optax
 
     def init(params: np.ndarray) -> Trust:
         none = np.zeros(0)

@@ -53,8 +53,8 @@ SETS: dict[str, list[Range]] = {
 def priors(network: Network, *sets: str, shared: bool = True) -> dict[str, Bounds]:
     """Bounds for `fit`, of these sets or of all, with priors around what the network has.
 
-    Each is for a pattern where all that match have one value, so that they share it; if they differ,
-    or with `shared=False`, for every number by itself.
+    Each is for a pattern where all that match have one value, so that they share it; if they
+    differ, or with `shared=False`, for every number by itself.
 
     Raises: ValueError for an unknown set, or one of which the network has nothing.
     """

@@ -36,9 +36,7 @@ class Sensitivity(NamedTuple):
         short = [name[-24:] for name in self.parameters]
         rows = [" " * wide + "".join(f" {name:>24s}" for name in short)]
         for name, each, errors in zip(self.statistics, self.values, self.errors, strict=True):
-            cells = [
-                f" {f'{x:+.3g} +- {e:.2g}':>24s}" for x, e in zip(each, errors, strict=True)
-            ]
+            cells = [f" {f'{x:+.3g} +- {e:.2g}':>24s}" for x, e in zip(each, errors, strict=True)]
             rows.append(f"{name:{wide}s}" + "".join(cells))
         return "\n".join(rows)
 
@@ -76,8 +74,8 @@ def sensitivity(
     return Sensitivity(
         list(map(str, protocol.statistics)),
         coordinates.labels,
-        slopes * mean_over_seeds(found.sensitivity),
-        np.abs(slopes) * np.sqrt(variance_over_seeds(found.sensitivity) / seeds),
+        slopes * mean_over_seeds(found.told),
+        np.abs(slopes) * np.sqrt(variance_over_seeds(found.told) / seeds),
     )
 
 

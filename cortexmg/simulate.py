@@ -79,7 +79,7 @@ def simulate(
     key = _key(key)
     if key.ndim:
         raise ValueError(f"simulate needs one key, got {key.shape[0]}: sweep makes a run for each.")
-    network = _with_queue(network, at_once, gradients, state)
+    network = _with_queue(network, at_once, bool(gradients), state)
     plan = _planned(network, duration, dt, record)
     mesh = mesh_of(devices, sum(network.sizes.values()) // WORTHWHILE)
     times = {"duration": duration, "dt": dt}

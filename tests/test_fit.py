@@ -1,6 +1,5 @@
 """Fits: what they find, how they end, go on and refuse."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -82,7 +81,8 @@ def test_any_optimiser_and_a_loss_of_ones_own():
     given = {"steps": 8, "start": {WEIGHT: 0.8}, "seeds": 4, "patience": 20}
     bounds = {WEIGHT: BOUNDS[WEIGHT]}
     fit = cx.fit(network(), bounds, aim, optimiser=optax.adam(0.15), **given, **TIMES)
-    assert fit.curve["loss"][-1] < 0.2 * fit.curve["loss"][0]
+    assert fit.curve["loss"][-1] < 0.5 * fit.curve["loss"][0]
+    assert fit.curve["coordinates"][-1] > fit.curve["coordinates"][0]
     with pytest.raises(ValueError, match="gauss_newton needs"):
         cx.fit(network(), bounds, aim, optimiser=cx.gauss_newton(), **given, **TIMES)
 
@@ -91,7 +91,7 @@ def test_reverse_mode_fits_a_value_per_cell():
     rates = np.linspace(10.0, 60.0, 32)
     net = cx.with_parameters(network(), {WEIGHT: np.full(32, 1.3)})
     aim = cx.Targets({"rates": measures.CellRates("E", bin=10.0)}, [cx.Target("rates", rates)])
-    given = {"steps": 15, "seeds": 2, "patience": 20} | TIMES
+    given = {"steps": 15, "seeds": 2, "patience": 20} | TIMES | {"settle": 0.0}
     for how in (
         {"estimator": Differences(0.2, 4, local=True)},
         {"estimator": Reverse(), "optimiser": optax.adam(0.1)},
@@ -150,7 +150,7 @@ def test_undefined_statistics_are_left_out_and_reported():
 def test_a_loss_that_is_not_a_number_stops_with_the_values_and_keeps_the_course(tmp_path):
     def loss(found):
         rate = found["control"]["rate"]
-        return jnp.where(rate > 40.0, jnp.nan, (rate - 200.0) ** 2)
+        return jnp.where(rate > 70.0, jnp.nan, (rate - 200.0) ** 2)
 
     aim = cx.Loss(loss, MEASURES, CONDITIONS)
     given = {"start": {WEIGHT: 0.8}, "steps": 40, "seeds": 2, "folder": tmp_path / "fit"} | TIMES
@@ -160,15 +160,14 @@ def test_a_loss_that_is_not_a_number_stops_with_the_values_and_keeps_the_course(
     assert cx.results.load(tmp_path / "fit")[0]["losses"].size >= 1
 
 
-def test_gradients_are_finite_at_bounds_without_magnesium_silent_and_saturated(protocol):
-    goal = lambda mean: np.ones_like(mean)  # noqa: E731
-    keys = keys_of(0, 0, 2)
+def test_gradients_are_finite_at_bounds_without_magnesium_silent_and_saturated():
+    keys, times = keys_of(0, 0, 2), TIMES | {"settle": 0.0}
     net = network(mg=0.0)
     bounds = {WEIGHT: BOUNDS[WEIGHT], MG: cx.Bounds(0.0, 5.0)}
     for start in ({WEIGHT: 0.2, MG: 0.0}, {WEIGHT: 5.0, MG: 5.0}):
-        p = Protocol(net, Coordinates(net, bounds, start), {"r": MEASURES["rate"]}, **TIMES)
+        p = Protocol(net, Coordinates(net, bounds, start), {"r": MEASURES["rate"]}, **times)
         for estimator in (Forward(), Reverse()):
-            found = estimator.estimate(p, p.coordinates.start, keys, goal)
+            found = estimator.estimate(p, p.coordinates.start, keys, np.ones_like)
             assert np.all(np.isfinite(found.gradients))
 
 
@@ -251,8 +250,6 @@ def test_priors_are_around_what_the_network_has():
 def test_runs_are_the_same_on_two_devices(protocol):
     u = np.broadcast_to(protocol.coordinates.start, (3, 1, 2))
     one = protocol.run(u, keys_of(3, 0, 3))
-    if len(jax.devices()) < 2:
-        pytest.skip("one device")
     net = network()
     two = Protocol(net, Coordinates(net, BOUNDS), MEASURES, CONDITIONS, devices=2, **TIMES)
     np.testing.assert_array_equal(two.run(u, keys_of(3, 0, 3)), one)

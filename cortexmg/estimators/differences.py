@@ -1,12 +1,10 @@
 """Differences between runs that share their noise: the reference, and the default of fits."""
 
-from typing import Any
 
 import equinox as eqx
 import jax
 import numpy as np
 from jaxtyping import Array, Float, Key
-from scipy.linalg import hadamard
 
 from cortexmg.estimators.estimator import (
     Estimate,
@@ -40,8 +38,9 @@ class Differences(Estimator):
 
     def __check_init__(self):
         Part.__check_init__(self)
-        number = isinstance(self.directions, int) and not isinstance(self.directions, bool)
-        if self.directions not in ("single", "orthogonal") and not (number and self.directions > 0):
+        d = self.directions
+        number = isinstance(d, int) and not isinstance(d, bool) and d > 0
+        if d not in ("single", "orthogonal") and not number:
             raise ValueError(
                 f'Differences.directions must be "single", "orthogonal" or a number of pairs, got '
                 f"{shown(self.directions)}."
@@ -63,7 +62,9 @@ class Differences(Estimator):
             sensitivity = np.where(own_cell(protocol), sensitivity, 0.0)
         statistics = found[:, 0]
         gradients = pulled(slope(mean_over_seeds(statistics)), sensitivity)
-        return Estimate(statistics, gradients, sensitivity, found[..., 0].size * len(protocol.conditions))
+        return Estimate(
+            statistics, gradients, sensitivity, found[..., 0].size * len(protocol.conditions)
+        )
 
     def _signs(self, p: int, keys: Key[Array, " s"]) -> Float[np.ndarray, "s pairs p"]:
         """In which direction each pair of each seed changes each parameter."""
@@ -73,6 +74,8 @@ class Differences(Estimator):
         seed = np.asarray(jax.random.key_data(keys)).ravel()
         draw = np.random.default_rng(np.random.SeedSequence([1992, *seed.tolist()]))
         if self.directions == "orthogonal":
+            from scipy.linalg import hadamard  # loading it takes longer than all of this package
+
             # Random signs of the columns: what three parameters do together looks like the effect
             # of a fourth, and so differs in sign between seeds.
             columns = draw.choice([-1.0, 1.0], (seeds, 1, p))

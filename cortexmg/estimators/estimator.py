@@ -23,6 +23,12 @@ class Estimate(NamedTuple):
     runs: int  # simulated, those of all conditions counted
 
     @property
+    def told(self) -> Float[np.ndarray, "seeds q p"]:
+        """The sensitivity, of an estimator that gives one."""
+        assert self.sensitivity is not None
+        return self.sensitivity
+
+    @property
     def gradient(self) -> Float[np.ndarray, " p"]:
         """The mean over seeds."""
         return self.gradients.mean(axis=0)

@@ -10,7 +10,7 @@ from cortexmg import drawing
 
 
 def judged(data: dict, name: str, truth: str, batch: int) -> dict[str, np.ndarray]:
-    """Ratio to the truth, its s.e., s.d. of batches over the truth, and how often the sign is right.
+    """Ratio to the truth, its s.e., s.d. of batches over the truth, and how often signs are right.
 
     Each [q, p]. Signs are counted as normal deviates of mean and s.d. of a batch.
     """

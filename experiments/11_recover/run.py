@@ -12,7 +12,7 @@ from itertools import combinations
 from pathlib import Path
 
 import numpy as np
-from problem import EIGHT, FOUR, SEEDS, TIMES, error, bounds_of, network, start_of, targets
+from problem import EIGHT, FOUR, SEEDS, TIMES, bounds_of, error, network, start_of, targets
 
 import cortexmg as cx
 

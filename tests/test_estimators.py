@@ -1,0 +1,131 @@
+"""Estimators of derivatives: exact where runs are smooth, alike where they are not."""
+
+import jax
+import numpy as np
+import pytest
+
+import cortexmg as cx
+from cortexmg import cells, measures, stimuli, synapses, wiring
+from cortexmg.bounds import Coordinates
+from cortexmg.estimators import Differences, Forward, Reverse
+from cortexmg.fit import keys_of
+from cortexmg.protocol import Protocol
+
+MG, WEIGHT, STRENGTH = (
+    "environment/ions/mg/outside",
+    "stimuli/outside/weight",
+    "projections/E to E/strength",
+)
+TIMES = {"duration": 40.0, "settle": 0.0, "dt": 0.1}
+
+
+def network(weight, n=24):
+    """Cells that excite one another through AMPA and NMDA receptors."""
+    receptors = {"ampa": synapses.AMPA(), "nmda": synapses.NMDA(gain=0.5)}
+    contacts = wiring.fixed_in_degree(n, n, 6, 0.6, 1.0, key=1)
+    return cx.Network(
+        cx.acsf(mg=0.6, ca=1.2),
+        {"E": cells.leaky_integrate_and_fire(n, receptors)},
+        {"E to E": cx.Projection("E", "E", "glutamate", contacts)},
+        {"outside": stimuli.Poisson("E", "nmda", 900.0, weight)},
+    )
+
+
+def protocol_of(weight, names, conditions=None, settle=0.0, **measured):
+    net = network(weight)
+    bounds = {name: cx.Bounds(0.05, 20.0) for name in names}
+    measured = measured or {"voltage": measures.MeanVoltage("E")}
+    return Protocol(
+        net, Coordinates(net, bounds), measured, conditions, **TIMES | {"settle": settle}
+    )
+
+
+def at_start(estimator, protocol, seeds=3):
+    keys = keys_of(5, 0, seeds)
+    return estimator.estimate(protocol, protocol.coordinates.start, keys, np.ones_like)
+
+
+def test_below_threshold_all_estimators_agree():
+    protocol = protocol_of(
+        0.05, [MG, WEIGHT], {"a": {}, "b": {"environment/ions/ca/outside": 2.0}}, settle=10.0
+    )
+    forward, reverse = at_start(Forward(), protocol), at_start(Reverse(), protocol)
+    np.testing.assert_allclose(reverse.gradients, forward.gradients, rtol=1e-9)
+    step = 1e-3
+    single = at_start(Differences(step), protocol).gradients
+    coarse = at_start(Differences(2 * step), protocol).gradients
+    extrapolated = single + (single - coarse) / 3  # Richardson
+    np.testing.assert_allclose(forward.gradients, extrapolated, rtol=1e-6)
+    assert np.all(np.abs(forward.gradients) > 1e-3)
+
+
+def test_where_cells_fire_reverse_is_forward_with_any_slope():
+    rate, cv = measures.Rate("E"), measures.CV("E")
+    protocol = protocol_of(8.0, [WEIGHT, STRENGTH], rate=rate, cv=cv)
+    tangents = cx.Tangents(damping=15.0, horizon=25.0, width=3.0)
+    forward, reverse = at_start(Forward(tangents), protocol), at_start(Reverse(tangents), protocol)
+    assert forward.statistics[:, 0].mean() > 5.0
+    np.testing.assert_allclose(reverse.gradients, forward.gradients, rtol=1e-8)
+    np.testing.assert_allclose(forward.statistics, reverse.statistics, rtol=1e-12)
+
+
+def test_damping_shortens_how_far_derivatives_go_and_values_stay():
+    protocol = protocol_of(0.05, [WEIGHT])
+    found = [at_start(Forward(cx.Tangents(damping=tau)), protocol) for tau in (None, 5.0)]
+    sizes = [float(np.abs(x.gradient[0])) for x in found]
+    assert sizes[0] > 2 * sizes[1] > 0
+    for x in found:
+        np.testing.assert_array_equal(x.statistics, found[0].statistics)
+    forgotten = at_start(Forward(cx.Tangents(horizon=0.1)), protocol)
+    assert np.abs(forgotten.gradient[0]) < 0.1 * sizes[0]
+
+
+def test_differences_are_the_same_in_any_directions_where_statistics_are_linear():
+    protocol = protocol_of(0.06, [WEIGHT, MG, STRENGTH])
+    single = at_start(Differences(0.01), protocol).sensitivity.mean(axis=0)
+    together = at_start(Differences(0.01, "orthogonal"), protocol).sensitivity.mean(axis=0)
+    np.testing.assert_allclose(together, single, rtol=2e-2, atol=1e-5)
+    drawn = at_start(Differences(0.01, 64), protocol, seeds=8).sensitivity.mean(axis=0)
+    np.testing.assert_allclose(drawn, single, atol=0.2 * np.max(np.abs(single)))
+
+
+def test_local_differences_leave_other_cells_out():
+    net = cx.with_parameters(network(1.5), {WEIGHT: np.full(24, 1.5)})
+    coordinates = Coordinates(net, {WEIGHT: cx.Bounds(0.1, 9.0)})
+    protocol = Protocol(net, coordinates, {"r": measures.CellRates("E")}, **TIMES)
+    found = at_start(Differences(0.1, 2, local=True), protocol).sensitivity
+    off = ~np.eye(24, dtype=bool)
+    assert np.all(found[:, off] == 0.0)
+    assert np.mean(np.diagonal(found.mean(axis=0))) > 0
+
+
+def test_a_condition_takes_the_place_of_what_is_fitted():
+    protocol = protocol_of(0.05, [MG, WEIGHT], {"fitted": {}, "set": {MG: 2.0}})
+    found = at_start(Differences(0.1), protocol)
+    by_mg = found.sensitivity[:, :, 0]
+    assert np.all(by_mg[:, 1] == 0.0) and np.all(by_mg[:, 0] < 0.0)
+    assert np.all(found.statistics[:, 1] < found.statistics[:, 0])
+
+
+def test_a_strongly_coupled_network_has_the_sign_of_differences():
+    """The quick form of experiment 10, with the default of fits."""
+    net = cx.models.cortex(400, mg=0.7, cells="LIF")
+    names = {MG: cx.Bounds(0.1, 5.0), "stimuli/outside E/weight": cx.Bounds(2.0, 50.0)}
+    times = {"duration": 400.0, "settle": 200.0, "dt": 0.2}
+    with jax.enable_x64(False):
+        protocol = Protocol(net, Coordinates(net, names), {"r": measures.Rate("E")}, **times)
+        start = protocol.coordinates.start
+        each = np.array([
+            Differences().estimate(protocol, start, keys_of(k, 0, 4), np.ones_like).gradient
+            for k in range(6)
+        ])  # fmt: skip
+    assert np.all(each[:, 0] < 0) and np.all(each[:, 1] > 0)
+    assert np.all(each.std(axis=0) < 0.5 * np.abs(each.mean(axis=0)))
+
+
+def test_estimators_are_checked():
+    for wrong in ({"directions": "all"}, {"directions": 0}, {"step": 0.0}):
+        with pytest.raises(ValueError, match="Differences"):
+            Differences(**wrong)
+    with pytest.raises(ValueError, match="Tangents.damping"):
+        cx.Tangents(damping=-1.0)

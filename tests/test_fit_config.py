@@ -1,0 +1,88 @@
+"""Fits from files: the documented one is read, what is wrong is named, results are whole."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from cortexmg import fit_plots, results
+from cortexmg.cli import app
+from cortexmg.fit_config import read
+from cortexmg.sensitivity import Sensitivity
+
+DOCS = Path(__file__).parent.parent / "docs" / "gradients.md"
+SMALL = """
+[network]
+model = "cortex"
+n = 40
+mechanisms = []
+[parameters."stimuli/outside E/weight"]
+low = 2.0
+high = 60.0
+start = 30.0
+[measures.rate]
+kind = "Rate"
+population = "E"
+[[targets]]
+measure = "rate"
+value = 15.0
+[fit]
+steps = 2
+seeds = 2
+duration = 50.0
+settle = 0.0
+"""
+
+
+def written(folder, text):
+    path = folder / "fit.toml"
+    path.write_text(text)
+    return path
+
+
+def test_the_file_in_the_documentation_can_be_read(tmp_path):
+    text = re.search(r"```toml\n(.*?)```", DOCS.read_text(), re.DOTALL).group(1)
+    config = read(written(tmp_path, text.replace("n = 1000", "n = 20")))
+    assert config.bounds["environment/ions/mg/outside"].prior == (1.0, 0.5)
+    assert "projections/*/k_mg" in config.bounds
+    assert set(config.targets.conditions) == {"control", "2 mM Ca"}
+    assert config.options["seeds"] == 4
+
+
+@pytest.mark.parametrize(
+    "old, new, message",
+    [
+        ("[fit]", "[fits]", r"\['fits'\], which is not known"),
+        ("steps = 2", "step = 2", r"\[fit\] has \['step'\]"),
+        ('kind = "Rate"', 'kind = "Rates"', "needs kind, one of"),
+        ('kind = "Rate"', 'kind = "Measure"', "needs kind, one of"),
+        ('population = "E"', 'populatio = "E"', "measures.rate"),
+        ("value = 15.0", "val = 15.0", r"\[\[targets\]\] has \['val'\]"),
+        ("low = 2.0", "low = 70.0", "must be below"),
+        ("steps = 2", 'optimiser = "sgd"', "optimiser must be one of"),
+        ("[fit]", "[fit", "is not TOML"),
+    ],
+)
+def test_what_is_wrong_in_a_file_is_named(tmp_path, old, new, message):
+    with pytest.raises(ValueError, match=message):
+        read(written(tmp_path, SMALL.replace(old, new)))
+
+
+def test_the_command_writes_a_report(tmp_path):
+    out = tmp_path / "out"
+    done = CliRunner().invoke(app, ["fit", str(written(tmp_path, SMALL)), "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    assert "stimuli/outside E/weight" in done.output
+    arrays, account = results.load(out)
+    assert arrays["curve loss"].size == 2
+    assert account["settings"]["values"]["stimuli/outside E/weight"] > 0
+    assert (out / "figure.png").stat().st_size > 5_000
+
+
+def test_a_heat_map_shows_every_sensitivity():
+    found = Sensitivity(["a", "b"], ["x", "y", "z"], np.eye(2, 3), np.full((2, 3), 0.1))
+    axes = fit_plots.heat_map(found).axes[0]
+    assert [t.get_text() for t in axes.get_yticklabels()] == ["a", "b"]
+    assert len(axes.texts) == 6

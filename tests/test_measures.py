@@ -1,0 +1,88 @@
+"""Measures: the same numbers as the statistics of the host, and derivatives that are finite."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, strategies as st
+
+from cortexmg import measures, statistics
+from cortexmg.measures.measure import CountMeasure
+from cortexmg.spike_trains import SpikeTrains
+
+BINS, CELLS = 400, 12
+
+
+def counts_of(key, p=0.04):
+    """At most one spike per cell and bin of 1 ms."""
+    rng = np.random.default_rng(key)
+    return (rng.random((BINS, CELLS)) < p * rng.uniform(0.2, 1.0, CELLS)).astype(float)
+
+
+def trains_of(counts):
+    bins, ids = np.nonzero(counts)
+    return SpikeTrains(ids.astype(np.int32), bins + 0.5, CELLS, 0.0, float(BINS))
+
+
+def binned(counts, bin):
+    return jnp.asarray(counts.reshape(-1, bin, CELLS).sum(axis=1))
+
+
+@given(st.integers(0, 10_000))
+def test_measures_are_the_statistics_of_the_same_spikes(key):
+    counts = counts_of(key)
+    trains = trains_of(counts)
+    pairs = [
+        (measures.Rate("E", 5.0), statistics.mean_rate(trains)),
+        (measures.CV("E"), statistics.mean_cv(trains)),
+        (measures.Fano("E"), statistics.fano(trains)),
+        (measures.Correlation("E"), statistics.pairwise_correlation(trains)),
+        (measures.Synchrony("E"), statistics.synchrony(binned(counts, 10))),
+    ]
+    for measure, expected in pairs:
+        found = float(measure.of(binned(counts, int(measure.bin))))
+        assert found == pytest.approx(expected, rel=1e-9, abs=1e-12, nan_ok=True), measure
+    each = measures.CellRates("E").of(binned(counts, 5))
+    np.testing.assert_allclose(each, statistics.rate(trains), rtol=1e-12)
+
+
+def test_the_power_in_all_bands_is_the_whole():
+    counts = binned(counts_of(1), 5)
+    edges = [0.0, 10.0, 30.0, 80.0, 100.0]
+    bands = zip(edges, edges[1:], strict=False)
+    shares = [float(measures.BandPower("E", a, b).of(counts)) for a, b in bands]
+    frequency = np.fft.rfftfreq(len(counts), 5e-3)
+    rate = np.asarray(counts).mean(axis=1)
+    last = np.abs(np.fft.rfft(rate - rate.mean())) ** 2
+    assert sum(shares) == pytest.approx(last[frequency < 100.0].sum() / last.sum())
+    with pytest.raises(ValueError, match="half the rate"):
+        measures.BandPower("E", 50.0, 200.0)
+
+
+ALL = [m("E") for m in (measures.Rate, measures.CV, measures.Fano, measures.Correlation)]
+ALL += [measures.Synchrony("E"), measures.CellRates("E"), measures.BandPower("E", 5.0, 50.0)]
+
+
+@pytest.mark.parametrize("measure", ALL, ids=lambda m: type(m).__name__)
+@pytest.mark.parametrize("what", ["spikes", "silent", "one cell", "every bin"])
+def test_derivatives_are_finite_whatever_the_spikes(measure: CountMeasure, what):
+    counts = counts_of(3)
+    if what == "silent":
+        counts = 0.0 * counts
+    elif what == "one cell":
+        counts[:, 1:] = 0.0
+    elif what == "every bin":
+        counts = np.ones_like(counts)
+    x = binned(counts, int(measure.bin))
+    # An undefined measure is a constant.
+    slope = jax.grad(lambda x: jnp.sum(measure.scaled(measure.of(x))))(x)
+    assert np.all(np.isfinite(slope))
+    assert what != "spikes" or np.any(slope != 0)
+
+
+def test_without_spikes_what_is_undefined_is_so_and_rates_are_0():
+    nothing = jnp.zeros((40, CELLS))
+    assert measures.Rate("E").of(nothing) == 0.0
+    assert np.isfinite(measures.Rate("E").scaled(0.0))
+    for measure in (measures.CV, measures.Fano, measures.Correlation, measures.Synchrony):
+        assert np.isnan(measure("E").of(nothing))
