@@ -9,7 +9,6 @@ import argparse
 import time
 from pathlib import Path
 
-import jax
 import numpy as np
 from networks import COUPLINGS, KINDS, network
 from table import draw, table
@@ -78,41 +77,48 @@ def estimates(protocol: Protocol, name: str, seeds: int, key: int) -> tuple[np.n
     return found.sensitivity, seconds
 
 
+def measured(kind: str, coupling: str, most: int, duration: float) -> tuple[dict, dict]:
+    """What all estimators give for one network, and the account of it."""
+    protocol, data = protocol_of(kind, coupling, duration), {}
+    for i, (name, (_, share)) in enumerate(ESTIMATORS.items()):
+        seeds = max(2, round(most * share))
+        data[name], data[f"{name}: seconds"] = estimates(protocol, name, seeds, 100 + i)
+        print(f"{kind} {coupling} {name}: {data[f'{name}: seconds']:.2f} s", flush=True)
+    there = np.broadcast_to(protocol.coordinates.start, (8, 1, len(PARAMETERS)))
+    data["statistics"] = protocol.run(there, keys_of(7, 0, 8))[:, 0]
+    account = results.account(protocol.network, command="10", seeds=most, batch=BATCH)
+    return {k: np.asarray(v) for k, v in data.items()}, account
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", help="KIND-COUPLING")
     parser.add_argument("--seeds", type=int, default=32)
-    stored = Path(__file__).parent / "results"
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--draw", action="store_true", help="Only table and figure, from results.")
     args = parser.parse_args()
     pairs = [(kind, coupling) for kind in KINDS for coupling in COUPLINGS]
     if args.quick:
         pairs, args.seeds = [("LIF", "feed-forward"), ("LIF", "strong")], 8
     if args.only:
         pairs = [tuple(args.only.split("-", 1))]
-    for kind, coupling in pairs:
-        protocol = protocol_of(kind, coupling, 200.0 if args.quick else 1000.0)
-        data = {}
-        for i, (name, (_, share)) in enumerate(ESTIMATORS.items()):
-            seeds = max(2, round(args.seeds * share))
-            data[name], data[f"{name}: seconds"] = estimates(protocol, name, seeds, 100 + i)
-            print(f"{kind} {coupling} {name}: {data[f'{name}: seconds']:.2f} s", flush=True)
-        there = np.broadcast_to(protocol.coordinates.start, (8, 1, len(PARAMETERS)))
-        data["statistics"] = protocol.run(there, keys_of(7, 0, 8))[:, 0]
-        folder = (args.out or stored) / f"{kind}_{coupling}"
-        account = results.account(protocol.network, command="10", seeds=args.seeds, batch=BATCH)
-        results.save(folder, {k: np.asarray(v) for k, v in data.items()}, account)
-        print(table(f"{kind}, {coupling}", data, list(MEASURES), list(PARAMETERS), TRUTH, BATCH))
+    folder = args.out or Path(__file__).parent / "results"
+    for kind, coupling in pairs if not args.draw else []:
+        data, account = measured(kind, coupling, args.seeds, 200.0 if args.quick else 1000.0)
+        results.save(folder / f"{kind}_{coupling}", data, account)
     saved = {
-        f"{kind}, {coupling}": results.load(folder)[0]
+        f"{kind}, {coupling}": results.load(place)[0]
         for kind in KINDS
         for coupling in COUPLINGS
-        if (folder := (args.out or stored) / f"{kind}_{coupling}").exists()
+        if (place := folder / f"{kind}_{coupling}").exists()
     }
-    draw(saved, list(MEASURES), list(PARAMETERS), TRUTH, args.out or stored)
+    names = list(MEASURES), list(PARAMETERS), TRUTH
+    text = "\n".join(table(title, data, *names, BATCH) for title, data in saved.items())
+    (folder / "table.md").write_text(text + "\n")
+    print(text)
+    draw(saved, *names, folder)
 
 
 if __name__ == "__main__":
-    jax.config.update("jax_enable_x64", False)
     main()

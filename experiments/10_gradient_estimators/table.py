@@ -60,7 +60,11 @@ def table(title: str, data: dict, rows: list[str], columns: list[str], truth: st
 
 def draw(saved: dict, rows: list[str], columns: list[str], truth: str, folder: Path) -> None:
     """Estimate over truth of d rate E by each parameter, one panel per network."""
-    fig, axes = plt.subplots(3, 3, figsize=(11, 8), sharex=True, sharey=True, layout="constrained")
+    lines = -(-len(saved) // 3)
+    size = {"figsize": (11, 1 + 2.5 * lines), "layout": "constrained", "squeeze": False}
+    fig, axes = plt.subplots(lines, 3, sharex=True, sharey=True, **size)
+    for ax in axes.flat[len(saved) :]:
+        ax.set_visible(False)
     for ax, (title, data) in zip(axes.flat, saved.items(), strict=False):
         names = [n for n in names_of(data) if n != truth]
         for i, name in enumerate(names):
@@ -68,12 +72,15 @@ def draw(saved: dict, rows: list[str], columns: list[str], truth: str, folder: P
             clear = j["truth error"][0] < 0.1
             for p in np.flatnonzero(clear):
                 y = i + 0.12 * (p - 2)
-                style = {"color": drawing.SERIES[p].color, "ms": 3, "capsize": 0}
+                style = {"color": drawing.SERIES[p]["color"], "ms": 3, "capsize": 0}
                 r = np.clip(j["ratio"][0, p], -4, 6) if np.isfinite(j["ratio"][0, p]) else 6.0
                 ax.errorbar(r, y, xerr=min(j["spread"][0, p], 5.0), fmt="o", **style)
         ax.axvspan(0.8, 1.2, color="0.9", zorder=0)
         ax.set(title=title, xlim=(-4, 6.2), yticks=range(len(names)), yticklabels=names)
         ax.tick_params(labelsize=7)
+    for p, name in enumerate(columns):
+        axes[0, 0].plot([], [], "o", color=drawing.SERIES[p]["color"], ms=3, label=f"by {name}")
+    axes[0, 0].legend(fontsize=6)
     for ax in axes[-1]:
         ax.set_xlabel("estimate / truth")
     fig.savefig(folder / "figure.png", dpi=150)
