@@ -227,7 +227,12 @@ def replaced(text: str, what: str, new: str) -> str:
 
 def measured(folder: Path) -> tuple[list[dict], list[dict], list[dict]]:
     """The newest rows of speed.py and of growth.py, and those of `cortexmg bench`."""
-    rows = [row for f in sorted(folder.glob("*.jsonl")) for row in rows_of(f) if "seconds" in row]
+    rows = [
+        row
+        for f in sorted(folder.glob("*.jsonl"))
+        for row in rows_of(f)
+        if {"seconds", "model"} <= row.keys()
+    ]
     compared = newest([r for r in rows if "participant" in r], "model", "n")
     grown = newest([r for r in rows if "series" in r], "series")
     return compared, grown, [r for r in rows if "participant" not in r and "series" not in r]

@@ -59,6 +59,7 @@ def test_below_threshold_all_estimators_agree():
     assert np.all(np.abs(forward.gradients) > 1e-3)
 
 
+@pytest.mark.slow
 def test_where_cells_fire_reverse_is_forward_with_any_slope():
     rate, cv = measures.Rate("E"), measures.CV("E")
     protocol = protocol_of(8.0, [WEIGHT, STRENGTH], rate=rate, cv=cv)
@@ -76,8 +77,6 @@ def test_damping_shortens_how_far_derivatives_go_and_values_stay():
     assert sizes[0] > 2 * sizes[1] > 0
     for x in found:
         np.testing.assert_array_equal(x.statistics, found[0].statistics)
-    forgotten = at_start(Forward(cx.Tangents(horizon=0.1)), protocol)
-    assert np.abs(forgotten.gradient[0]) < 0.1 * sizes[0]
 
 
 def test_differences_are_the_same_in_any_directions_where_statistics_are_linear():
@@ -90,8 +89,8 @@ def test_differences_are_the_same_in_any_directions_where_statistics_are_linear(
 
 
 def test_local_differences_leave_other_cells_out():
-    net = cx.with_parameters(network(1.5), {WEIGHT: np.full(24, 1.5)})
-    coordinates = Coordinates(net, {WEIGHT: cx.Bounds(0.1, 9.0)})
+    net = cx.with_parameters(network(8.0), {WEIGHT: np.full(24, 8.0)})
+    coordinates = Coordinates(net, {WEIGHT: cx.Bounds(0.1, 90.0)})
     protocol = Protocol(net, coordinates, {"r": measures.CellRates("E")}, **TIMES)
     found = at_start(Differences(0.1, 2, local=True), protocol).sensitivity
     off = ~np.eye(24, dtype=bool)

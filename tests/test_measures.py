@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from cortexmg import measures, statistics
 from cortexmg.measures.measure import CountMeasure
@@ -28,6 +28,7 @@ def binned(counts, bin):
     return jnp.asarray(counts.reshape(-1, bin, CELLS).sum(axis=1))
 
 
+@settings(max_examples=25)
 @given(st.integers(0, 10_000))
 def test_measures_are_the_statistics_of_the_same_spikes(key):
     counts = counts_of(key)

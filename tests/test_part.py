@@ -122,8 +122,10 @@ def test_every_number_of_a_part_has_a_unit(part):
     for field in dataclasses.fields(part):
         if field.type in (PerCell, Scalar, float) and not field.metadata.get("static"):
             unit = field.metadata.get("unit", "")
-            # What is drawn from a distribution has the unit of the field that it fills.
-            assert unit in UNITS or part.__module__ == "cortexmg.distributions", field.name
+            # What is drawn from a distribution has the unit of the field that it fills, and a bound
+            # that of its parameter.
+            others = "cortexmg.distributions", "cortexmg.bounds"
+            assert unit in UNITS or part.__module__ in others, field.name
 
 
 def test_the_parts_of_the_package_are_found():

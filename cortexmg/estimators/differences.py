@@ -32,7 +32,7 @@ class Differences(Estimator):
     The bias grows with the square of `step`, the variance with 1 / step^2.
     """
 
-    step: float = quantity("of a coordinate", 0.2, above=0.0)
+    step: float = quantity("1", 0.2, above=0.0)  # of a coordinate
     directions: str | int = eqx.field(static=True, default="single")
     local: bool = eqx.field(static=True, default=False)
 
