@@ -48,6 +48,7 @@ def run_frame(
     Saved arrays have one entry per interval of their recorder along the first axis. For a
     derivative, the state is kept once per `group` of steps; 0 is for runs that have none.
     """
+
     def level(k: int, state: State, accs: dict[str, Any]):
         steps, names = plan[k]
         innermost = k == len(plan) - 1

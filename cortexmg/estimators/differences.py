@@ -1,6 +1,5 @@
 """Differences between runs that share their noise: the reference, and the default of fits."""
 
-
 import equinox as eqx
 import jax
 import numpy as np

@@ -52,8 +52,8 @@ class TsodyksMarkram(Release):
         if not self.factors:
             return self.u0
         u = self.u0 * product(self.factors, env)
-        # Exactly u0 where the factors are 1, and almost u as long as that is well below 1.
-        return u / (1.0 + (u**8 - self.u0**8)) ** 0.125
+        # Exactly u where the factors are at most 1, and almost u as long as that is well below 1.
+        return u / (1.0 + jnp.maximum(u**8 - self.u0**8, 0.0)) ** 0.125
 
     def largest(self) -> PerCell:
         return 1.0 / jnp.asarray(self.u0)
