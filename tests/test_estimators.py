@@ -35,9 +35,7 @@ def protocol_of(weight, names, conditions=None, **measured):
     net = network(weight)
     bounds = {name: cx.Bounds(0.05, 20.0) for name in names}
     measured = measured or {"voltage": measures.MeanVoltage("E")}
-    return Protocol(
-        net, Coordinates(net, bounds), measured, conditions, **TIMES | {"settle": settle}
-    )
+    return Protocol(net, Coordinates(net, bounds), measured, conditions, **TIMES)
 
 
 def at_start(estimator, protocol, seeds=3):
@@ -83,8 +81,8 @@ def test_differences_are_the_same_in_any_directions_where_statistics_are_linear(
     single = at_start(Differences(0.01), protocol).sensitivity.mean(axis=0)
     together = at_start(Differences(0.01, "orthogonal"), protocol).sensitivity.mean(axis=0)
     np.testing.assert_allclose(together, single, rtol=2e-2, atol=1e-5)
-    drawn = at_start(Differences(0.01, 64), protocol).sensitivity.mean(axis=0)
-    np.testing.assert_allclose(drawn, single, atol=0.3 * np.max(np.abs(single)))
+    drawn = at_start(Differences(0.01, 64), protocol, seeds=8).sensitivity.mean(axis=0)
+    np.testing.assert_allclose(drawn, single, atol=0.2 * np.max(np.abs(single)))
 
 
 def test_local_differences_leave_other_cells_out():
