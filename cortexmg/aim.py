@@ -1,5 +1,6 @@
 """How far statistics are from what a fit aims at, and the slope of that."""
 
+import abc
 from typing import Any
 
 import jax
@@ -14,19 +15,19 @@ from cortexmg.targets import Loss, Targets
 Statistics = Float[np.ndarray, " q"]
 
 
-class Aim:
+class Aim(abc.ABC):
     """A loss of the mean of the statistics over seeds."""
 
     def __init__(self, protocol: Protocol):
         self.protocol = protocol
 
+    @abc.abstractmethod
     def loss(self, mean: Statistics) -> float:
         """The loss; statistics that are undefined are left out."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def slope(self, mean: Statistics) -> Statistics:
         """The derivative of the loss by each statistic, 0 where it is undefined."""
-        raise NotImplementedError
 
     def residual(self, mean: Statistics) -> Statistics | None:
         """Distances in standard deviations, NaN where undefined; None without targets."""

@@ -12,12 +12,10 @@ from cortexmg import bench, evidence, ladder, outline, plots, results
 from cortexmg.cache import keep_compiled
 from cortexmg.choice import MODELS, builder_of, network_of
 from cortexmg.fit_command import fit
-from cortexmg.hardware import DEVICES, device_named
 from cortexmg.hostloop import Run
 from cortexmg.memory import check_memory
 from cortexmg.parameters import parameters
-from cortexmg.plan import forecast, table, verdict
-from cortexmg.recorders import Recorder, Spikes
+from cortexmg.plan_command import plan
 from cortexmg.selfcheck import check_arithmetic
 from cortexmg.simulate import simulate
 
@@ -54,6 +52,7 @@ Set = Annotated[list[str] | None, typer.Option("--set", help="NAME=VALUE, a para
 
 
 app.command()(fit)
+app.command()(plan)
 
 
 @app.command()
@@ -133,33 +132,6 @@ def run(
         changes=changes or [], seconds=done.seconds, complete=done.complete,
     )  # fmt: skip
     _save(out, ladder.arrays([done], [0.0], [row]), account, drawn)
-
-
-@app.command()
-def plan(
-    model: Model,
-    n: Cells = None,
-    contacts: Annotated[float | None, typer.Option("--contacts-per-cell", help="Another.")] = None,
-    device: Annotated[str, typer.Option(help=f"One of {', '.join(DEVICES)}, cpu.")] = "cpu",
-    dt: Step = 0.05,
-    rate: Annotated[float, typer.Option(help="Mean rate that is assumed (Hz).")] = 10.0,
-    spikes: Annotated[bool, typer.Option("--spikes", help="Record all spikes.")] = False,
-    record: Annotated[bool, typer.Option("--record", help="Record what `run` does.")] = False,
-    gradients: Annotated[float, typer.Option(help="Differentiate a run of so many ms.")] = 0.0,
-) -> None:
-    """Show what a run would need, and how fast it could be, before anything is built.
-
-    The exit code is 0 if the run fits into the memory of the device, and 3 if it does not.
-    """
-    target, build = device_named(device), builder_of(model, n)
-    network = outline.outline(build, n, contacts)
-    seen: dict[str, Recorder] = ladder.recorders_for(network) if record else {}
-    if spikes:
-        seen |= {name: Spikes(name) for name in network.populations}
-    found = forecast(network, seen, dt, rate, target, host=device == "cpu", gradients=gradients)
-    print(f"{model}, {table(found, rate)}\n\n{verdict(found)}")
-    if not found.fits:
-        raise typer.Exit(3)
 
 
 @app.command("bench")

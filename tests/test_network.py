@@ -265,6 +265,7 @@ LAYERS = [
     {"fit_plots"},
     {"fit_command"},
     {"ladder", "bench"},
+    {"plan_command"},
     {"cli"},
     {"__init__"},
 ]

@@ -24,8 +24,9 @@ class Estimate(NamedTuple):
 
     @property
     def told(self) -> Float[np.ndarray, "seeds q p"]:
-        """The sensitivity, of an estimator that gives one."""
-        assert self.sensitivity is not None
+        """The sensitivity; raises TypeError if its estimator gives none."""
+        if self.sensitivity is None:
+            raise TypeError("This estimate holds gradients of the loss alone: use Differences.")
         return self.sensitivity
 
     @property

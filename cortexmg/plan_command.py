@@ -1,0 +1,41 @@
+"""The command `cortexmg plan`."""
+
+from typing import Annotated
+
+import typer
+
+from cortexmg import ladder, outline
+from cortexmg.choice import MODELS, builder_of
+from cortexmg.hardware import DEVICES, device_named
+from cortexmg.plan import forecast, table, verdict
+from cortexmg.recorders import Recorder, Spikes
+
+
+def plan(
+    model: Annotated[str, typer.Argument(help=f"One of {', '.join(sorted(MODELS))}.")],
+    n: Annotated[int | None, typer.Option("--n", "--cells", help="Number of cells.")] = None,
+    contacts: Annotated[
+        float | None, typer.Option("--contacts-per-cell", help="If not those of the model.")
+    ] = None,
+    device: Annotated[str, typer.Option(help=f"One of {', '.join(DEVICES)}, cpu.")] = "cpu",
+    dt: Annotated[float, typer.Option(help="Integration step (ms).")] = 0.05,
+    rate: Annotated[float, typer.Option(help="Mean rate that is assumed (Hz).")] = 10.0,
+    spikes: Annotated[bool, typer.Option("--spikes", help="Record all spikes.")] = False,
+    record: Annotated[bool, typer.Option("--record", help="Record what `run` does.")] = False,
+    gradients: Annotated[float, typer.Option(help="Differentiate a run of so many ms.")] = 0.0,
+) -> None:
+    """Show what a run would need, and how fast it could be, before anything is built.
+
+    The exit code is 0 if the run fits into the memory of the device, and 3 if it does not.
+    """
+    target, build = device_named(device), builder_of(model, n)
+    network = outline.outline(build, n, contacts)
+    recorders: dict[str, Recorder] = ladder.recorders_for(network) if record else {}
+    if spikes:
+        recorders |= {name: Spikes(name) for name in network.populations}
+    found = forecast(
+        network, recorders, dt, rate, target, host=device == "cpu", gradients=gradients
+    )
+    print(f"{model}, {table(found, rate)}\n\n{verdict(found)}")
+    if not found.fits:
+        raise typer.Exit(3)
