@@ -26,8 +26,9 @@ from cortexmg.environment import (
     in_vivo as in_vivo,
 )
 from cortexmg.evidence import Evidence as Evidence, mechanisms as mechanisms
-from cortexmg.fit import FitFailed as FitFailed, fit as fit
+from cortexmg.fit import fit as fit
 from cortexmg.fitted import Fit as Fit
+from cortexmg.fitter import FitFailed as FitFailed
 from cortexmg.gauss_newton import gauss_newton as gauss_newton
 from cortexmg.hostloop import Late as Late, NotFinite as NotFinite
 from cortexmg.network import Network as Network, State as State

@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from cortexmg.part import shown
 from cortexmg.protocol import Protocol
 from cortexmg.targets import Loss, Targets
 
@@ -41,15 +40,22 @@ class Aim(abc.ABC):
         """The value that each statistic should have, NaN without a target."""
         return np.full(len(self.protocol.statistics), np.nan)
 
+    @abc.abstractmethod
+    def account(self) -> Any:
+        """What tells it from other aims."""
+
 
 FAR = 3.0  # standard deviations from which a distance counts linearly
+ABSENT = 1.0  # how far off an undefined statistic is, on the scale on which it is compared
 
 
 class AtTargets(Aim):
     """Half the sum of squared distances in standard deviations; those beyond 3 grow linearly.
 
     So a statistic that cannot be met, or is far off at the beginning, does not outweigh the others
-    (the pseudo-Huber loss: Charbonnier et al. 1997, doi:10.1109/83.551699).
+    (the pseudo-Huber loss: Charbonnier et al. 1997, doi:10.1109/83.551699). One that is undefined,
+    such as the CV of silent cells, costs as much as one that is 1 away: nothing would be a reward
+    for silence.
     """
 
     def __init__(self, protocol: Protocol, targets: Targets):
@@ -58,30 +64,38 @@ class AtTargets(Aim):
         self._wanted = targets.wanted(protocol)
 
     def loss(self, mean: Statistics) -> float:
-        return float(np.nansum(FAR**2 * (1.0 / self._weight(mean) - 1.0)))
+        distance = self._distance(mean)
+        far = np.where(np.isnan(distance), ABSENT / self.sd, distance)
+        return float(np.sum(FAR**2 * (1.0 / _weight(far) - 1.0)))
 
     def slope(self, mean: Statistics) -> Statistics:
-        weighted = self._weight(mean) * self._distance(mean) * self._scale(mean)
-        return np.nan_to_num(weighted)
+        distance = self._distance(mean)
+        return np.nan_to_num(_weight(distance) * distance * self._scale(mean))
 
     def residual(self, mean: Statistics) -> Statistics:
-        return np.sqrt(self._weight(mean)) * self._distance(mean)
+        distance = self._distance(mean)
+        return np.sqrt(_weight(distance)) * distance
 
     def scale(self, mean: Statistics) -> Statistics:
-        return np.nan_to_num(np.sqrt(self._weight(mean))) * self._scale(mean)
+        return np.nan_to_num(np.sqrt(_weight(self._distance(mean)))) * self._scale(mean)
 
     def _distance(self, mean: Statistics) -> Statistics:
         scaled = np.asarray(self.protocol.scaled(jnp.asarray(mean)), float)
         return np.where(np.isfinite(self.sd), (scaled - self.value) / self.sd, 0.0)
-
-    def _weight(self, mean: Statistics) -> Statistics:
-        return 1.0 / np.sqrt(1.0 + (self._distance(mean) / FAR) ** 2)
 
     def _scale(self, mean: Statistics) -> Statistics:
         return np.where(np.isfinite(self.sd), self.protocol.slopes(mean) / self.sd, 0.0)
 
     def wanted(self) -> Statistics:
         return self._wanted
+
+    def account(self) -> Any:
+        return {"targets": self._wanted.tolist(), "sd": self.sd.tolist()}
+
+
+def _weight(distance: Statistics) -> Statistics:
+    """How much a distance counts, against a squared one."""
+    return 1.0 / np.sqrt(1.0 + (distance / FAR) ** 2)
 
 
 class AtLoss(Aim):
@@ -90,6 +104,7 @@ class AtLoss(Aim):
     def __init__(self, protocol: Protocol, loss: Loss):
         super().__init__(protocol)
         self._value_and_grad = jax.value_and_grad(lambda x: loss.function(self._named(x)))
+        self._name = f"{loss.function.__module__}.{loss.function.__qualname__}"
         self._seen: tuple[bytes, Any] = (b"", None)
 
     def loss(self, mean: Statistics) -> float:
@@ -98,11 +113,12 @@ class AtLoss(Aim):
     def slope(self, mean: Statistics) -> Statistics:
         return np.asarray(self._both(mean)[1], float)
 
+    def account(self) -> Any:
+        return self._name
+
     def _both(self, mean: Statistics) -> Any:
         if self._seen[0] != mean.tobytes():
             value, slope = self._value_and_grad(jnp.asarray(mean))
-            if value.shape:
-                raise ValueError(f"The loss must be one number, got shape {value.shape}.")
             self._seen = (mean.tobytes(), (value, slope))
         return self._seen[1]
 
@@ -121,8 +137,4 @@ class AtLoss(Aim):
 
 def aim_of(protocol: Protocol, what: Targets | Loss) -> Aim:
     """What a fit to these targets, or with this loss, aims at."""
-    if isinstance(what, Targets):
-        return AtTargets(protocol, what)
-    if isinstance(what, Loss):
-        return AtLoss(protocol, what)
-    raise TypeError(f"A fit needs Targets or a Loss, got {shown(what)}.")
+    return AtTargets(protocol, what) if isinstance(what, Targets) else AtLoss(protocol, what)

@@ -27,7 +27,9 @@ class Bounds(Part):
 
     low: float = quantity("the parameter's unit")
     high: float = quantity("the parameter's unit")
-    prior: tuple[float, float] | None = eqx.field(static=True, default=None)
+    prior: tuple[float, float] | None = eqx.field(
+        static=True, default=None, converter=lambda x: None if x is None else tuple(x)
+    )
 
     def __check_init__(self):
         Part.__check_init__(self)
@@ -64,7 +66,8 @@ class Bounds(Part):
 
     def value(self, coordinate: Any) -> Any:
         """The value there; traced or not."""
-        return jnp.exp(coordinate) if self.logarithmic else coordinate * self.unit
+        exp = np.exp if isinstance(coordinate, np.ndarray | float) else jnp.exp
+        return exp(coordinate) if self.logarithmic else coordinate * self.unit
 
     def prior_there(self) -> tuple[float, float]:
         """Mean and s.d. of the prior in the coordinate; s.d. infinite without one."""
@@ -107,24 +110,30 @@ class Coordinates:
                 raise TypeError(f"{name} needs Bounds(low, high), got {shown(b)}.")
             paths = paths_of(network, name, known)
             self._check_shared(paths)
-            value = np.asarray(start.get(name, common_value(name, known, paths)), float)
+            given = start[name] if name in start else common_value(name, known, paths)
+            value = np.asarray(given, float)
             if not np.all((value >= b.low) & (value <= b.high)):
                 raise ValueError(
                     f"{name} starts at {shown(value.tolist())}, outside its bounds {b.low:g} to "
                     f"{b.high:g}: give a start inside them, or wider bounds."
                 )
-            with_parameters(network, dict.fromkeys(paths, np.asarray(value)))
+            for legal in (value, np.full_like(value, b.low), np.full_like(value, b.high)):
+                with_parameters(network, dict.fromkeys(paths, legal))
             first = sum(x.size for x in vector)
             self.places.append(Place(name, paths, b, value.shape, first, value.size))
             vector.append(np.atleast_1d(b.coordinate(value)).ravel())
         self.start: Float[np.ndarray, " p"] = np.concatenate(vector)
         ends = [(b.coordinate(b.low), b.coordinate(b.high)) for b in self._each()]
         self.low, self.high = np.array(ends).T
+        self.logarithmic = np.array([b.logarithmic for b in self._each()])
         self.prior_mean, self.prior_sd = np.array([b.prior_there() for b in self._each()]).T
 
     def named(self, u: np.ndarray) -> dict[str, Any]:
         """The values by the names that the user gave."""
-        return {p.name: np.asarray(x) for p, x in _parts(self.places, u)}
+        return {
+            p.name: np.clip(x, p.bounds.low, p.bounds.high)
+            for p, x in _parts(self.places, np.asarray(u, float))
+        }
 
     @property
     def labels(self) -> list[str]:

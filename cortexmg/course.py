@@ -1,6 +1,5 @@
 """The course of a fit, step by step, and on disk."""
 
-import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,7 +8,9 @@ import numpy as np
 from jaxtyping import Float
 
 from cortexmg import results
+from cortexmg.gauss_newton import Trust
 from cortexmg.network import Network
+from cortexmg.part import shown
 
 STRETCH = 4  # steps that are judged together, because the loss of one is noisy
 TOGETHER = 0.2  # of a coordinate: closer steps are averaged
@@ -22,7 +23,7 @@ class Course(NamedTuple):
     optimiser: Any  # its state
     tried: Float[np.ndarray, "steps p"]
     losses: Float[np.ndarray, " steps"]
-    gradients: Float[np.ndarray, "steps p"]
+    gradients: Float[np.ndarray, "steps p"]  # NaN in steps that looked at the statistics alone
     noise: Float[np.ndarray, "steps p"]  # s.e. of the gradients over seeds
     runs: int
 
@@ -58,8 +59,8 @@ class Course(NamedTuple):
         return tried.mean(axis=0) if together else tried[np.argmin(losses)], at + size - 1
 
     def rests(self, tolerance: float) -> bool:
-        """Whether the last steps together led nowhere."""
-        if self.steps <= STRETCH:
+        """Whether the last Gauss-Newton steps together led nowhere; others are as long as asked."""
+        if self.steps <= STRETCH or not isinstance(self.optimiser, Trust):
             return False
         moved = np.abs(self.tried[-STRETCH:] - self.coordinates)
         return bool(np.all(moved < tolerance))
@@ -77,8 +78,9 @@ class Journal:
     def __init__(self, folder: Path | None, network: Network, settings: dict[str, Any]):
         """Raises: FileExistsError if the folder holds something else."""
         self.folder, self.network = folder, network
-        self.settings = json.loads(json.dumps(settings))
+        self.settings = settings
         if folder:
+            self.settings = results.plain({**settings, "network": results.fingerprint(network)})
             results.check_folder(folder)
 
     def write(self, course: Course) -> None:
@@ -101,8 +103,9 @@ class Journal:
         for name, value in self.settings.items():
             if account["settings"].get(name) != value:
                 raise ValueError(
-                    f"{self.folder} holds a fit with {name} = {account['settings'].get(name)}, "
-                    f"this one has {value}: go on with the same, or name another folder."
+                    f"{self.folder} holds a fit with {name} = "
+                    f"{shown(account['settings'].get(name))}, this one has {shown(value)}: go on "
+                    f"with the same, or name another folder."
                 )
         tree = jax.tree.structure(fresh.optimiser)
         leaves = [arrays.pop(f"optimiser {i}") for i in range(tree.num_leaves)]

@@ -13,6 +13,7 @@ from cortexmg.gauss_newton import gauss_newton
 from cortexmg.network import Network
 from cortexmg.part import shown
 from cortexmg.priors import priors
+from cortexmg.tangents import Tangents
 from cortexmg.targets import Target, Targets
 
 TABLES = ("network", "parameters", "priors", "measures", "conditions", "targets", "fit")
@@ -51,8 +52,7 @@ def read(path: Path) -> Config:
         bounds |= priors(network, *sets.get("sets", []), shared=sets.get("shared", True))
     for name, entry in given.get("parameters", {}).items():
         _only(f"[parameters.{name!r}]", entry, ("low", "high", "prior", "start"))
-        prior = tuple(entry["prior"]) if "prior" in entry else None
-        bounds[name] = Bounds(entry.get("low"), entry.get("high"), prior)
+        bounds[name] = Bounds(entry.get("low"), entry.get("high"), entry.get("prior"))
         start |= {name: entry["start"]} if "start" in entry else {}
     targets = Targets(
         {name: _made(f"[measures.{name}]", measures, m) for name, m in _table(given, "measures")},
@@ -100,6 +100,9 @@ def _made(where: str, family: Any, given: Any) -> Any:
     known = {k: v for k, v in vars(family).items() if inspect.isclass(v) and not k.startswith("_")}
     known = {k: v for k, v in known.items() if not inspect.isabstract(v)}
     fields = dict(given) if isinstance(given, dict) else {"kind": given}
+    if "tangents" in fields:
+        _only(f"{where} tangents", fields["tangents"], inspect.signature(Tangents).parameters)
+        fields["tangents"] = Tangents(**fields["tangents"])
     kind = fields.pop("kind", None)
     if kind not in known:
         raise ValueError(f"{where} needs kind, one of {sorted(known)}, got {shown(kind)}.")

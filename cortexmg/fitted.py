@@ -9,10 +9,13 @@ from cortexmg.aim import Aim
 from cortexmg.bounds import Coordinates
 from cortexmg.course import Course
 from cortexmg.estimators import Estimate
-from cortexmg.estimators.estimator import mean_over_seeds
+from cortexmg.estimators.estimator import mean_over_seeds, variance_over_seeds
 from cortexmg.protocol import Protocol
 
 INSEPARABLE = 0.95  # correlation from which two parameters count as one
+UNKNOWN = 1e-10  # of that by one parameter: curvature of the loss below which it has none
+SHARE = 0.2  # of a parameter in combinations that are not determined: from there on it is not
+NOTHING_NEW = 0.9  # of the s.d. of a prior: from there on the targets say nothing
 VAGUE = 1.0  # units of a coordinate: an e-fold, or a quarter of the range
 
 
@@ -20,7 +23,7 @@ class Fit(NamedTuple):
     """The best values of a fit, the way to them, and their uncertainty.
 
     Uncertainties and their correlation are in the coordinates: for a parameter that moves in its
-    logarithm, 0.1 is 10 %.
+    logarithm, 0.1 is 10 %. A loss of one's own has none: it does not say how certain its zero is.
     """
 
     values: dict[str, Any]  # by the names that were given
@@ -28,7 +31,7 @@ class Fit(NamedTuple):
     coordinates: Float[np.ndarray, " p"]
     sd: Float[np.ndarray, " p"]
     correlation: Float[np.ndarray, "p p"]
-    gradient_noise: Float[np.ndarray, " p"]  # s.e. of the gradient over seeds, at the end
+    gradient_noise: Float[np.ndarray, " p"]  # s.e. of the last gradient over seeds
     loss: float
     curve: dict[str, np.ndarray]  # "loss", "coordinates", "gradients" of every step
     statistics: dict[str, tuple[float, float, float]]  # found, its s.e., target; at the end
@@ -60,19 +63,21 @@ def fitted(
     c, runs = protocol.coordinates, course.runs + estimate.runs
     mean = mean_over_seeds(estimate.statistics)
     scale, off = goal.scale(mean), (u - c.prior_mean) / c.prior_sd
-    told = scale[:, None] * mean_over_seeds(estimate.told)
-    sd, correlation = uncertainty(told, scale * estimate.statistics, c.prior_sd)
-    error = estimate.statistics.std(axis=0) / np.sqrt(estimate.statistics.shape[0] - 1)
+    sd, correlation = np.full(c.size, np.nan), np.full((c.size, c.size), np.nan)
+    if goal.residual(mean) is not None:
+        told = scale[:, None] * estimate.told
+        sd, correlation = uncertainty(told, scale * estimate.statistics, c.prior_sd)
+    error = np.sqrt(variance_over_seeds(estimate.statistics) / estimate.statistics.shape[0])
     found = zip(mean, error, goal.wanted(), strict=True)
     missing = [str(s) for s, m in zip(protocol.statistics, mean, strict=True) if np.isnan(m)]
-    said = [f"{s} is undefined here and was left out: too few spikes." for s in missing]
+    said = [f"{s} is undefined here: too few spikes." for s in missing]
     return Fit(
         values=c.named(u),
         labels=c.labels,
         coordinates=u,
         sd=sd,
         correlation=correlation,
-        gradient_noise=course.noise[-1],
+        gradient_noise=course.noise[np.isfinite(course.noise).all(axis=1)][-1],
         loss=goal.loss(mean) + 0.5 * float(np.sum(off**2)),
         curve={"loss": course.losses, "coordinates": course.tried, "gradients": course.gradients},
         statistics=dict(zip(map(str, protocol.statistics), found, strict=True)),
@@ -84,24 +89,31 @@ def fitted(
 
 
 def uncertainty(
-    sensitivity: Float[np.ndarray, "q p"], noise: Float[np.ndarray, "seeds q"], prior_sd: np.ndarray
+    sensitivity: Float[np.ndarray, "seeds q p"],
+    noise: Float[np.ndarray, "seeds q"],
+    prior_sd: Float[np.ndarray, " p"],
 ) -> tuple[Float[np.ndarray, " p"], Float[np.ndarray, "p p"]]:
     """S.d. and correlation of the parameters, from residuals in standard deviations.
 
     The covariance is that of the targets carried back through the sensitivity (Gauss-Newton), and
     that of the mean over seeds on top. Parameters that nothing depends on have an infinite s.d.
     """
-    known = np.all(np.isfinite(sensitivity), axis=1) & np.all(np.isfinite(noise), axis=0)
-    j, noise = sensitivity[known], noise[:, known]
+    seeds, j = noise.shape[0], mean_over_seeds(sensitivity)
+    known = np.all(np.isfinite(j), axis=1) & (np.isfinite(noise).sum(axis=0) > 1)
+    j, noise = j[known], noise[:, known] - mean_over_seeds(noise[:, known])
     hessian = j.T @ j + np.diag(1.0 / prior_sd**2)
-    inverse = np.linalg.pinv(hessian, rcond=1e-10, hermitian=True)
-    seeds = (noise - noise.mean(axis=0)) @ (inverse @ j.T).T / np.sqrt(noise.shape[0])
-    covariance = inverse + seeds.T @ seeds / max(1, noise.shape[0] - 1)
+    unit = np.sqrt(np.where(np.diag(hessian) > 0, np.diag(hessian), 1.0))
+    # Noise of the sensitivity looks like information, where nothing depends on a parameter.
+    spurious = np.nan_to_num(variance_over_seeds(sensitivity[:, known])).sum(axis=0) / seeds
+    size, axes = np.linalg.eigh((hessian - np.diag(spurious)) / np.outer(unit, unit))
+    noisy = axes.T**2 @ (spurious / unit**2)
+    lost = size <= np.maximum(noisy, UNKNOWN)
+    axes, scale = axes / unit[:, None], np.maximum(size, np.maximum(0.1 * noisy, UNKNOWN))
+    of_seeds = np.nan_to_num(noise) @ j @ (axes * ~lost / scale) @ axes.T
+    covariance = of_seeds.T @ of_seeds / (seeds * max(1, seeds - 1)) + (axes / scale) @ axes.T
     sd = np.sqrt(np.diag(covariance))
-    correlation = covariance / np.maximum(np.outer(sd, sd), 1e-300)
-    # What the inverse leaves out has no bound on it.
-    lost = np.diag(np.eye(len(sd)) - inverse @ hessian) > 1e-3
-    return np.where(lost, np.inf, sd), correlation
+    share = np.sum((axes * unit[:, None])[:, lost] ** 2, axis=1)
+    return np.where(share > SHARE, np.inf, sd), covariance / np.outer(sd, sd)
 
 
 def warnings_of(
@@ -111,18 +123,22 @@ def warnings_of(
     labels, said = coordinates.labels, []
     pairs = np.argwhere(np.triu(np.abs(correlation) > INSEPARABLE, 1))
     for a, b in pairs[:10]:
-        how = "their ratio" if correlation[a, b] > 0 else "their product"
+        words = (
+            ("ratio", "product") if coordinates.logarithmic[[a, b]].all() else ("difference", "sum")
+        )
+        how = words[0] if correlation[a, b] > 0 else words[1]
         said.append(
             f"{labels[a]} and {labels[b]} cannot be told apart (correlation "
-            f"{correlation[a, b]:+.3f}): the targets fix little more than {how}. Add a condition "
-            f"or a measure on which they act differently, or fix one."
+            f"{correlation[a, b]:+.3f}): the targets fix little more than their {how}. Add a "
+            f"condition or a measure on which they act differently, or fix one."
         )
-    for i in np.flatnonzero(sd > VAGUE)[:10]:
+    vague = sd > np.minimum(VAGUE, NOTHING_NEW * coordinates.prior_sd)
+    for i in np.flatnonzero(vague)[:10]:
         said.append(
             f"the targets hardly determine {labels[i]} (s.d. {sd[i]:.2g} in its coordinate): add a "
             f"condition that depends on it, a prior, or leave it out."
         )
     for i in np.flatnonzero((u <= coordinates.low) | (u >= coordinates.high))[:10]:
         said.append(f"{labels[i]} ended at a bound: widen it if that is not meant.")
-    more = len(pairs) + int(np.sum(sd > VAGUE))
-    return said + ([f"{more} such findings in all"] if len(pairs) > 10 else [])
+    more = len(pairs) + int(np.sum(vague))
+    return said + ([f"{more} such findings in all"] if more > 10 else [])

@@ -12,32 +12,54 @@ if TYPE_CHECKING:  # loading it is slow, and most runs fit nothing
 
 WORSE = 2.0  # standard errors by which the loss must have grown for a step to be taken back
 AHEAD = 0.3  # of a coordinate: how far a sensitivity is trusted, for the weight of its noise
+LEAST = 0.05  # of a coordinate: the least radius of the trust region
+CHANGE = 0.5  # how much of a sensitivity may have changed since it was measured
 
 
 class Known(NamedTuple):
     """What is known at a point, of the residuals in standard deviations of their targets."""
 
-    weight: float  # of how many estimates it is the mean
+    estimates: float  # of how many the residual is the mean
     residual: Float[np.ndarray, " q"]
     error: Float[np.ndarray, " q"]  # variance
+    sensitivities: float  # of how many estimates the sensitivity is the mean
     sensitivity: Float[np.ndarray, "q p"]
     error_of_sensitivity: Float[np.ndarray, " q"]  # variance, summed over parameters
 
     def with_another(self, other: "Known") -> "Known":
         """The mean of both; what is undefined in one is that of the other."""
-        w = other.weight / max(self.weight + other.weight, 1e-12)
-        means = [
-            np.where(np.isnan(b), a, np.where(np.isnan(a), b, (1 - w) * a + w * b))
-            for a, b in zip(self[1:], other[1:], strict=True)
-        ]
-        return Known(self.weight + other.weight, *means)
+        r, s = ((self.estimates, other.estimates), (self.sensitivities, other.sensitivities))
+        return Known(
+            sum(r),
+            _mean(self.residual, other.residual, *r),
+            _mean(self.error, other.error, *r),
+            sum(s),
+            _mean(self.sensitivity, other.sensitivity, *s),
+            _mean(self.error_of_sensitivity, other.error_of_sensitivity, *s),
+        )
 
     def carried(self, step: Float[np.ndarray, " p"], memory: float) -> "Known":
         """What is still known of it a step farther on."""
         change = self.sensitivity @ step
-        led = change**2 / (1.0 + self.error)
-        trust = memory * np.exp(-np.nan_to_num(led).mean())
-        return self._replace(weight=self.weight * float(trust), residual=self.residual + change)
+        led = np.nan_to_num(change**2 / (1.0 + self.error)).mean()
+        trust = memory * float(np.exp(-led))
+        return self._replace(
+            estimates=self.estimates * trust,
+            residual=self.residual + change,
+            sensitivities=self.sensitivities * trust,
+        )
+
+    def bent(self, fresh: "Known", step: Float[np.ndarray, " p"]) -> "Known":
+        """The sensitivity that leads from here, whence a step was predicted, to what was found.
+
+        As far as the difference is more than noise: a filtered secant update.
+        """
+        length = max(float(step @ step), 1e-12)
+        noise = fresh.error + self.error / max(self.estimates, 1.0)
+        spread = CHANGE**2 * np.mean(self.sensitivity**2, axis=1) * length
+        gain = spread / np.maximum(spread + noise, 1e-12)
+        more = np.nan_to_num(gain * (fresh.residual - self.residual))
+        return self._replace(sensitivity=self.sensitivity + more[:, None] * step / length)
 
 
 class Trust(NamedTuple):
@@ -46,15 +68,24 @@ class Trust(NamedTuple):
     params: Float[np.ndarray, " p"]
     known: Known
     loss: float
+    noise: float  # s.e. of the loss
     radius: float
+    secants: int  # steps that may still do without a fresh sensitivity
+
+    @property
+    def needs_sensitivity(self) -> bool:
+        """Whether the next step needs more than the statistics."""
+        return int(self.secants) <= 0
 
 
 def gauss_newton(
-    longest: float = 0.5, damping: float = 1e-2, memory: float = 0.8
+    longest: float = 0.5, damping: float = 1e-2, memory: float = 0.8, secants: int = 2
 ) -> "optax.GradientTransformationExtraArgs":
     """Steps to where linear statistics would meet their targets, none longer than `longest`.
 
-    It needs the residuals and their sensitivity, which estimators that look forward give. Each
+    It needs the residuals and, every `secants` + 1 steps and after one that made the loss worse,
+    their sensitivity, which estimators that look forward give; in between the sensitivity follows
+    the residuals (Broyden 1965, doi:10.1090/S0025-5718-1965-0198670-6). Each
     statistic counts by its variance: that of its target, of its mean over seeds, and of what its
     sensitivity predicts. Estimates of earlier steps count as well, each step `memory` times less,
     and less the farther the step led, so that at rest the noise of 1 / (1 - memory) estimates is
@@ -66,7 +97,8 @@ def gauss_newton(
 
     def init(params: np.ndarray) -> Trust:
         none = np.zeros(0)
-        return Trust(params, Known(0.0, none, none, np.zeros((0, params.size)), none), np.inf, -1.0)
+        known = Known(0.0, none, none, 0.0, np.zeros((0, params.size)), none)
+        return Trust(params, known, np.inf, 0.0, longest, 0)
 
     def update(updates, state: Trust, params=None, *, residuals: Residuals | None = None, **_: Any):
         del updates
@@ -76,20 +108,48 @@ def gauss_newton(
                 "Reverse and Loss do not give them: use Differences or Forward with Targets, or "
                 "another optimiser, such as optax.adam."
             )
-        fresh = Known(1.0, *residuals[:4])
-        noise = np.sqrt(np.nansum(fresh.residual**2 * fresh.error) + 0.5 * np.nansum(fresh.error))
-        radius = state.radius if state.radius > 0 else longest
-        if residuals.loss > state.loss + WORSE * noise:
-            at, known, loss, radius = state.params, state.known, state.loss, max(radius / 3, 0.02)
-        else:
-            at, loss, known = params, residuals.loss, fresh
-            radius = min(longest, 1.5 * radius)
-            if state.known.weight:
-                known = state.known.carried(params - state.params, memory).with_another(fresh)
-        step = _step(at, known, residuals.low, residuals.high, radius, damping)
-        return at + step - params, Trust(at, known, loss, radius)
+        state = _moved(state, params, residuals, longest, memory, secants)
+        low, high = residuals.low, residuals.high
+        step = _step(state.params, state.known, low, high, state.radius, damping)
+        return state.params + step - params, state
 
     return optax.GradientTransformationExtraArgs(init, update)  # pyright: ignore
+
+
+def _moved(
+    state: Trust, params: np.ndarray, found: Residuals, longest: float, memory: float, secants: int
+) -> Trust:
+    """The state with what was found at the parameters that it led to, or taken back."""
+    measured = bool(np.any(np.isfinite(found.sensitivity)))
+    fresh = Known(
+        1.0,
+        found.residual,
+        found.error,
+        float(measured),
+        found.sensitivity,
+        found.error_of_sensitivity,
+    )
+    # Of half the sum of squares of normal residuals.
+    noise = np.sqrt(np.nansum(fresh.residual**2 * fresh.error + 0.5 * fresh.error**2))
+    worse = found.loss - state.loss
+    if worse > WORSE * np.hypot(noise, state.noise):
+        # A loss that was low by chance would turn all later steps back.
+        unsure = state._replace(noise=1.5 * max(state.noise, noise), secants=0)
+        return unsure._replace(radius=max(state.radius / 3, LEAST))
+    known = fresh
+    if state.known.estimates:
+        step = params - state.params
+        known = state.known.carried(step, memory)
+        known = (known if measured else known.bent(fresh, step)).with_another(fresh)
+    left = secants if measured else state.secants - 1
+    return Trust(params, known, found.loss, noise, min(longest, 1.5 * state.radius), left)
+
+
+def _mean(a: np.ndarray, b: np.ndarray, of_a: float, of_b: float) -> np.ndarray:
+    """The weighted mean, or that which is defined."""
+    share = of_b / max(of_a + of_b, 1e-12)
+    mean = (1 - share) * a + share * b
+    return np.where(np.isnan(b), a, np.where(np.isnan(a), b, mean))
 
 
 def _step(at, known: Known, low, high, radius: float, damping: float) -> np.ndarray:
@@ -103,9 +163,10 @@ def _step(at, known: Known, low, high, radius: float, damping: float) -> np.ndar
     hessian, step = (j.T @ j)[np.ix_(free, free)], np.zeros(at.size)
     # More damping shortens a step where residuals depend on it least, first; shortening it as a
     # whole would let what they hardly depend on decide how far the rest may go.
-    ridge = damping * np.diag(np.maximum(np.diag(hessian), 1e-6))
+    size, axes = np.linalg.eigh(hessian + damping * np.diag(np.maximum(np.diag(hessian), 1e-6)))
+    along = axes.T @ downhill[free]
     for more in [0.0, *np.logspace(-6, 8, 57)]:
-        step[free] = np.linalg.solve(hessian + ridge + more * np.eye(len(ridge)), downhill[free])
+        step[free] = axes @ (along / (size + more))
         if np.max(np.abs(step), initial=0.0) <= radius:
             break
     return np.clip(at + step, low, high) - at

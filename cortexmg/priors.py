@@ -54,7 +54,7 @@ def priors(network: Network, *sets: str, shared: bool = True) -> dict[str, Bound
     """Bounds for `fit`, of these sets or of all, with priors around what the network has.
 
     Each is for a pattern where all that match have one value, so that they share it; if they
-    differ, or with `shared=False`, for every number by itself.
+    differ, or with `shared=False`, for every number by itself; not for what is 0 in the network.
 
     Raises: ValueError for an unknown set, or one of which the network has nothing.
     """
@@ -65,11 +65,13 @@ def priors(network: Network, *sets: str, shared: bool = True) -> dict[str, Bound
         before = len(found)
         for r in SETS[name]:
             paths = [path for path in known if fnmatchcase(path, r.pattern)]
-            values = {float(np.mean(np.asarray(known[path].value))) for path in paths}
+            values = {np.asarray(known[path].value, float).tobytes() for path in paths}
             names = [r.pattern] if shared and len(values) == 1 else paths
             for each in names:
                 here = tuple(paths) if each == r.pattern else (each,)
                 median = float(np.mean(common_value(each, known, here)))
+                if median <= 0.0:  # what a network does without has no logarithm
+                    continue
                 found[each] = Bounds(min(r.low, median), max(r.high, median), (median, r.sd))
         if sets and len(found) == before:
             raise ValueError(f"The network has nothing of the set {name!r}.")

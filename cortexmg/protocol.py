@@ -9,23 +9,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import PartitionSpec as P
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Float, Key
 
-from cortexmg.bounds import Coordinates, Place, paths_of, values_at
+from cortexmg.bounds import Bounds, Coordinates, paths_of, values_at
 from cortexmg.clock import whole_steps
 from cortexmg.devices import Devices, compiler_options, mesh_of, partitioned_by_gspmd, start
 from cortexmg.measures import Measure
 from cortexmg.network import Network
 from cortexmg.parameters import parameters, with_parameters
 from cortexmg.part import check_members
-from cortexmg.simulate import simulate
+from cortexmg.recipe import Recipe, plain_run
 from cortexmg.states import arrays
-from cortexmg.tangents import Tangents
 from cortexmg.waiting import AXIS
 
 Conditions = Mapping[str, Mapping[str, float]]
 TOGETHER = 16_000  # cells of runs that a CPU computes side by side: more would leave its cache
-ALL_AT_ONCE = 64  # runs that an accelerator computes side by side
+ON_ACCELERATORS = 2_000_000  # the same on an accelerator, which has room for them in its memory
 
 
 class Statistic(NamedTuple):
@@ -40,57 +39,10 @@ class Statistic(NamedTuple):
         return f"{self.measure}{part}" + (f" ({self.condition})" if self.condition else "")
 
 
-class Recipe(NamedTuple):
-    """What a compiled program needs to know: equal ones share it, whatever their networks hold."""
-
-    places: tuple[Place, ...]
-    measures: tuple[tuple[str, Measure], ...]
-    conditions: tuple[tuple[tuple[str, float], ...], ...]
-    settle: float
-    duration: float
-    dt: float
-
-    def measured(
-        self,
-        network: Network,
-        u: Float[Array, " p"],
-        condition: Int[Array, ""],
-        key: Key[Array, ""],
-        gradients: bool | Tangents,
-    ) -> dict[str, Any]:
-        """The measures of one run; traced."""
-        network = with_parameters(network, self._values(network, u, condition))
-        how = {"dt": self.dt, "gradients": gradients, "key": key}
-        state = simulate(network, self.settle, **how).state if self.settle else None
-        wanted = {repr(r): r for _, m in self.measures for r in m.recorders.values()}
-        run = simulate(network, self.duration, record=wanted, state=state, **how)
-        finite = [jnp.all(jnp.isfinite(p.v)) for p in run.state.populations.values()]
-        broken = jnp.where(jnp.all(jnp.array(finite)), 0.0, jnp.inf)
-        return {
-            name: m.value({k: run[repr(r)].values for k, r in m.recorders.items()}, self.duration)
-            + broken
-            for name, m in self.measures
-        }
-
-    def statistics(self, *given: Any) -> Float[Array, " q"]:
-        """The same as one vector."""
-        return jnp.concatenate([jnp.atleast_1d(x) for x in self.measured(*given).values()])
-
-    def _values(self, network: Network, u: Any, condition: Any) -> dict[str, Any]:
-        """The parameters of a run: fitted ones, but for those that the condition sets."""
-        values, known = values_at(self.places, u), parameters(network)
-        conditions = [dict(c) for c in self.conditions]
-        for path in sorted({path for c in conditions for path in c}):
-            here = jnp.array([path in c for c in conditions])[condition]
-            set_to = jnp.array([c.get(path, 0.0) for c in conditions], float)[condition]
-            otherwise = values.get(path, known[path].value)
-            values[path] = jnp.where(here, set_to, otherwise)
-        return values
-
-
 class Protocol:
     """A network under several conditions, measured for `duration` ms after `settle` ms.
 
+    What is measured begins with a new interval of every measure, so settling may take longer.
     `conditions` maps names to the parameters that each sets, by name or pattern; what a condition
     sets is not fitted there. Runs of one key share their noise under all conditions. The vector of
     statistics has those of the first condition, then of the next.
@@ -114,17 +66,21 @@ class Protocol:
         if not measures:
             raise ValueError("Nothing to measure: give at least one Measure.")
         self.network, self.coordinates, self.measures = network, coordinates, dict(measures)
-        self.duration, self.settle, self.dt = float(duration), float(settle), float(dt)
+        self.duration, self.dt = float(duration), float(dt)
         self.conditions = _resolved(network, conditions or {"": {}})
         whole_steps(self.duration, dt, "duration")
         for m in self.measures.values():
             m.check(network, duration)
+        self.settle = _in_whole_intervals(settle, self.measures, self.dt)
         for values in self.conditions.values():
             at = values_at(coordinates.places, coordinates.start) | values
             with_parameters(network, at).check(dt)
         self.mesh = mesh_of(devices, 10**6)
         self.recipe = Recipe(
-            tuple(coordinates.places),
+            # Without priors, which no run depends on.
+            tuple(
+                p._replace(bounds=Bounds(p.bounds.low, p.bounds.high)) for p in coordinates.places
+            ),
             tuple(self.measures.items()),
             tuple(tuple(sorted(c.items())) for c in self.conditions.values()),
             self.settle,
@@ -166,7 +122,7 @@ class Protocol:
     ) -> Float[np.ndarray, "s m q"]:
         """The statistics at each of `us`, those of one row with the same key: NaN where undefined.
 
-        In a run whose voltages did not stay finite, none is.
+        They are infinite in a run whose voltages did not stay finite.
         """
         rows, keys = us.reshape(-1, us.shape[-1]), jnp.repeat(keys, us.shape[1])
         return self.members(plain_run, None, rows, keys).reshape(*us.shape[:2], -1)
@@ -195,9 +151,8 @@ class Protocol:
         for a in range(0, us.shape[0], size):
             at = np.minimum(np.arange(a, a + size), us.shape[0] - 1)  # the last again, to fill up
             with partitioned_by_gspmd() if self.mesh else nullcontext():
-                out = call(network, us[at], which[at], keys[at], *shared)
-            pieces.append(jax.tree.map(lambda x, a=a: np.asarray(x)[: us.shape[0] - a], out))
-        whole = jax.tree.map(lambda *xs: np.concatenate(xs), *pieces)
+                pieces.append(call(network, us[at], which[at], keys[at], *shared))
+        whole = jax.tree.map(lambda *xs: np.concatenate(xs)[: us.shape[0]], *pieces)
         return jax.tree.map(lambda x: x.reshape(-1, k, *x.shape[1:]), whole)
 
     @property
@@ -210,7 +165,8 @@ class Protocol:
         """How many runs are computed side by side."""
         cells = sum(self.network.sizes.values())
         cpu = jax.default_backend() == "cpu"
-        return self.parts * (max(1, min(16, TOGETHER // cells)) if cpu else ALL_AT_ONCE)
+        most, room = (16, TOGETHER) if cpu else (64, ON_ACCELERATORS)
+        return self.parts * max(1, min(most, room // cells))
 
 
 @lru_cache(maxsize=64)
@@ -223,10 +179,19 @@ def compiled(f: Callable, recipe: Recipe, how: Any, mesh: Any, shared: int) -> C
     return jax.jit(every, compiler_options=compiler_options(jax.default_backend()))
 
 
-def plain_run(recipe: Recipe, how: None, *given: Any) -> Float[Array, " q"]:
-    """The statistics of a run without derivatives."""
-    del how
-    return recipe.statistics(*given, False)
+def keys_of(key: int, step: int, seeds: int) -> jax.Array:
+    """The keys of the runs of a step, [seeds]."""
+    of_step = jax.random.fold_in(jax.random.key(key, impl="philox4x32"), step)
+    return jax.vmap(lambda i: jax.random.fold_in(of_step, i))(jnp.arange(seeds))
+
+
+def _in_whole_intervals(settle: float, measures: Mapping[str, Measure], dt: float) -> float:
+    """The time, or somewhat more, after which an interval of every measure begins."""
+    every = [r.every or dt for m in measures.values() for r in m.recorders.values()]
+    together = np.lcm.reduce([whole_steps(x, dt, "every") for x in every])
+    return (
+        float(-(-whole_steps(settle, dt, "settle") // together) * together * dt) if settle else 0.0
+    )
 
 
 def _resolved(network: Network, conditions: Conditions) -> dict[str, dict[str, float]]:

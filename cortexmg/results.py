@@ -55,6 +55,14 @@ def _version(package: str) -> str:
         return "not installed"  # this package, run from a checkout
 
 
+def fingerprint(network: Network) -> str:
+    """SHA-256 of all numbers that make a network, its wiring among them."""
+    whole = hashlib.sha256()
+    for path, x in jax.tree_util.tree_leaves_with_path(network):
+        whole.update(f"{jax.tree_util.keystr(path)} {_sha256(np.asarray(x))}".encode())
+    return whole.hexdigest()
+
+
 def commit() -> str | None:
     """The commit this package runs from, "+changes" if it was edited; None outside a checkout."""
 
@@ -72,7 +80,13 @@ def commit() -> str | None:
 
 
 def check_folder(folder: Path) -> None:
-    """Raise FileExistsError if `folder` holds something that is not a result."""
+    """Raise FileExistsError if `folder` holds something that is not a result.
+
+    A result that a crash left beside its place, while it was being replaced, is put back.
+    """
+    left = [] if folder.exists() else list(folder.parent.glob(f".{folder.name}-*-old"))
+    if left:
+        left[0].rename(folder)
     if folder.exists() and not (folder / "account.json").exists() and any(folder.iterdir()):
         raise FileExistsError(f"{folder} exists and is not a result: name another folder.")
 
@@ -97,7 +111,7 @@ def save(
     try:
         np.savez_compressed(beside / "data.npz", allow_pickle=False, **dict(arrays))
         digests = {name: _sha256(x) for name, x in arrays.items()}
-        whole = json.loads(json.dumps({**account, "sha256": digests}, default=_plain))
+        whole = plain({**account, "sha256": digests})
         whole[SEAL] = _digest(whole)
         (beside / "account.json").write_text(json.dumps(whole, indent=1) + "\n")
         for name, write in (figures or {}).items():
@@ -176,7 +190,16 @@ def _described(value: Any) -> Any:
     }
 
 
-def _plain(x: Any) -> Any:
+def plain(x: Any) -> Any:
+    """As what strict JSON has; numbers that are not finite as the words for them."""
+    if isinstance(x, Mapping):
+        return {str(k): plain(v) for k, v in x.items()}
+    if isinstance(x, list | tuple):
+        return [plain(v) for v in x]
     if isinstance(x, np.generic | np.ndarray | jax.Array):
-        return np.asarray(x).tolist()
+        return plain(np.asarray(x).tolist())
+    if isinstance(x, float) and not np.isfinite(x):
+        return str(x)
+    if x is None or isinstance(x, str | int | float):
+        return x
     raise TypeError(f"{type(x).__name__} cannot be written as JSON.")

@@ -10,11 +10,10 @@ from cortexmg.bounds import Bounds, Coordinates, common_value, paths_of
 from cortexmg.devices import Devices
 from cortexmg.estimators import Differences, Estimator
 from cortexmg.estimators.estimator import mean_over_seeds, variance_over_seeds
-from cortexmg.fit import keys_of
 from cortexmg.measures import Measure
 from cortexmg.network import Network
 from cortexmg.parameters import parameters
-from cortexmg.protocol import Conditions, Protocol
+from cortexmg.protocol import Conditions, Protocol, keys_of
 
 FREE = 10.0  # times smaller or larger, where no bounds are given
 

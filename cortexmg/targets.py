@@ -1,5 +1,6 @@
 """What a fit aims at: statistics under conditions, and how far a network is from them."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -28,9 +29,9 @@ class Target(NamedTuple):
 class Targets:
     """Values of measures under several conditions, weighted by their variance.
 
-    The loss is half the sum of squared residuals, each in standard deviations: minus the logarithm
-    of a normal likelihood. A statistic that is undefined, such as the CV of silent cells, is left
-    out of it and reported.
+    The loss is half the sum of squared distances, each in standard deviations, minus the logarithm
+    of a normal likelihood; beyond three standard deviations it grows linearly. A statistic that is
+    undefined, such as the CV of silent cells, counts as far off, and is reported.
     """
 
     def __init__(
@@ -97,13 +98,19 @@ def observed(
     """Targets that are the mean of these statistics, such as those of a recording.
 
     Their s.d. is that between the seeds, divided by the root of `of_seeds`: how many runs the
-    compared means are taken over.
+    compared means are taken over. A measure of which a part is defined in fewer than two seeds is
+    no target.
     """
     scaled = np.asarray(protocol.scaled(statistics))
-    sd = np.maximum(np.nanstd(scaled, axis=0, ddof=1) / np.sqrt(of_seeds), 1e-3)
     places: dict[tuple[str, str], list[int]] = {}
     for i, s in enumerate(protocol.statistics):
-        places.setdefault((s.measure, s.condition), []).append(i)
-    mean = np.nanmean(statistics, axis=0)
-    targets = [Target(m, mean[at], c, sd[at]) for (m, c), at in places.items()]
+        if np.isfinite(scaled[:, i]).sum() > 1:
+            places.setdefault((s.measure, s.condition), []).append(i)
+    parts = Counter((s.measure, s.condition) for s in protocol.statistics)
+    targets = []
+    for place, at in places.items():
+        if len(at) == parts[place]:
+            sd = np.nanstd(scaled[:, at], axis=0, ddof=1) / np.sqrt(of_seeds)
+            mean = np.nanmean(statistics[:, at], axis=0)
+            targets.append(Target(place[0], mean, place[1], np.maximum(sd, 1e-3)))
     return Targets(protocol.measures, targets, protocol.conditions)

@@ -8,8 +8,7 @@ import cortexmg as cx
 from cortexmg import cells, measures, stimuli, synapses, wiring
 from cortexmg.bounds import Coordinates
 from cortexmg.estimators import Differences, Forward, Reverse
-from cortexmg.fit import keys_of
-from cortexmg.protocol import Protocol
+from cortexmg.protocol import Protocol, keys_of
 
 MG, WEIGHT, STRENGTH = (
     "environment/ions/mg/outside",
@@ -47,12 +46,37 @@ def test_below_threshold_all_estimators_agree():
     protocol = protocol_of(0.05, [MG, WEIGHT])
     forward, reverse = at_start(Forward(), protocol), at_start(Reverse(), protocol)
     np.testing.assert_allclose(reverse.gradients, forward.gradients, rtol=1e-9)
-    step = 1e-3
-    single = at_start(Differences(step), protocol).gradients
-    coarse = at_start(Differences(2 * step), protocol).gradients
-    extrapolated = single + (single - coarse) / 3  # Richardson
-    np.testing.assert_allclose(forward.gradients, extrapolated, rtol=1e-6)
+    found = at_start(Differences(1e-3, points=4), protocol).gradients
+    np.testing.assert_allclose(forward.gradients, found, rtol=1e-6)
     assert np.all(np.abs(forward.gradients) > 1e-3)
+
+
+def cells_that_spikes_reach():
+    """Hodgkin-Huxley cells of which the first fire when told to, the second hear of it."""
+    receptors = {"ampa": synapses.AMPA(), "nmda": synapses.NMDA(gain=0.5)}
+    contacts = wiring.fixed_in_degree(4, 8, 3, 0.3, 1.0, key=1)
+    release = cx.releases.TsodyksMarkram(factors={"ions": cx.factors.HillRelease(steep=1.0)})
+    return cx.Network(
+        cx.acsf(mg=0.6, ca=1.1),
+        {"first": cells.regular_spiking(4, receptors), "E": cells.regular_spiking(8, receptors)},
+        {"on": cx.Projection("first", "E", "glutamate", contacts, release)},
+        {"drive": stimuli.step_current("first", 1500.0, 2.0)},
+    )
+
+
+def test_where_runs_are_smooth_all_estimators_agree_though_cells_fire():
+    """The upstroke of a Hodgkin-Huxley cell is smooth, and so is release by given spikes."""
+    net = cells_that_spikes_reach()
+    names = [MG, "projections/on/release/factors/ions/k_mg", "projections/on/strength"]
+    bounds = {name: cx.Bounds(0.05, 20.0) for name in names}
+    wanted = {"E": measures.MeanVoltage("E"), "spikes": measures.Rate("first")}
+    protocol = Protocol(net, Coordinates(net, bounds), wanted, **TIMES)
+    forward, reverse = (at_start(e, protocol, seeds=2) for e in (Forward(), Reverse()))
+    assert forward.statistics[0, 1] > 20.0  # they fire, several times
+    np.testing.assert_allclose(reverse.gradients, forward.gradients, rtol=1e-9)
+    found = at_start(Differences(2e-3, points=4), protocol, seeds=2)
+    np.testing.assert_allclose(forward.sensitivity[:, 0], found.sensitivity[:, 0], rtol=1e-6)
+    assert np.all(np.abs(found.sensitivity[:, 0]) > 1e-5)
 
 
 @pytest.mark.slow
@@ -64,6 +88,18 @@ def test_where_cells_fire_reverse_is_forward_with_any_slope():
     assert forward.statistics[:, 0].mean() > 5.0
     np.testing.assert_allclose(reverse.gradients, forward.gradients, rtol=1e-8)
     np.testing.assert_allclose(forward.statistics, reverse.statistics, rtol=1e-12)
+
+
+@pytest.mark.slow
+def test_seeds_in_which_a_statistic_is_undefined_have_no_part_in_its_derivative():
+    protocol = protocol_of(3.0, [WEIGHT, MG], rate=measures.Rate("E"), cv=measures.CV("E"))
+    forward, reverse = (at_start(e, protocol, seeds=8) for e in (Forward(), Reverse()))
+    undefined = np.isnan(forward.statistics[:, 1])
+    assert 0 < undefined.sum() < 8, "choose a weight at which some seeds have no CV"
+    assert np.all(np.isnan(forward.sensitivity[undefined, 1]))
+    defined = forward.sensitivity[~undefined].mean(axis=0)[1]
+    expected = forward.sensitivity[:, 0].mean(axis=0) + defined
+    np.testing.assert_allclose(reverse.gradient, expected, rtol=1e-8)
 
 
 @pytest.mark.slow
@@ -120,7 +156,8 @@ def test_a_strongly_coupled_network_has_the_sign_of_differences():
 
 
 def test_estimators_are_checked():
-    for wrong in ({"directions": "all"}, {"directions": 0}, {"step": 0.0}):
+    wrongs = ({"directions": "all"}, {"directions": 0}, {"step": 0.0}, {"points": 3})
+    for wrong in (*wrongs, {"directions": "orthogonal", "points": 4}):
         with pytest.raises(ValueError, match="Differences"):
             Differences(**wrong)
     with pytest.raises(ValueError, match="Tangents.damping"):

@@ -70,6 +70,17 @@ def test_what_is_wrong_in_a_file_is_named(tmp_path, old, new, message):
         read(written(tmp_path, SMALL.replace(old, new)))
 
 
+def test_tangents_and_differences_have_their_fields_in_a_file(tmp_path):
+    def estimator(text):
+        return read(written(tmp_path, SMALL + f"estimator = {text}\n")).options["estimator"]
+
+    found = estimator('{ kind = "Forward", tangents = { damping = 20.0, width = 2.0 } }')
+    assert (found.tangents.damping, found.tangents.width) == (20.0, 2.0)
+    assert estimator('{ kind = "Differences", points = 4 }').points == 4
+    with pytest.raises(ValueError, match="tangents has \\['damp'\\]"):
+        estimator('{ kind = "Forward", tangents = { damp = 20.0 } }')
+
+
 def test_the_command_writes_a_report(tmp_path):
     out = tmp_path / "out"
     done = CliRunner().invoke(app, ["fit", str(written(tmp_path, SMALL)), "--out", str(out)])

@@ -87,3 +87,10 @@ def test_without_spikes_what_is_undefined_is_so_and_rates_are_0():
     assert np.isfinite(measures.Rate("E").scaled(0.0))
     for measure in (measures.CV, measures.Fano, measures.Correlation, measures.Synchrony):
         assert np.isnan(measure("E").of(nothing))
+
+
+def test_two_spikes_in_one_bin_are_one_of_the_intervals():
+    counts = np.zeros((60, 1))
+    counts[::10] = 1.0
+    counts[20] = 2.0
+    assert measures.CV("E").of(jnp.asarray(counts)) == 0.0

@@ -136,6 +136,24 @@ def test_an_older_result_survives_when_the_new_one_cannot_be_put_in_place(tmp_pa
     assert [p.name for p in tmp_path.iterdir()] == ["result"]
 
 
+def test_a_crash_between_the_renames_loses_nothing(tmp_path):
+    folder = save(tmp_path / "result")
+    folder.rename(tmp_path / ".result-abc-old")
+    results.check_folder(folder)
+    results.load(folder)
+
+
+def test_an_account_is_strict_json(tmp_path):
+    account = {"settings": {"high": np.inf, "found": [np.nan, 1.0]}}
+    folder = results.save(tmp_path / "result", {}, account)
+
+    def refuse(word):
+        raise AssertionError(word)
+
+    text = json.loads((folder / "account.json").read_text(), parse_constant=refuse)
+    assert text["settings"] == {"high": "inf", "found": ["nan", 1.0]}
+
+
 def test_what_is_not_a_result_is_not_touched(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(FileExistsError, match="not a result.*another folder"):

@@ -1,6 +1,11 @@
 """How derivatives of statistics by parameters are found: differences, forward and reverse mode."""
 
+from cortexmg.estimators.default import default_estimator as default_estimator
 from cortexmg.estimators.differences import Differences as Differences
-from cortexmg.estimators.estimator import Estimate as Estimate, Estimator as Estimator
+from cortexmg.estimators.estimator import (
+    Diverged as Diverged,
+    Estimate as Estimate,
+    Estimator as Estimator,
+)
 from cortexmg.estimators.forward import Forward as Forward
 from cortexmg.estimators.reverse import Reverse as Reverse

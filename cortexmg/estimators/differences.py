@@ -1,5 +1,7 @@
 """Differences between runs that share their noise: the reference, and the default of fits."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import numpy as np
@@ -9,30 +11,36 @@ from cortexmg.estimators.estimator import (
     Estimate,
     Estimator,
     Slope,
+    finite_runs,
     mean_over_seeds,
     pulled,
 )
 from cortexmg.part import Part, quantity, shown
 from cortexmg.protocol import Protocol
 
+SIDES = {1: [1.0], 2: [-1.0, 1.0], 4: [-2.0, -1.0, 1.0, 2.0]}  # in steps, by number of points
+
 
 class Differences(Estimator):
-    """Central differences over pairs of runs, `step` to either side of the coordinates.
+    """Differences between runs to either side of the coordinates.
 
-    In which `directions`: "single" changes one parameter in each pair. "orthogonal" changes all in
-    each, in the signs of a Hadamard matrix, so that every pair tells of every parameter: as a
-    weighing design (Plackett and Burman 1946, doi:10.1093/biomet/33.4.305), the variance falls with
-    the number of parameters at the same number of runs, but the bias has a share of every other
-    parameter too. A number draws so many pairs in random signs (simultaneous perturbation: Spall
-    1992, doi:10.1109/9.119632), for more parameters than one can afford runs. With `local`, a
-    measure of single cells is taken to follow only those parameters per cell that belong to the
-    same cell: what others do to it, in random signs, has no mean to first order.
+    In which `directions`: "single" changes one parameter at a time, by `step` to either side. With
+    four `points` also by twice that, which takes away the part of the bias that grows with the
+    square of the step; with one, seeds in turn to one side and to the other: half of the runs, as
+    little bias in the mean, but twice the noise. "orthogonal" changes all at once, in the signs of
+    a Hadamard matrix, so that every pair tells of every parameter: as a weighing design (Plackett and Burman
+    1946, doi:10.1093/biomet/33.4.305). A number draws so many pairs in random signs (simultaneous
+    perturbation: Spall 1992, doi:10.1109/9.119632), for more parameters than one can afford runs;
+    what the others do is part of the noise. With `local`, a measure of single cells is taken to
+    follow only those parameters per cell that belong to the same cell: what others do to it, in
+    random signs, has no mean to first order.
 
-    The bias grows with the square of `step`, the variance with 1 / step^2.
+    No run leaves the bounds. The variance grows with 1 / step^2.
     """
 
-    step: float = quantity("1", 0.2, above=0.0)  # of a coordinate
+    step: float = quantity("1", 0.1, above=0.0)  # of a coordinate
     directions: str | int = eqx.field(static=True, default="single")
+    points: int = eqx.field(static=True, default=2)
     local: bool = eqx.field(static=True, default=False)
 
     def __check_init__(self):
@@ -44,32 +52,67 @@ class Differences(Estimator):
                 f'Differences.directions must be "single", "orthogonal" or a number of pairs, got '
                 f"{shown(self.directions)}."
             )
+        if self.points not in SIDES or (self.points != 2 and d != "single"):
+            raise ValueError(
+                f'Differences.points must be 2, or 1 or 4 with directions="single", got '
+                f"{shown(self.points)}."
+            )
 
     def estimate(
         self, protocol: Protocol, u: Float[np.ndarray, " p"], keys: Key[Array, " s"], slope: Slope
     ) -> Estimate:
-        signs = self._signs(u.size, keys)  # [seeds, pairs, p]
-        there = np.broadcast_to(u, (signs.shape[0], 1, u.size))
-        us = np.concatenate([there, u + self.step * signs, u - self.step * signs], axis=1)
-        found = protocol.run(us, keys)  # [seeds, 1 + 2 pairs, q]
-        up, down = np.split(found[:, 1:], 2, axis=1)
-        # Each pair tells of each parameter that it changed.
-        told = np.einsum("skq,skp->kspq", (up - down) / (2.0 * self.step), signs)
-        told = np.where(np.moveaxis(signs, 1, 0)[..., None] != 0, told, np.nan)
-        sensitivity = np.moveaxis(mean_over_seeds(told), -1, -2)
+        find = self._one_at_a_time if self.directions == "single" else self._together
+        statistics, sensitivity, runs = find(protocol, u, keys)
         if self.local:
             sensitivity = np.where(own_cell(protocol), sensitivity, 0.0)
-        statistics = found[:, 0]
         gradients = pulled(slope(mean_over_seeds(statistics)), sensitivity)
-        return Estimate(
-            statistics, gradients, sensitivity, found[..., 0].size * len(protocol.conditions)
-        )
+        return Estimate(statistics, gradients, sensitivity, runs)
+
+    def _one_at_a_time(self, protocol: Protocol, u: np.ndarray, keys: Key[Array, " s"]) -> Any:
+        """Statistics, their sensitivity and the number of runs."""
+        nodes = self._nodes(protocol, u, keys.shape[0])  # [seeds, p, points]
+        moved = np.eye(u.size)[:, None, :] * nodes[..., None]
+        found = self._found(protocol, u, moved.reshape(keys.shape[0], -1, u.size), keys)
+        here, there = found[:, 0], found[:, 1:].reshape(*nodes.shape, -1)
+        weights = np.apply_along_axis(_weights, -1, nodes)  # [seeds, p, 1 + points]
+        told = np.einsum("skj,skjq->sqk", weights[..., 1:], there)
+        # An undefined statistic here takes nothing away where it has no part.
+        of_here = weights[:, None, :, 0]
+        told += np.where(of_here != 0.0, of_here * here[..., None], 0.0)
+        return here, told, found[..., 0].size * len(protocol.conditions)
+
+    def _nodes(self, protocol: Protocol, u: np.ndarray, seeds: int) -> Float[np.ndarray, "s p k"]:
+        """How far each run changes its parameter: 0 where half a step has no room."""
+        c, sides = protocol.coordinates, np.array(SIDES[self.points])
+        step = np.minimum(self.step, (c.high - c.low) / 2)[:, None]
+        wanted = np.broadcast_to(step * sides, (seeds, u.size, self.points)).copy()
+        low, high = (c.low - u)[:, None], (c.high - u)[:, None]
+        if self.points == 1:  # seeds in turn to one side and to the other, where there is room
+            wanted[1::2] *= -1.0
+            room = np.where(wanted > 0, high, -low)
+            wanted = np.where(room < step / 2, -wanted, wanted)
+        nodes = np.clip(wanted, low, high)
+        return np.where(np.abs(nodes) < step / 2, 0.0, nodes)
+
+    def _together(self, protocol: Protocol, u: np.ndarray, keys: Key[Array, " s"]) -> Any:
+        """Statistics, their sensitivity and the number of runs."""
+        signs, c = self._signs(u.size, keys), protocol.coordinates  # [seeds, pairs, p]
+        up, down = (np.clip(u + k * self.step * signs, c.low, c.high) - u for k in (1.0, -1.0))
+        found = self._found(protocol, u, np.concatenate([up, down], axis=1), keys)
+        above, below = np.split(found[:, 1:], 2, axis=1)
+        # Each pair tells of each parameter.
+        told = (above - below)[..., None] / (up - down)[:, :, None, :]
+        told = mean_over_seeds(np.moveaxis(told, 1, 0))
+        return found[:, 0], told, found[..., 0].size * len(protocol.conditions)
+
+    def _found(self, protocol: Protocol, u: np.ndarray, moved: np.ndarray, keys: Any) -> np.ndarray:
+        """Statistics of runs at `u` and at what lies `moved` from it, [seeds, 1 + moved, q]."""
+        there = np.broadcast_to(u, (moved.shape[0], 1, u.size))
+        return finite_runs(protocol, np.concatenate([there, u + moved], axis=1), keys)
 
     def _signs(self, p: int, keys: Key[Array, " s"]) -> Float[np.ndarray, "s pairs p"]:
         """In which direction each pair of each seed changes each parameter."""
         seeds = keys.shape[0]
-        if self.directions == "single":
-            return np.broadcast_to(np.eye(p), (seeds, p, p))
         seed = np.asarray(jax.random.key_data(keys)).ravel()
         draw = np.random.default_rng(np.random.SeedSequence([1992, *seed.tolist()]))
         if self.directions == "orthogonal":
@@ -80,6 +123,18 @@ class Differences(Estimator):
             columns = draw.choice([-1.0, 1.0], (seeds, 1, p))
             return hadamard(1 << (p - 1).bit_length())[:, :p] * columns
         return draw.choice([-1.0, 1.0], (seeds, int(self.directions), p))
+
+
+def _weights(nodes: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n+1"]:
+    """Of the values at 0 and at the nodes, in the derivative at 0 of the polynomial through them.
+
+    Nodes that bounds made equal count once.
+    """
+    x, first = np.unique(np.concatenate([[0.0], nodes]), return_index=True)
+    weights, unit = np.zeros(nodes.size + 1), np.max(np.abs(x))
+    slope = np.eye(x.size)[1]
+    weights[first] = np.linalg.solve(np.vander(x / unit, increasing=True).T, slope) / unit
+    return np.where(np.abs(weights) * unit < 1e-9, 0.0, weights)
 
 
 def own_cell(protocol: Protocol) -> np.ndarray:

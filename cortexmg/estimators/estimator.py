@@ -2,16 +2,25 @@
 
 import abc
 from collections.abc import Callable
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from cortexmg.part import Part
+from cortexmg.part import Part, shown
 from cortexmg.protocol import Protocol
 
 # From the mean of the statistics over seeds to the derivative of the loss by them.
 Slope = Callable[[Float[np.ndarray, " q"]], Float[np.ndarray, " q"]]
+
+
+class Diverged(ArithmeticError):
+    """Voltages of a run did not stay finite; `values` are the parameters that caused it."""
+
+    def __init__(self, values: dict[str, Any], condition: str):
+        under = f" under {condition!r}" if condition else ""
+        super().__init__(f"Voltages stopped being finite{under}, at {shown(values)}.")
+        self.values = values
 
 
 class Estimate(NamedTuple):
@@ -60,6 +69,35 @@ class Estimator(Part):
         self, protocol: Protocol, u: Float[np.ndarray, " p"], keys: Key[Array, " s"], slope: Slope
     ) -> Estimate:
         """Statistics and derivatives at the coordinates `u`."""
+
+
+def finite_runs(
+    protocol: Protocol, us: Float[np.ndarray, "s m p"], keys: Key[Array, " s"]
+) -> Float[np.ndarray, "s m q"]:
+    """The statistics of runs. Raises: Diverged."""
+    found = protocol.run(us, keys)
+    check_finite(protocol, us, found)
+    return found
+
+
+def check_finite(protocol: Protocol, us: np.ndarray, found: np.ndarray) -> None:
+    """Raise Diverged if a run at one of these coordinates did not stay finite."""
+    broken = np.argwhere(np.isinf(found))
+    if broken.size:
+        *run, q = broken[0]
+        values = protocol.coordinates.named(us[tuple(run)])
+        raise Diverged(values, protocol.statistics[q].condition)
+
+
+def without_derivatives(
+    protocol: Protocol, u: Float[np.ndarray, " p"], keys: Key[Array, " s"]
+) -> Estimate:
+    """The statistics alone: gradients and sensitivity are undefined."""
+    us = np.broadcast_to(u, (keys.shape[0], 1, u.size))
+    found = finite_runs(protocol, us, keys)[:, 0]
+    gradients = np.full((keys.shape[0], u.size), np.nan)
+    sensitivity = np.full((*found.shape, u.size), np.nan)
+    return Estimate(found, gradients, sensitivity, keys.shape[0] * len(protocol.conditions))
 
 
 def mean_over_seeds(statistics: Float[np.ndarray, "seeds *rest"]) -> Float[np.ndarray, "*rest"]:

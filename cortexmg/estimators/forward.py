@@ -12,10 +12,12 @@ from cortexmg.estimators.estimator import (
     Estimate,
     Estimator,
     Slope,
+    check_finite,
     mean_over_seeds,
     pulled,
 )
-from cortexmg.protocol import Protocol, Recipe
+from cortexmg.protocol import Protocol
+from cortexmg.recipe import Recipe
 from cortexmg.tangents import Tangents
 
 
@@ -31,6 +33,8 @@ class Forward(Estimator):
         # Tangents of one run visit the rows of its spikes together; those of several could not.
         found, told = protocol.members(pushed, self.tangents, us, keys, alone=True)
         statistics, sensitivity = found.reshape(seeds, -1), told.reshape(seeds, -1, u.size)
+        check_finite(protocol, us, statistics)
+        sensitivity = np.where(np.isnan(statistics)[..., None], np.nan, sensitivity)
         gradients = pulled(slope(mean_over_seeds(statistics)), sensitivity)
         return Estimate(statistics, gradients, sensitivity, seeds * len(protocol.conditions))
 

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from cortexmg.estimators.estimator import Estimate, Estimator, Slope, mean_over_seeds
-from cortexmg.protocol import Protocol, Recipe
+from cortexmg.estimators.estimator import Estimate, Estimator, Slope, finite_runs, mean_over_seeds
+from cortexmg.protocol import Protocol
+from cortexmg.recipe import Recipe
 from cortexmg.tangents import Tangents
 
 
@@ -24,9 +25,11 @@ class Reverse(Estimator):
         self, protocol: Protocol, u: Float[np.ndarray, " p"], keys: Key[Array, " s"], slope: Slope
     ) -> Estimate:
         us, seeds = np.repeat(u[None], keys.shape[0], axis=0), keys.shape[0]
-        statistics = protocol.run(us[:, None], keys)[:, 0]
-        slopes = slope(mean_over_seeds(statistics)).reshape(len(protocol.conditions), -1)
-        given = jnp.asarray(slopes, float)
+        statistics = finite_runs(protocol, us[:, None], keys)[:, 0]
+        # The mean is over the seeds in which a statistic is defined.
+        share = seeds / np.maximum(1, np.isfinite(statistics).sum(axis=0))
+        slopes = slope(mean_over_seeds(statistics)) * share
+        given = jnp.asarray(slopes.reshape(len(protocol.conditions), -1), float)
         gradients = protocol.members(back, self.tangents, us, keys, given).sum(axis=1)
         return Estimate(statistics, gradients, None, 2 * seeds * len(protocol.conditions))
 
@@ -37,5 +40,5 @@ def back(recipe: Recipe, tangents: Tangents, network: Any, u: Array, condition, 
     def f(u):
         return recipe.statistics(network, u, condition, key, tangents)
 
-    _, pull = jax.vjp(f, u)
-    return pull(slopes[condition])[0]
+    statistics, pull = jax.vjp(f, u)
+    return pull(jnp.where(jnp.isnan(statistics), 0.0, slopes[condition]))[0]

@@ -11,14 +11,15 @@ from cortexmg.measures.measure import CountMeasure, Counts, mean_where, ratio
 class CV(CountMeasure):
     """Coefficient of variation of interspike intervals, mean over cells with three spikes.
 
-    Intervals are counted in whole bins, which must be shorter than any of them. A count that is
-    not whole, as a tangent makes it, restarts the clock of its cell in that proportion.
+    Intervals are counted in whole bins: two spikes in one bin count as one. A count that is not
+    whole, as a tangent makes it, restarts the clock of its cell in that proportion.
     """
 
     bin: float = eqx.field(static=True, default=1.0)  # ms
 
     def of(self, counts: Counts) -> Float[Array, ""]:
-        def interval(carry, c):
+        def interval(carry, count):
+            c = jnp.where(count > 1.0, 1.0, count)
             elapsed, begun, m, total, squares = carry
             elapsed, ended = elapsed + 1.0, c * begun
             sums = m + ended, total + ended * elapsed, squares + ended * elapsed**2

@@ -17,8 +17,7 @@ import cortexmg as cx
 from cortexmg import measures, results
 from cortexmg.bounds import Coordinates
 from cortexmg.estimators import Differences, Forward
-from cortexmg.fit import keys_of
-from cortexmg.protocol import Protocol
+from cortexmg.protocol import Protocol, keys_of
 
 PARAMETERS = {
     "Mg": "environment/ions/mg/outside",

@@ -5,8 +5,7 @@ import numpy as np
 import cortexmg as cx
 from cortexmg import measures, models
 from cortexmg.bounds import Coordinates
-from cortexmg.fit import keys_of
-from cortexmg.protocol import Protocol
+from cortexmg.protocol import Protocol, keys_of
 from cortexmg.targets import observed
 
 FOUR = {  # name: parameter, hidden value

@@ -1,0 +1,141 @@
+"""How every step of a fit is made."""
+
+from typing import Any, NamedTuple, NoReturn
+
+import jax
+import numpy as np
+
+from cortexmg.aim import Aim
+from cortexmg.course import Course
+from cortexmg.estimators import Estimate, Estimator, default_estimator
+from cortexmg.estimators.estimator import (
+    Diverged,
+    Residuals,
+    mean_over_seeds,
+    variance_over_seeds,
+    without_derivatives,
+)
+from cortexmg.fitted import Fit, fitted
+from cortexmg.part import shown
+from cortexmg.protocol import Protocol, keys_of
+
+LAST = 2**31 - 1  # the step of the keys with which the result is looked at
+
+
+class FitFailed(ArithmeticError):
+    """A fit met something that is not a number.
+
+    `values` are the parameters that caused it, `best` the best ones before (None at the first
+    step).
+    """
+
+    def __init__(self, why: str, values: dict[str, Any], best: dict[str, Any] | None):
+        before = "" if best is None else f" The best before: {shown(best)}."
+        super().__init__(
+            f"{why}, at {shown(values)}.{before} Start where cells fire and stay finite, narrow "
+            f"the bounds, or use a smaller dt."
+        )
+        self.values, self.best = values, best
+
+
+class Fitter(NamedTuple):
+    """How every step of a fit is made."""
+
+    protocol: Protocol
+    goal: Aim
+    estimator: Estimator
+    optimiser: Any
+    seeds: int
+    key: int
+
+    def next(self, course: Course) -> Course:
+        """One step of the optimiser, inside the bounds."""
+        u, c = course.coordinates, self.protocol.coordinates
+        measured = getattr(course.optimiser, "needs_sensitivity", True)
+        estimate = self.estimate(self.estimator if measured else None, u, course)
+        mean = mean_over_seeds(estimate.statistics)
+        off = (u - c.prior_mean) / c.prior_sd
+        loss = self.goal.loss(mean) + 0.5 * float(np.sum(off**2))
+        gradients = estimate.gradients + off / c.prior_sd
+        if not np.isfinite(loss) or (measured and not np.all(np.isfinite(gradients))):
+            why = f"The loss is {loss:g} and its gradient {shown(gradients.mean(axis=0))}"
+            self._fail(why, course)
+        if not np.any(gradients):
+            self._fail(f"Nothing responds to any parameter (statistics {shown(mean)})", course)
+        import optax
+
+        extra = {}
+        if isinstance(self.optimiser, optax.GradientTransformationExtraArgs):
+            extra = {"residuals": self._residuals(estimate, mean, off, loss)}
+        change, state = self.optimiser.update(gradients.mean(axis=0), course.optimiser, u, **extra)
+        moved = np.clip(u + np.asarray(change, float), c.low, c.high)
+        return course.after(moved, state, loss, gradients, estimate.runs)
+
+    def estimate(
+        self, estimator: Estimator | None, u: np.ndarray, course: Course, step: int | None = None
+    ) -> Estimate:
+        """Statistics at `u`, with the noise of a step, and derivatives if an estimator is given."""
+        keys = keys_of(self.key, course.steps if step is None else step, self.seeds)
+        try:
+            if estimator is None:
+                return without_derivatives(self.protocol, u, keys)
+            return estimator.estimate(self.protocol, u, keys, self.goal.slope)
+        except Diverged as broken:
+            self._fail("Voltages stopped being finite", course, broken.values)
+
+    def result(self, course: Course, ended: str) -> Fit:
+        """What a course has found, looked at with fresh noise."""
+        c = self.protocol.coordinates
+        u = np.clip(course.best()[0], c.low, c.high)
+        look = self.estimator if self.estimator.gives_sensitivity else default_estimator(c)
+        estimate = self.estimate(look, u, course, LAST)
+        return fitted(self.protocol, self.goal, course, ended, u, estimate)
+
+    def _fail(self, why: str, course: Course, values: dict[str, Any] | None = None) -> NoReturn:
+        named = self.protocol.coordinates.named
+        best = named(course.best()[0]) if course.steps else None
+        raise FitFailed(why, values or named(course.coordinates), best)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What a fit that goes on must have in common with the one that was saved."""
+        p, c = self.protocol, self.protocol.coordinates
+        return {
+            "command": "fit",
+            "parameters": {
+                place.name: [place.bounds.low, place.bounds.high, place.bounds.prior]
+                for place in c.places
+            },
+            "start": c.start.tolist(),
+            "measures": {name: repr(m) for name, m in p.measures.items()},
+            "conditions": p.conditions,
+            "aim": self.goal.account(),
+            "times": [p.settle, p.duration, p.dt],
+            "estimator": repr(self.estimator),
+            "optimiser": str(jax.tree.map(np.shape, self.optimiser.init(c.start))),
+            "seeds": self.seeds,
+            "key": self.key,
+        }
+
+    def _residuals(
+        self, estimate: Estimate, mean: np.ndarray, off: np.ndarray, loss: float
+    ) -> Residuals | None:
+        """What `gauss_newton` needs: residuals and their sensitivity, those of priors below."""
+        residual, c = self.goal.residual(mean), self.protocol.coordinates
+        if residual is None or estimate.sensitivity is None:
+            return None
+        scale, seeds = self.goal.scale(mean), len(estimate.statistics)
+        told = scale[:, None] * mean_over_seeds(estimate.sensitivity)
+        error = scale**2 * variance_over_seeds(estimate.statistics) / seeds
+        error_of_told = variance_over_seeds(estimate.sensitivity).sum(axis=1) * scale**2 / seeds
+        believed = np.isfinite(c.prior_sd)
+        none = np.zeros(believed.sum())
+        return Residuals(
+            np.concatenate([residual, off[believed]]),
+            np.concatenate([error, none]),
+            np.concatenate([told, np.diag(1.0 / c.prior_sd)[believed]]),
+            np.concatenate([error_of_told, none]),
+            loss,
+            c.low,
+            c.high,
+        )
