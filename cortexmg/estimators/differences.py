@@ -28,10 +28,10 @@ class Differences(Estimator):
     four `points` also by twice that, which takes away the part of the bias that grows with the
     square of the step; with one, seeds in turn to one side and to the other: half of the runs, as
     little bias in the mean, but twice the noise. "orthogonal" changes all at once, in the signs of
-    a Hadamard matrix, so that every pair tells of every parameter: as a weighing design (Plackett and Burman
-    1946, doi:10.1093/biomet/33.4.305). A number draws so many pairs in random signs (simultaneous
-    perturbation: Spall 1992, doi:10.1109/9.119632), for more parameters than one can afford runs;
-    what the others do is part of the noise. With `local`, a measure of single cells is taken to
+    a Hadamard matrix, so that every pair tells of every parameter: as a weighing design (Plackett
+    and Burman 1946, doi:10.1093/biomet/33.4.305). A number draws so many pairs in random signs
+    (simultaneous perturbation: Spall 1992, doi:10.1109/9.119632), for more parameters than one can
+    afford runs; what the others do is part of the noise. With `local`, a measure of single cells is taken to
     follow only those parameters per cell that belong to the same cell: what others do to it, in
     random signs, has no mean to first order.
 
