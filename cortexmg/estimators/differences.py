@@ -31,9 +31,9 @@ class Differences(Estimator):
     a Hadamard matrix, so that every pair tells of every parameter: as a weighing design (Plackett
     and Burman 1946, doi:10.1093/biomet/33.4.305). A number draws so many pairs in random signs
     (simultaneous perturbation: Spall 1992, doi:10.1109/9.119632), for more parameters than one can
-    afford runs; what the others do is part of the noise. With `local`, a measure of single cells is taken to
-    follow only those parameters per cell that belong to the same cell: what others do to it, in
-    random signs, has no mean to first order.
+    afford runs; what the others do is part of the noise. With `local`, a measure of single cells is
+    taken to follow only those parameters per cell that belong to the same cell: what others do to
+    it, in random signs, has no mean to first order.
 
     No run leaves the bounds. The variance grows with 1 / step^2.
     """
