@@ -79,7 +79,7 @@ class Trust(NamedTuple):
 
 
 def gauss_newton(
-    longest: float = 0.5, damping: float = 1e-2, memory: float = 0.8, secants: int = 2
+    longest: float = 0.5, damping: float = 1e-3, memory: float = 0.8, secants: int = 1
 ) -> "optax.GradientTransformationExtraArgs":
     """Steps to where linear statistics would meet their targets, none longer than `longest`.
 
