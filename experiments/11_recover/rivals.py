@@ -1,0 +1,116 @@
+"""Eight hidden parameters: how many simulated seconds do a fit, and methods without gradients, need?
+
+The same network, targets, bounds, starts and loss for all. Every run is a line of
+results/rivals.jsonl, whose `curve` holds the errors against simulated seconds. `--only fit --again`
+repeats our fits alone; `--quick` tries every method in a minute. figure.py draws the figure.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from problem import (
+    CONDITIONS,
+    EIGHT,
+    MEASURES,
+    SEEDS,
+    TIMES,
+    bounds_of,
+    network,
+    start_of,
+    targets,
+)
+from search import CMA, Lines, Nevergrad, Runs, curve_of, searched, stepped
+
+import cortexmg as cx
+from cortexmg.bounds import Coordinates
+from cortexmg.protocol import Protocol
+
+NAMES = list(EIGHT)
+HIDDEN = np.log([EIGHT[k][1] for k in NAMES])
+FIT_STEPS = 25
+SIGMA = 0.5  # initial, of a coordinate: starts are 0.7 to 1.4 off
+POPULATION = 12  # CMA-ES suggests 10; 12 candidates under 4 conditions fill 3 batches of 16 runs
+ROUNDS = 8  # of sequential inference
+METHODS = ("fit", "CMA-ES", "Nevergrad", "NPE", "TSNPE")
+STARTS = {"fit": 5, "CMA-ES": 3, "Nevergrad": 3, "NPE": 2, "TSNPE": 3}
+BUDGET = {"CMA-ES": 8000.0, "Nevergrad": 6000.0, "NPE": 6400.0, "TSNPE": 5000.0}  # simulated s
+
+
+class Problem:
+    """The network, what is known of it, and the budget of each rival in simulated seconds."""
+
+    def __init__(self, quick: bool):
+        self.net, self.quick = network(100 if quick else 400), quick
+        self.aim = targets(self.net, NAMES, 6 if quick else 48)
+        self.budget = dict.fromkeys(BUDGET, 300.0) if quick else BUDGET
+
+    def protocol(self, key: int) -> Protocol:
+        """What is run, from a start."""
+        coordinates = Coordinates(self.net, bounds_of(NAMES), start_of(NAMES, key))
+        return Protocol(self.net, coordinates, MEASURES, CONDITIONS, **TIMES)
+
+
+def fit(problem: Problem, key: int) -> dict[str, Any]:
+    """A fit by gradients, with the defaults."""
+    steps = 2 if problem.quick else FIT_STEPS
+    given = {"start": start_of(NAMES, key), "seeds": SEEDS, "key": key, "steps": steps} | TIMES
+    found = cx.fit(problem.net, bounds_of(NAMES), problem.aim, **given)
+    return {"ended": found.ended, "curve": curve_of(stepped(found), HIDDEN, True)}
+
+
+def without_gradients(problem: Problem, key: int, method: str, seeds: int = 1, **more: Any) -> dict:
+    """A search from the same start."""
+    protocol = problem.protocol(key)
+    c, runs = protocol.coordinates, Runs(protocol, problem.aim, seeds, 100 + key)
+    kind = {"CMA-ES": CMA, "Nevergrad": Nevergrad}[method]
+    search = kind(c.start, c.low, c.high, key=key, **{"population": POPULATION, "sigma": SIGMA} | more)
+    way = searched(search, runs, c.start, problem.budget[method])
+    return {"seeds": seeds, **more, "curve": curve_of(way, HIDDEN, True)}
+
+
+def inference(problem: Problem, key: int, method: str) -> dict[str, Any]:
+    """Simulation-based inference, which has no start but the prior."""
+    from inference import amortised, truncated
+
+    protocol = problem.protocol(key)
+    runs = Runs(protocol, problem.aim, 1, 100 + key)
+    if method == "NPE":
+        way = amortised(runs, problem.budget[method], key)
+    else:
+        way = truncated(runs, problem.budget[method], ROUNDS, key)
+    return {"curve": curve_of(way, HIDDEN, True)}
+
+
+def one(problem: Problem, method: str, key: int) -> dict[str, Any]:
+    """A run of a method."""
+    if method == "fit":
+        return fit(problem, key)
+    if method == "Nevergrad":
+        return without_gradients(problem, key, method, name="TBPSA")
+    if method == "CMA-ES":
+        return without_gradients(problem, key, method)
+    return inference(problem, key, method)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--only", choices=METHODS)
+    parser.add_argument("--starts", type=int)
+    parser.add_argument("--again", action="store_true", help="Forget what --only has done.")
+    parser.add_argument("--out", type=Path)
+    args = parser.parse_args()
+    name = "rivals_quick.jsonl" if args.quick else "rivals.jsonl"
+    lines = Lines(args.out or Path(__file__).parent / "results" / name)
+    if args.again and args.only:
+        lines.forget(args.only)
+    problem = Problem(args.quick)
+    for method in [args.only] if args.only else METHODS:
+        for key in range(args.starts or (1 if args.quick else STARTS[method])):
+            lines.do(method, key, lambda m=method, k=key: one(problem, m, k))
+
+
+if __name__ == "__main__":
+    main()
