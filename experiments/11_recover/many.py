@@ -1,0 +1,132 @@
+"""128 hidden parameters, a drive per E cell: how many simulated seconds does it take to find them?
+
+Targets are the rates of every E cell and of both populations under three conditions. Every run is
+a line of results/many.jsonl, of which figure.py draws the figure. `--only fit --again` repeats our
+fits alone; `--quick` tries every method in a minute. Simulation-based inference is left out: a
+network that returns a density of 128 numbers given 390 would be trained on some thousand
+simulations, and has nothing that tells it that a cell's rate speaks of its own drive.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from search import CMA, Lines, Nevergrad, Runs, curve_of, searched, stepped
+
+import cortexmg as cx
+from cortexmg import measures, models
+from cortexmg.bounds import Coordinates
+from cortexmg.fit import keys_of
+from cortexmg.protocol import Protocol
+from cortexmg.targets import observed
+
+DRIVE = "stimuli/outside E/weight"
+TYPICAL, SPREAD = 14.0, 0.2  # nS, of the hidden drives, and the s.d. of their logarithm
+BOUNDS = {DRIVE: cx.Bounds(TYPICAL / 6, TYPICAL * 6)}
+MEASURES = {
+    "rates": measures.CellRates("E", bin=10.0),
+    "rate E": measures.Rate("E"),
+    "rate I": measures.Rate("I"),
+}
+CONDITIONS = {
+    "control": {},
+    "2 mM Ca": {"environment/ions/ca/outside": 2.0},
+    "0.5 mM Mg": {"environment/ions/mg/outside": 0.5},
+}
+TIMES = {"duration": 2000.0, "settle": 200.0, "dt": 0.2}
+RECORDED, SEEDS, FIT_STEPS = 24, 3, 15
+FAR = 1.5, 2.0  # times that the homogeneous start is off
+SIGMA = 0.3  # initial, of a coordinate
+POPULATION = 32  # CMA-ES suggests 18 for 128 parameters
+METHODS = ("fit", "CMA-ES", "Nevergrad")
+STARTS = {"fit": 5, "CMA-ES": 2, "Nevergrad": 2}
+BUDGET = {"CMA-ES": 15_000.0, "Nevergrad": 10_000.0}  # simulated s
+
+
+class Problem:
+    """The network, its hidden drives, and what a fit is told of them."""
+
+    def __init__(self, quick: bool):
+        self.net, self.quick = models.cortex(100 if quick else 160, cells="LIF"), quick
+        self.times = TIMES | ({"duration": 600.0} if quick else {})
+        n = self.net.sizes["E"]
+        self.hidden = np.log(TYPICAL) + SPREAD * np.random.default_rng(11).normal(size=n)
+        there = Coordinates(self.net, BOUNDS, {DRIVE: np.exp(self.hidden)})
+        protocol, recorded = self._protocol(there), 4 if quick else RECORDED
+        u = np.broadcast_to(there.start, (recorded, 1, n))
+        found = protocol.run(u, keys_of(1112, 0, recorded))[:, 0]
+        self.aim = observed(protocol, found, of_seeds=SEEDS)
+
+    def start(self, key: int) -> dict[str, np.ndarray]:
+        """The same drive for all cells, 1.5 to 2 times too large and, every other one, too small."""
+        off = np.random.default_rng([12, key]).uniform(*np.log(FAR)) * (-1) ** key
+        return {DRIVE: np.full(self.hidden.size, TYPICAL * np.exp(off))}
+
+    def protocol(self, key: int) -> Protocol:
+        """What is run, from a start."""
+        return self._protocol(Coordinates(self.net, BOUNDS, self.start(key)))
+
+    def _protocol(self, coordinates: Coordinates) -> Protocol:
+        return Protocol(self.net, coordinates, MEASURES, CONDITIONS, **self.times)
+
+
+def fit(problem: Problem, key: int) -> dict[str, Any]:
+    """A fit with the defaults for so many parameters; where it fails, it has not left its start."""
+    steps = 2 if problem.quick else FIT_STEPS
+    given = {"start": problem.start(key), "seeds": SEEDS, "key": key, "steps": steps}
+    try:
+        found = cx.fit(problem.net, BOUNDS, problem.aim, **given, **problem.times)
+    except cx.FitFailed as e:
+        start = problem.protocol(key).coordinates.start
+        curve = curve_of(iter([(0.0, start)]), problem.hidden, False)
+        return {"ended": f"failed: {str(e)[:60]}", "curve": curve}
+    return {"ended": found.ended, "curve": curve_of(stepped(found), problem.hidden, False)}
+
+
+def without_gradients(problem: Problem, key: int, method: str, **more: Any) -> dict[str, Any]:
+    """A search from the same start."""
+    protocol = problem.protocol(key)
+    c, runs = protocol.coordinates, Runs(protocol, problem.aim, 1, 100 + key)
+    given = {"population": POPULATION, "sigma": SIGMA, "key": key} | more
+    # A full covariance matrix of 128 parameters is learned in some 10,000 generations.
+    kind, how = {
+        "CMA-ES": (CMA, {"CMA_diagonal": True}),
+        "Nevergrad": (Nevergrad, {"name": "TBPSA"}),
+    }[method]
+    way = searched(
+        kind(c.start, c.low, c.high, **(how | given)),
+        runs,
+        c.start,
+        300.0 if problem.quick else BUDGET[method],
+    )
+    return how | more | {"curve": curve_of(way, problem.hidden, False)}
+
+
+def one(problem: Problem, method: str, key: int) -> dict[str, Any]:
+    """A run of a method."""
+    return fit(problem, key) if method == "fit" else without_gradients(problem, key, method)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--only", choices=METHODS)
+    parser.add_argument("--starts", type=int)
+    parser.add_argument("--again", action="store_true", help="Forget what --only has done.")
+    parser.add_argument("--out", type=Path)
+    args = parser.parse_args()
+    name = "many_quick.jsonl" if args.quick else "many.jsonl"
+    lines = Lines(args.out or Path(__file__).parent / "results" / name)
+    if args.again and args.only:
+        lines.forget(args.only)
+    problem = Problem(args.quick)
+    starts = {m: 1 for m in METHODS} if args.quick else STARTS
+    for key in range(args.starts or max(starts.values())):
+        for method in [args.only] if args.only else METHODS:
+            if key < (args.starts or starts[method]):
+                lines.do(method, key, lambda m=method, k=key: one(problem, m, k))
+
+
+if __name__ == "__main__":
+    main()
