@@ -1,4 +1,4 @@
-"""Neural posterior estimation (`sbi`), amortised and in rounds, from the statistics of single runs."""
+"""Neural posterior estimation (`sbi`), amortised and in rounds, from statistics of single runs."""
 
 import numpy as np
 import torch
@@ -9,7 +9,8 @@ from search import Recommended, Runs
 torch.set_num_threads(1)
 RARE = 0.01  # share of simulations from which being undefined is a feature of its own
 SAMPLES = 2000  # of a posterior, for its median
-POOL, OUTSIDE = 20_000, 1e-3  # samples that a truncated prior is drawn from; mass that it leaves out
+POOL = 20_000  # samples that a truncated prior is drawn from
+OUTSIDE = 1e-3  # mass of the posterior that it leaves out
 DOUBLINGS = 5  # how often the amortised posterior is looked at
 
 

@@ -23,7 +23,7 @@ from cortexmg.targets import observed
 
 DRIVE = "stimuli/outside E/weight"
 TYPICAL, SPREAD = 14.0, 0.2  # nS, of the hidden drives, and the s.d. of their logarithm
-BOUNDS = {DRIVE: cx.Bounds(TYPICAL / 6, TYPICAL * 6)}
+WITHIN = 6.0  # times the start, or that part of it: so far do the bounds lie
 MEASURES = {
     "rates": measures.CellRates("E", bin=10.0),
     "rate E": measures.Rate("E"),
@@ -52,34 +52,44 @@ class Problem:
         self.times = TIMES | ({"duration": 600.0} if quick else {})
         n = self.net.sizes["E"]
         self.hidden = np.log(TYPICAL) + SPREAD * np.random.default_rng(11).normal(size=n)
-        there = Coordinates(self.net, BOUNDS, {DRIVE: np.exp(self.hidden)})
+        hidden = {DRIVE: np.exp(self.hidden)}
+        there = Coordinates(self.net, bounds_around(TYPICAL), hidden)
         protocol, recorded = self._protocol(there), 4 if quick else RECORDED
         u = np.broadcast_to(there.start, (recorded, 1, n))
         found = protocol.run(u, keys_of(1112, 0, recorded))[:, 0]
         self.aim = observed(protocol, found, of_seeds=SEEDS)
 
-    def start(self, key: int) -> dict[str, np.ndarray]:
-        """The same drive for all cells, 1.5 to 2 times too large and, every other one, too small."""
+    def start(self, key: int) -> float:
+        """The drive of all cells: 1.5 to 2 times too large and, for odd keys, too small."""
         off = np.random.default_rng([12, key]).uniform(*np.log(FAR)) * (-1) ** key
-        return {DRIVE: np.full(self.hidden.size, TYPICAL * np.exp(off))}
+        return TYPICAL * float(np.exp(off))
 
     def protocol(self, key: int) -> Protocol:
         """What is run, from a start."""
-        return self._protocol(Coordinates(self.net, BOUNDS, self.start(key)))
+        start = self.start(key)
+        each = {DRIVE: np.full(self.hidden.size, start)}
+        return self._protocol(Coordinates(self.net, bounds_around(start), each))
 
     def _protocol(self, coordinates: Coordinates) -> Protocol:
         return Protocol(self.net, coordinates, MEASURES, CONDITIONS, **self.times)
 
 
+def bounds_around(start: float) -> dict[str, cx.Bounds]:
+    """A sixth to six times the start, so that their middle does not tell the hidden values."""
+    return {DRIVE: cx.Bounds(start / WITHIN, start * WITHIN)}
+
+
 def fit(problem: Problem, key: int) -> dict[str, Any]:
     """A fit with the defaults for so many parameters; where it fails, it has not left its start."""
     steps = 2 if problem.quick else FIT_STEPS
-    given = {"start": problem.start(key), "seeds": SEEDS, "key": key, "steps": steps}
+    start = problem.start(key)
+    each = {DRIVE: np.full(problem.hidden.size, start)}
+    given = {"start": each, "seeds": SEEDS, "key": key, "steps": steps} | problem.times
     try:
-        found = cx.fit(problem.net, BOUNDS, problem.aim, **given, **problem.times)
+        found = cx.fit(problem.net, bounds_around(start), problem.aim, **given)
     except cx.FitFailed as e:
-        start = problem.protocol(key).coordinates.start
-        curve = curve_of(iter([(0.0, start)]), problem.hidden, False)
+        stayed = iter([(0.0, problem.protocol(key).coordinates.start)])
+        curve = curve_of(stayed, problem.hidden, False)
         return {"ended": f"failed: {str(e)[:60]}", "curve": curve}
     return {"ended": found.ended, "curve": curve_of(stepped(found), problem.hidden, False)}
 

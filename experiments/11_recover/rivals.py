@@ -1,6 +1,6 @@
-"""Eight hidden parameters: how many simulated seconds do a fit, and methods without gradients, need?
+"""Eight hidden parameters: how many simulated seconds does a fit need, and how many do others?
 
-The same network, targets, bounds, starts and loss for all. Every run is a line of
+The same network, targets, starts, bounds and loss for all; the bounds lie around the start. Every run is a line of
 results/rivals.jsonl, whose `curve` holds the errors against simulated seconds. `--only fit --again`
 repeats our fits alone; `--quick` tries every method in a minute. figure.py draws the figure.
 """
@@ -16,7 +16,6 @@ from problem import (
     MEASURES,
     SEEDS,
     TIMES,
-    bounds_of,
     network,
     start_of,
     targets,
@@ -28,6 +27,7 @@ from cortexmg.bounds import Coordinates
 from cortexmg.protocol import Protocol
 
 NAMES = list(EIGHT)
+WITHIN = 6.0  # times the start, or that part of it: so far do the bounds lie
 HIDDEN = np.log([EIGHT[k][1] for k in NAMES])
 FIT_STEPS = 25
 SIGMA = 0.5  # initial, of a coordinate: starts are 0.7 to 1.4 off
@@ -48,15 +48,26 @@ class Problem:
 
     def protocol(self, key: int) -> Protocol:
         """What is run, from a start."""
-        coordinates = Coordinates(self.net, bounds_of(NAMES), start_of(NAMES, key))
+        start = start_of(NAMES, key)
+        coordinates = Coordinates(self.net, bounds_around(start), start)
         return Protocol(self.net, coordinates, MEASURES, CONDITIONS, **TIMES)
+
+
+def bounds_around(start: dict[str, float]) -> dict[str, cx.Bounds]:
+    """A sixth to six times the start, in which the hidden value lies, but not in the middle.
+
+    Bounds around the hidden value would tell it: the middle of its prior is what inference finds
+    before any simulation, and where Nevergrad looks first.
+    """
+    return {k: cx.Bounds(x / WITHIN, x * WITHIN) for k, x in start.items()}
 
 
 def fit(problem: Problem, key: int) -> dict[str, Any]:
     """A fit by gradients, with the defaults."""
     steps = 2 if problem.quick else FIT_STEPS
-    given = {"start": start_of(NAMES, key), "seeds": SEEDS, "key": key, "steps": steps} | TIMES
-    found = cx.fit(problem.net, bounds_of(NAMES), problem.aim, **given)
+    start = start_of(NAMES, key)
+    given = {"start": start, "seeds": SEEDS, "key": key, "steps": steps} | TIMES
+    found = cx.fit(problem.net, bounds_around(start), problem.aim, **given)
     return {"ended": found.ended, "curve": curve_of(stepped(found), HIDDEN, True)}
 
 
@@ -65,7 +76,8 @@ def without_gradients(problem: Problem, key: int, method: str, seeds: int = 1, *
     protocol = problem.protocol(key)
     c, runs = protocol.coordinates, Runs(protocol, problem.aim, seeds, 100 + key)
     kind = {"CMA-ES": CMA, "Nevergrad": Nevergrad}[method]
-    search = kind(c.start, c.low, c.high, key=key, **{"population": POPULATION, "sigma": SIGMA} | more)
+    given = {"population": POPULATION, "sigma": SIGMA, "key": key} | more
+    search = kind(c.start, c.low, c.high, **given)
     way = searched(search, runs, c.start, problem.budget[method])
     return {"seeds": seeds, **more, "curve": curve_of(way, HIDDEN, True)}
 

@@ -29,7 +29,7 @@ class Runs:
         self.calls, self.seconds = 0, 0.0
 
     def statistics(self, us: np.ndarray, apart: bool = False) -> np.ndarray:
-        """Of each candidate [m, p], the mean over seeds [m, q]; with noise of its own if `apart`."""
+        """The mean over seeds of each candidate [m, p], with its own noise if `apart`, [m, q]."""
         m = 1 if apart else len(us)
         keys = keys_of(self.key, self.calls, self.seeds * (len(us) // m))
         rows = np.repeat(us[:, None], self.seeds, axis=0) if apart else None
