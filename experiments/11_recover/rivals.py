@@ -1,8 +1,9 @@
 """Eight hidden parameters: how many simulated seconds does a fit need, and how many do others?
 
-The same network, targets, starts, bounds and loss for all; the bounds lie around the start. Every run is a line of
-results/rivals.jsonl, whose `curve` holds the errors against simulated seconds. `--only fit --again`
-repeats our fits alone; `--quick` tries every method in a minute. figure.py draws the figure.
+The same network, targets, starts, bounds and loss for all; the bounds lie around the start. Every
+run is a line of results/rivals.jsonl, whose `curve` holds errors against simulated seconds.
+`--only fit --again` repeats our fits alone; `--quick` tries every method in a minute or two.
+figure.py draws the figure and prints the table.
 """
 
 import argparse
