@@ -18,7 +18,7 @@ COLOURS = {
     "NPE": "#8a63a9",
     "TSNPE": "#c77f1a",
 }
-CALLED = {"fit": "cx.fit", "Nevergrad": "Nevergrad TBPSA", "NPE": "sbi NPE", "TSNPE": "sbi TSNPE"}
+CALLED = {"fit": "cx.fit", "NPE": "sbi NPE", "TSNPE": "sbi TSNPE"}
 LEVELS = 0.10, 0.05
 
 
@@ -38,18 +38,26 @@ def reached(curve: dict, level: float) -> tuple[float, float]:
     return curve["seconds"][int(np.argmax(below))], good
 
 
+def called(line: dict) -> str:
+    """What a method is called in the figure and the table."""
+    kind = "diagonal " if line.get("CMA_diagonal") else ""
+    name = f" {line['name']}" if "name" in line else ""
+    return kind + CALLED.get(line["method"], line["method"]) + name
+
+
 def draw(ax, lines: list[dict], title: str) -> None:
     """A thin line per start, a thick one for the median over starts."""
     for method, colour in COLOURS.items():
-        curves = [x["curve"] for x in lines if x["method"] == method]
-        if not curves:
+        found = [x for x in lines if x["method"] == method]
+        if not found:
             continue
+        curves = [x["curve"] for x in found]
         for c in curves:
             ax.step(c["seconds"], c["median"], where="post", color=colour, lw=0.6, alpha=0.45)
         end = np.median([c["seconds"][-1] for c in curves])
         grid = np.geomspace(10.0, end, 400)
         middle = np.median([held(c, grid) for c in curves], axis=0)
-        ax.step(grid, middle, where="post", color=colour, lw=2.2, label=CALLED.get(method, method))
+        ax.step(grid, middle, where="post", color=colour, lw=2.2, label=called(found[0]))
         if np.isfinite(middle[-1]):
             ax.plot(grid[-1], middle[-1], "o", color=colour, ms=4)
     for level in LEVELS:
@@ -72,7 +80,7 @@ def table(lines: list[dict]) -> str:
         if not found:
             continue
         curves = [x["curve"] for x in found]
-        cells = [CALLED.get(method, method), f"{len(found)}"]
+        cells = [called(found[0]), f"{len(found)}"]
         for level in LEVELS:
             first, good = np.array([reached(c, level) for c in curves]).T
             cells.append(f"{told(first)} ({told(good)})")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from search import CMA, Lines, Nevergrad, Runs, curve_of, searched, stepped
+from search import CMA, Lines, Nevergrad, Runs, curve_of, followed, searched
 
 import cortexmg as cx
 from cortexmg import measures, models
@@ -80,18 +80,17 @@ def bounds_around(start: float) -> dict[str, cx.Bounds]:
 
 
 def fit(problem: Problem, key: int) -> dict[str, Any]:
-    """A fit with the defaults for so many parameters; where it fails, it has not left its start."""
+    """A fit with the defaults for so many parameters."""
     steps = 2 if problem.quick else FIT_STEPS
     start = problem.start(key)
     each = {DRIVE: np.full(problem.hidden.size, start)}
     given = {"start": each, "seeds": SEEDS, "key": key, "steps": steps} | problem.times
-    try:
-        found = cx.fit(problem.net, bounds_around(start), problem.aim, **given)
-    except cx.FitFailed as e:
-        stayed = iter([(0.0, problem.protocol(key).coordinates.start)])
-        curve = curve_of(stayed, problem.hidden, False)
-        return {"ended": f"failed: {str(e)[:60]}", "curve": curve}
-    return {"ended": found.ended, "curve": curve_of(stepped(found), problem.hidden, False)}
+    return followed(
+        lambda: cx.fit(problem.net, bounds_around(start), problem.aim, **given),
+        problem.protocol(key).coordinates.start,
+        problem.hidden,
+        False,
+    )
 
 
 def without_gradients(problem: Problem, key: int, method: str, **more: Any) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from problem import (
     start_of,
     targets,
 )
-from search import CMA, Lines, Nevergrad, Runs, curve_of, searched, stepped
+from search import CMA, Lines, Nevergrad, Runs, curve_of, followed, searched
 
 import cortexmg as cx
 from cortexmg.bounds import Coordinates
@@ -68,8 +68,12 @@ def fit(problem: Problem, key: int) -> dict[str, Any]:
     steps = 2 if problem.quick else FIT_STEPS
     start = start_of(NAMES, key)
     given = {"start": start, "seeds": SEEDS, "key": key, "steps": steps} | TIMES
-    found = cx.fit(problem.net, bounds_around(start), problem.aim, **given)
-    return {"ended": found.ended, "curve": curve_of(stepped(found), HIDDEN, True)}
+    return followed(
+        lambda: cx.fit(problem.net, bounds_around(start), problem.aim, **given),
+        problem.protocol(key).coordinates.start,
+        HIDDEN,
+        True,
+    )
 
 
 def without_gradients(problem: Problem, key: int, method: str, seeds: int = 1, **more: Any) -> dict:

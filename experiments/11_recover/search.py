@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+import cortexmg as cx
 from cortexmg.aim import Aim, aim_of
 from cortexmg.estimators.estimator import mean_over_seeds
 from cortexmg.fit import keys_of
@@ -117,7 +118,7 @@ def searched(search: CMA | Nevergrad, runs: Runs, start: np.ndarray, budget: flo
         yield runs.seconds, search.recommended
 
 
-def stepped(fit: Any) -> Recommended:
+def stepped(fit: cx.Fit) -> Recommended:
     """The same of a fit: where each step led, and at last its result.
 
     The default estimators need the same runs in every step, and once more for the last look.
@@ -126,6 +127,17 @@ def stepped(fit: Any) -> Recommended:
     for k, u in enumerate(fit.curve["coordinates"]):
         yield k * fit.seconds / (steps + 1), u
     yield fit.seconds, fit.coordinates
+
+
+def followed(make: Callable[[], cx.Fit], start, hidden: np.ndarray, each: bool) -> dict[str, Any]:
+    """A fit as a line of results; one that fails has not left its start."""
+    try:
+        found = make()
+    except cx.FitFailed as e:
+        ended, way = f"failed: {str(e)[:80]}", iter([(0.0, start)])
+    else:
+        ended, way = found.ended, stepped(found)
+    return {"ended": ended, "curve": curve_of(way, hidden, each)}
 
 
 def curve_of(recommended: Recommended, hidden: np.ndarray, each: bool) -> dict[str, list]:
