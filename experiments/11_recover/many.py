@@ -35,13 +35,13 @@ CONDITIONS = {
     "0.5 mM Mg": {"environment/ions/mg/outside": 0.5},
 }
 TIMES = {"duration": 2000.0, "settle": 200.0, "dt": 0.2}
-RECORDED, SEEDS, FIT_STEPS = 24, 3, 15
+RECORDED, SEEDS, FIT_STEPS = 24, 3, 10
 FAR = 1.5, 2.0  # times that the homogeneous start is off
 SIGMA = 0.3  # initial, of a coordinate
 POPULATION = 32  # CMA-ES suggests 18 for 128 parameters
 METHODS = ("fit", "CMA-ES", "Nevergrad")
 STARTS = {"fit": 5, "CMA-ES": 2, "Nevergrad": 2}
-BUDGET = {"CMA-ES": 15_000.0, "Nevergrad": 10_000.0}  # simulated s
+BUDGET = {"CMA-ES": 10_000.0, "Nevergrad": 5000.0}  # simulated s
 
 
 class Problem:

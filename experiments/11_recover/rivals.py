@@ -32,11 +32,11 @@ WITHIN = 6.0  # times the start, or that part of it: so far do the bounds lie
 HIDDEN = np.log([EIGHT[k][1] for k in NAMES])
 FIT_STEPS = 25
 SIGMA = 0.5  # initial, of a coordinate: starts are 0.7 to 1.4 off
-POPULATION = 12  # CMA-ES suggests 10; 12 candidates under 4 conditions fill 3 batches of 16 runs
-ROUNDS = 6  # of sequential inference
+POPULATION = 24  # CMA-ES suggests 10 without noise; this fills 6 batches of 16 runs
+ROUNDS = 10  # of sequential inference
 METHODS = ("fit", "CMA-ES", "Nevergrad", "NPE", "TSNPE")
-STARTS = {"fit": 5, "CMA-ES": 3, "Nevergrad": 3, "NPE": 2, "TSNPE": 3}
-BUDGET = {"CMA-ES": 4000.0, "Nevergrad": 3000.0, "NPE": 3200.0, "TSNPE": 2400.0}  # simulated s
+STARTS = {"fit": 5, "CMA-ES": 3, "Nevergrad": 2, "NPE": 1, "TSNPE": 3}
+BUDGET = {"CMA-ES": 12_000.0, "Nevergrad": 3000.0, "NPE": 3200.0, "TSNPE": 4800.0}  # simulated s
 
 
 class Problem:
