@@ -99,8 +99,7 @@ def truncated(runs: Runs, budget: float, rounds: int, key: int) -> Recommended:
 
 def number(runs: Runs, budget: float) -> int:
     """How many simulations, each of one run under every condition, the budget pays for."""
-    p = runs.protocol
-    return int(budget / ((p.settle + p.duration) * 1e-3 * len(p.conditions)))
+    return int(budget / runs.cost)
 
 
 def simulated(runs: Runs, us: np.ndarray) -> np.ndarray:

@@ -93,23 +93,19 @@ def fit(problem: Problem, key: int) -> dict[str, Any]:
     )
 
 
-def without_gradients(problem: Problem, key: int, method: str, **more: Any) -> dict[str, Any]:
-    """A search from the same start."""
-    protocol = problem.protocol(key)
+def without_gradients(problem: Problem, key: int, method: str) -> dict[str, Any]:
+    """A search from the same start, with one run under every condition for each candidate."""
+    protocol, budget = problem.protocol(key), 300.0 if problem.quick else BUDGET[method]
     c, runs = protocol.coordinates, Runs(protocol, problem.aim, 1, 100 + key)
-    given = {"population": POPULATION, "sigma": SIGMA, "key": key} | more
-    # A full covariance matrix of 128 parameters is learned in some 10,000 generations.
     kind, how = {
+        # A full covariance matrix of 128 parameters would take some 10,000 generations to learn.
         "CMA-ES": (CMA, {"CMA_diagonal": True}),
-        "Nevergrad": (Nevergrad, {"name": "TBPSA"}),
+        "Nevergrad": (Nevergrad, {"name": "TBPSA", "evaluations": int(budget / runs.cost)}),
     }[method]
-    way = searched(
-        kind(c.start, c.low, c.high, **(how | given)),
-        runs,
-        c.start,
-        300.0 if problem.quick else BUDGET[method],
-    )
-    return how | more | {"curve": curve_of(way, problem.hidden, False)}
+    how |= {"population": POPULATION, "sigma": SIGMA, "key": key}
+    search = kind(c.start, c.low, c.high, **how)
+    way = searched(search, runs, c.start, budget)
+    return how | {"curve": curve_of(way, problem.hidden, False)}
 
 
 def one(problem: Problem, method: str, key: int) -> dict[str, Any]:

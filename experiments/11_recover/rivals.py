@@ -33,6 +33,7 @@ HIDDEN = np.log([EIGHT[k][1] for k in NAMES])
 FIT_STEPS = 25
 SIGMA = 0.5  # initial, of a coordinate: starts are 0.7 to 1.4 off
 POPULATION = 24  # CMA-ES suggests 10 without noise; this fills 6 batches of 16 runs
+WORKERS = 12  # candidates at once, of Nevergrad
 ROUNDS = 10  # of sequential inference
 METHODS = ("fit", "CMA-ES", "Nevergrad", "NPE", "TSNPE")
 STARTS = {"fit": 5, "CMA-ES": 3, "Nevergrad": 2, "NPE": 1, "TSNPE": 3}
@@ -76,15 +77,20 @@ def fit(problem: Problem, key: int) -> dict[str, Any]:
     )
 
 
-def without_gradients(problem: Problem, key: int, method: str, seeds: int = 1, **more: Any) -> dict:
-    """A search from the same start."""
-    protocol = problem.protocol(key)
-    c, runs = protocol.coordinates, Runs(protocol, problem.aim, seeds, 100 + key)
-    kind = {"CMA-ES": CMA, "Nevergrad": Nevergrad}[method]
-    given = {"population": POPULATION, "sigma": SIGMA, "key": key} | more
-    search = kind(c.start, c.low, c.high, **given)
-    way = searched(search, runs, c.start, problem.budget[method])
-    return {"seeds": seeds, **more, "curve": curve_of(way, HIDDEN, True)}
+def without_gradients(problem: Problem, key: int, method: str) -> dict[str, Any]:
+    """A search from the same start, with one run under every condition for each candidate."""
+    protocol, budget = problem.protocol(key), problem.budget[method]
+    c, runs = protocol.coordinates, Runs(protocol, problem.aim, 1, 100 + key)
+    kind, how = {
+        "CMA-ES": (CMA, {"population": POPULATION}),
+        # NGOpt chooses among optimisers by dimension, noise and budget.
+        "Nevergrad": (
+            Nevergrad,
+            {"name": "NGOpt", "population": WORKERS, "evaluations": int(budget / runs.cost)},
+        ),
+    }[method]
+    search = kind(c.start, c.low, c.high, sigma=SIGMA, key=key, **how)
+    return how | {"curve": curve_of(searched(search, runs, c.start, budget), HIDDEN, True)}
 
 
 def inference(problem: Problem, key: int, method: str) -> dict[str, Any]:
@@ -102,13 +108,9 @@ def inference(problem: Problem, key: int, method: str) -> dict[str, Any]:
 
 def one(problem: Problem, method: str, key: int) -> dict[str, Any]:
     """A run of a method."""
-    if method == "fit":
-        return fit(problem, key)
-    if method == "Nevergrad":
-        return without_gradients(problem, key, method, name="NGOpt")
-    if method == "CMA-ES":
-        return without_gradients(problem, key, method)
-    return inference(problem, key, method)
+    if method in ("NPE", "TSNPE"):
+        return inference(problem, key, method)
+    return fit(problem, key) if method == "fit" else without_gradients(problem, key, method)
 
 
 def main() -> None:

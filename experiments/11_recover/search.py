@@ -28,6 +28,8 @@ class Runs:
     def __init__(self, protocol: Protocol, aim: Targets, seeds: int, key: int):
         self.protocol, self.goal, self.seeds, self.key = protocol, aim_of(protocol, aim), seeds, key
         self.calls, self.seconds = 0, 0.0
+        of_each = (protocol.settle + protocol.duration) * 1e-3 * len(protocol.conditions)
+        self.cost = seeds * of_each  # simulated seconds of a candidate
 
     def statistics(self, us: np.ndarray, apart: bool = False) -> np.ndarray:
         """The mean over seeds of each candidate [m, p], with its own noise if `apart`, [m, q]."""
@@ -37,8 +39,7 @@ class Runs:
         given = rows if apart else np.broadcast_to(us, (self.seeds, *us.shape))
         found = self.protocol.run(given, keys)
         self.calls += 1
-        runs = self.seeds * len(us) * len(self.protocol.conditions)
-        self.seconds += runs * (self.protocol.settle + self.protocol.duration) * 1e-3
+        self.seconds += len(us) * self.cost
         if apart:
             return mean_over_seeds(np.moveaxis(found.reshape(len(us), self.seeds, -1), 1, 0))
         return mean_over_seeds(found)
@@ -79,9 +80,20 @@ class CMA:
 
 
 class Nevergrad:
-    """One optimiser of Nevergrad, told that the loss is noisy."""
+    """One optimiser of Nevergrad, told that the loss is noisy and how often it may ask."""
 
-    def __init__(self, start, low, high, *, name: str, sigma: float, population: int, key: int):
+    def __init__(
+        self,
+        start,
+        low,
+        high,
+        *,
+        name: str,
+        sigma: float,
+        population: int,
+        evaluations: int,
+        key: int,
+    ):
         import nevergrad as ng
 
         space = ng.p.Array(init=np.asarray(start)).set_bounds(low, high, method="clipping")
@@ -90,7 +102,7 @@ class Nevergrad:
         space.function.deterministic = False
         self.population, self.asked = population, []
         made = ng.optimizers.registry[name]
-        self.optimiser = made(parametrization=space, budget=20_000, num_workers=population)
+        self.optimiser = made(parametrization=space, budget=evaluations, num_workers=population)
 
     def ask(self) -> np.ndarray:
         self.asked = [self.optimiser.ask() for _ in range(self.population)]
