@@ -96,12 +96,11 @@ def table(lines: list[dict]) -> str:
 
 
 def told(seconds: np.ndarray) -> str:
-    """The median over starts, and of how many if not all came there."""
+    """The median over all starts, and how many came there if not all did."""
     some = np.isfinite(seconds)
     if not some.any():
         return "never"
-    # The median of all, those that never came there at infinity.
-    middle = float(np.sort(seconds)[(len(seconds) - 1) // 2])
+    middle = np.median(seconds)
     number = "" if some.all() else f", {some.sum()} of {len(seconds)}"
     return (f"{middle:.0f}" if np.isfinite(middle) else "-") + number
 
