@@ -123,5 +123,5 @@ def _say(course: Course, coordinates: Coordinates, progress: bool) -> None:
         return
     values = coordinates.named(course.tried[-1])
     some = ", ".join(f"{k.split('/')[-1]} {np.mean(v):.4g}" for k, v in list(values.items())[:6])
-    text = f"step {course.steps}: loss {course.losses[-1]:.4g}, {course.runs} runs, {some}"
+    text = f"step {course.steps}: loss {course.losses[-1]:.4g}, {course.runs.sum()} runs, {some}"
     print(text, file=sys.stderr, flush=True)

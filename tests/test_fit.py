@@ -75,7 +75,7 @@ def test_a_fit_that_goes_on_is_the_one_that_was_not_interrupted(targets, tmp_pat
     ended = cx.fit(network(), BOUNDS, targets, start=start, steps=5, **TIMES, **short)
     assert ended.curve["loss"].size == whole.curve["loss"].size  # no step beyond what was done
     other = cx.Targets(targets.measures, [t._replace(sd=0.3) for t in targets.targets], CONDITIONS)
-    finer = {"rate": measures.Rate("E", bin=2.5), "CV": MEASURES["CV"]}
+    finer = {"rate": measures.Rate("E", bin=2.0), "CV": MEASURES["CV"]}
     finer = cx.Targets(finer, targets.targets, CONDITIONS)
     for change, named in (
         ({"seeds": 2}, "seeds = 4, this one has 2"),

@@ -17,8 +17,7 @@ from search import CMA, Lines, Nevergrad, Runs, curve_of, followed, searched
 import cortexmg as cx
 from cortexmg import measures, models
 from cortexmg.bounds import Coordinates
-from cortexmg.fit import keys_of
-from cortexmg.protocol import Protocol
+from cortexmg.protocol import Protocol, keys_of
 from cortexmg.targets import observed
 
 DRIVE = "stimuli/outside E/weight"

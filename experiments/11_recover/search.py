@@ -11,8 +11,7 @@ import numpy as np
 import cortexmg as cx
 from cortexmg.aim import Aim, aim_of
 from cortexmg.estimators.estimator import mean_over_seeds
-from cortexmg.fit import keys_of
-from cortexmg.protocol import Protocol
+from cortexmg.protocol import Protocol, keys_of
 from cortexmg.targets import Targets
 
 SIMULATOR_FAILED = 1e9  # the loss where voltages did not stay finite or nothing is defined
@@ -131,13 +130,11 @@ def searched(search: CMA | Nevergrad, runs: Runs, start: np.ndarray, budget: flo
 
 
 def stepped(fit: cx.Fit) -> Recommended:
-    """The same of a fit: where each step led, and at last its result.
-
-    The default estimators need the same runs in every step, and once more for the last look.
-    """
-    steps = len(fit.curve["coordinates"])
-    for k, u in enumerate(fit.curve["coordinates"]):
-        yield k * fit.seconds / (steps + 1), u
+    """The same of a fit: where each step led, and at last its result."""
+    each, done = fit.seconds / fit.runs, 0
+    for runs, u in zip(fit.curve["runs"], fit.curve["coordinates"], strict=True):
+        yield done * each, u
+        done += int(runs)
     yield fit.seconds, fit.coordinates
 
 
