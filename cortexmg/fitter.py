@@ -135,6 +135,7 @@ class Fitter(NamedTuple):
             np.concatenate([error, none]),
             np.concatenate([told, np.diag(1.0 / c.prior_sd)[believed]]),
             np.concatenate([error_of_told, none]),
+            bool(np.any(np.isfinite(told))),
             loss,
             c.low,
             c.high,
