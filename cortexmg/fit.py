@@ -52,12 +52,13 @@ def fit(
     condition: `settle` ms and then the `duration` ms that are measured.
 
     Left out, the estimator is `Differences(0.2, points=1)`, for which `seeds` should be even, and
-    for more than 16 numbers one with many directions at once; the uncertainty is found with a more
-    careful one. The optimiser is `gauss_newton()`, or Adam with clipped gradients where there are
-    no residuals. It ends when four Gauss-Newton steps led nowhere (`tolerance`, in coordinates),
-    when `patience` steps brought nothing better, or after `steps`. The result is the mean of the
-    best four steps in a row, looked at with fresh noise. In a `folder` it is saved after every
-    step, and goes on from there if it was interrupted, as if it had not been; Ctrl-C ends it early.
+    for more than 16 numbers of single cells one that changes all at once; the uncertainty is found
+    with a more careful one. The optimiser is `gauss_newton()`, or Adam with clipped gradients where
+    there are no residuals. It ends when four Gauss-Newton steps led nowhere (`tolerance`, in
+    coordinates), when `patience` steps brought nothing better, or after `steps`. The result is the
+    mean of the best four steps in a row, looked at with fresh noise. In a `folder` it is saved
+    after every step, and goes on from there if it was interrupted, as if it had not been; Ctrl-C
+    ends it early.
 
     Raises: KeyError and ValueError for names, bounds, starts and targets that do not fit, before
     anything runs; FitFailed, with the values, where voltages or loss stop being finite or nothing
