@@ -27,7 +27,7 @@ SEAL = "sha256 of all above"  # in the account
 LARGEST = 16  # arrays longer than this are described in the account, not listed
 
 
-def account(network: Network, /, **settings: Any) -> dict[str, Any]:
+def account(network: Network, **settings: Any) -> dict[str, Any]:
     """How a result came about: settings, versions, commit, machine and every parameter."""
     return {
         "settings": settings,
