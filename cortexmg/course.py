@@ -80,7 +80,7 @@ class Journal:
         self.folder, self.network = folder, network
         self.settings = settings
         if folder:
-            self.settings = results.plain({**settings, "network": results.fingerprint(network)})
+            self.settings = results.plain({**settings, "fingerprint": results.fingerprint(network)})
             results.check_folder(folder)
 
     def write(self, course: Course) -> None:

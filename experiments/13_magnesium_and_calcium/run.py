@@ -24,7 +24,7 @@ from cortexmg.estimators.estimator import mean_over_seeds, variance_over_seeds
 from cortexmg.models.cortex import OUTSIDE
 from cortexmg.protocol import Protocol, keys_of
 
-TIMES = {"duration": 1500.0, "settle": 500.0, "dt": 0.1}
+TIMES = {"duration": 1200.0, "settle": 400.0, "dt": 0.1}
 QUICK = {"duration": 100.0, "settle": 50.0, "dt": 0.1}
 FULL = {f"stimuli/outside {p}/rate": rate for p, (rate, _) in OUTSIDE.items()}
 UNSEEN = {  # of slices whose input from outside has receptors of its own
@@ -153,7 +153,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--starts", type=int, default=2)
-    parser.add_argument("--steps", type=int, default=8)
+    parser.add_argument("--steps", type=int, default=7)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     args = parser.parse_args()
     n, times, seeds = (40, QUICK, 2) if args.quick else (400, TIMES, 8)
