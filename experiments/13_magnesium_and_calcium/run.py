@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from findings import AMPA, CA, CONDITIONS, FITTED, MEASURES, MG, bounds_of, findings, targets
+from table import tables
 
 import cortexmg as cx
 from cortexmg import models, results
@@ -120,33 +121,6 @@ def values_of(network: cx.Network, fits: list[cx.Fit]) -> list[dict]:
             }
         )
     return rows
-
-
-def tables(account: dict) -> str:
-    """Findings and values as tables."""
-    at, rows = account["validation"]["fresh noise"], []
-    for f in findings():
-        i = at["statistics"].index(f"{f.measure} ({f.condition})")
-        at_each = [float(x[i]) for x in at["mean"]]
-        told = [f"{x:.3g}{'' if f.holds(x) else ' no'}" for x in at_each]
-        rows.append(
-            f"| {f.condition} | {f.measure} | {f.low:.3g} to {f.high:.3g} | {' | '.join(told)} |"
-        )
-    for x in account["values"]:
-        low, high = x["range"]
-        found = [
-            f"{a:.3g} x/ {np.exp(float(s)):.2f} | {m:+.1f}"
-            for a, s, m in zip(x["fitted"], x["e-folds, s.d."], x["moved, prior s.d."], strict=True)
-        ]
-        rows.append(
-            f"| {x['name']} ({x['unit']}) | {x['default']:.3g} | {low:g} to {high:g} | "
-            f"{x['prior'][1]:g} | {' | '.join(found)} |"
-        )
-    for where, at in account["validation"].items():
-        rows.append(f"loss, {where}: {np.round(at['loss'], 1).tolist()}, {at['loss of halves']}")
-    for i, name in enumerate(account["unseen"]["statistics"]):
-        rows.append(f"{name}: {[f'{float(x[i]):.3g}' for x in account['unseen']['mean']]}")
-    return "\n".join(rows + account["fits"][account["best"]]["warnings"])
 
 
 def main() -> None:
