@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from cortexmg import results
 from cortexmg.gauss_newton import Trust
@@ -25,7 +25,7 @@ class Course(NamedTuple):
     losses: Float[np.ndarray, " steps"]
     gradients: Float[np.ndarray, "steps p"]  # NaN in steps that looked at the statistics alone
     noise: Float[np.ndarray, "steps p"]  # s.e. of the gradients over seeds
-    runs: int
+    runs: Int[np.ndarray, " steps"]
 
     @property
     def steps(self) -> int:
@@ -43,7 +43,7 @@ class Course(NamedTuple):
             np.append(self.losses, loss),
             np.concatenate([self.gradients, gradients.mean(axis=0)[None]]),
             np.concatenate([self.noise, error[None]]),
-            self.runs + runs,
+            np.append(self.runs, runs),
         )
 
     def best(self) -> tuple[Float[np.ndarray, " p"], int]:
@@ -69,7 +69,7 @@ class Course(NamedTuple):
 def beginning(start: np.ndarray, optimiser: Any) -> Course:
     """The course before the first step."""
     none = np.zeros((0, start.size))
-    return Course(start, optimiser.init(start), none, np.zeros(0), none, none, 0)
+    return Course(start, optimiser.init(start), none, np.zeros(0), none, none, np.zeros(0, int))
 
 
 class Journal:
@@ -110,5 +110,4 @@ class Journal:
         tree = jax.tree.structure(fresh.optimiser)
         leaves = [arrays.pop(f"optimiser {i}") for i in range(tree.num_leaves)]
         kept = {k: arrays[k] for k in Course._fields if k != "optimiser"}
-        runs = int(kept.pop("runs"))
-        return Course(optimiser=jax.tree.unflatten(tree, leaves), runs=runs, **kept)
+        return Course(optimiser=jax.tree.unflatten(tree, leaves), **kept)

@@ -11,7 +11,7 @@ from cortexmg.aim import aim_of
 from cortexmg.bounds import Bounds, Coordinates
 from cortexmg.course import Course, Journal, beginning
 from cortexmg.devices import Devices
-from cortexmg.estimators import Estimator, default_estimator
+from cortexmg.estimators import Estimator, careful_estimator, default_estimator
 from cortexmg.fitted import Fit
 from cortexmg.fitter import Fitter
 from cortexmg.gauss_newton import gauss_newton
@@ -51,12 +51,14 @@ def fit(
     where they are. In every step `seeds` runs, with noise of their own, are made under every
     condition: `settle` ms and then the `duration` ms that are measured.
 
-    Left out, the estimator is `Differences()`, with many directions at once for more than 16
-    numbers, and the optimiser `gauss_newton()`, or Adam with clipped gradients where there are no
-    residuals. It ends when four Gauss-Newton steps led nowhere (`tolerance`, in coordinates), when
-    `patience` steps brought nothing better, or after `steps`. The result is the mean of the best
-    four steps in a row, looked at with fresh noise. In a `folder` it is saved after every step, and
-    goes on from there if it was interrupted, as if it had not been; Ctrl-C ends it early.
+    Left out, the estimator is `Differences(0.2, points=1)`, for which `seeds` should be even, and
+    for more than 16 numbers of single cells one that changes all at once; the uncertainty is found
+    with a more careful one. The optimiser is `gauss_newton()`, or Adam with clipped gradients where
+    there are no residuals. It ends when four Gauss-Newton steps led nowhere (`tolerance`, in
+    coordinates), when `patience` steps brought nothing better, or after `steps`. The result is the
+    mean of the best four steps in a row, looked at with fresh noise. In a `folder` it is saved
+    after every step, and goes on from there if it was interrupted, as if it had not been; Ctrl-C
+    ends it early.
 
     Raises: KeyError and ValueError for names, bounds, starts and targets that do not fit, before
     anything runs; FitFailed, with the values, where voltages or loss stop being finite or nothing
@@ -74,9 +76,9 @@ def fit(
     ):
         if isinstance(number, bool) or not isinstance(number, int) or number < least:
             raise ValueError(f"{name} must be a whole number from {least} on, got {shown(number)}.")
-    estimator = estimator or default_estimator(coordinates)
+    estimator, look = _estimators(coordinates, estimator)
     optimiser = optimiser or _default_optimiser(aim, estimator)
-    fitter = Fitter(protocol, aim_of(protocol, aim), estimator, optimiser, seeds, key)
+    fitter = Fitter(protocol, aim_of(protocol, aim), estimator, look, optimiser, seeds, key)
     limits = steps, tolerance, patience
     journal = Journal(Path(folder) if folder else None, network, fitter.settings)
     course = journal.read(beginning(coordinates.start, optimiser))
@@ -90,6 +92,13 @@ def fit(
             raise
         ended = "interrupted"
     return fitter.result(course, ended)
+
+
+def _estimators(coordinates: Coordinates, given: Estimator | None) -> tuple[Estimator, Estimator]:
+    """That of the steps, and that with which the result is looked at."""
+    if given and given.gives_sensitivity:
+        return given, given
+    return given or default_estimator(coordinates), careful_estimator(coordinates)
 
 
 def _end(course: Course, steps: int, tolerance: float, patience: int) -> str:
@@ -115,5 +124,5 @@ def _say(course: Course, coordinates: Coordinates, progress: bool) -> None:
         return
     values = coordinates.named(course.tried[-1])
     some = ", ".join(f"{k.split('/')[-1]} {np.mean(v):.4g}" for k, v in list(values.items())[:6])
-    text = f"step {course.steps}: loss {course.losses[-1]:.4g}, {course.runs} runs, {some}"
+    text = f"step {course.steps}: loss {course.losses[-1]:.4g}, {course.runs.sum()} runs, {some}"
     print(text, file=sys.stderr, flush=True)

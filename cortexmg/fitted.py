@@ -33,7 +33,7 @@ class Fit(NamedTuple):
     correlation: Float[np.ndarray, "p p"]
     gradient_noise: Float[np.ndarray, " p"]  # s.e. of the last gradient over seeds
     loss: float
-    curve: dict[str, np.ndarray]  # "loss", "coordinates", "gradients" of every step
+    curve: dict[str, np.ndarray]  # "loss", "coordinates", "gradients", "runs" of every step
     statistics: dict[str, tuple[float, float, float]]  # found, its s.e., target; at the end
     warnings: list[str]
     ended: str  # "converged", "no better", "all steps done", "interrupted"
@@ -60,7 +60,7 @@ def fitted(
     protocol: Protocol, goal: Aim, course: Course, ended: str, u: np.ndarray, estimate: Estimate
 ) -> Fit:
     """The result of a course, whose best coordinates `u` were looked at with an estimate."""
-    c, runs = protocol.coordinates, course.runs + estimate.runs
+    c, runs = protocol.coordinates, int(course.runs.sum()) + estimate.runs
     mean = mean_over_seeds(estimate.statistics)
     scale, off = goal.scale(mean), (u - c.prior_mean) / c.prior_sd
     sd, correlation = np.full(c.size, np.nan), np.full((c.size, c.size), np.nan)
@@ -79,7 +79,12 @@ def fitted(
         correlation=correlation,
         gradient_noise=course.noise[np.isfinite(course.noise).all(axis=1)][-1],
         loss=goal.loss(mean) + 0.5 * float(np.sum(off**2)),
-        curve={"loss": course.losses, "coordinates": course.tried, "gradients": course.gradients},
+        curve={
+            "loss": course.losses,
+            "coordinates": course.tried,
+            "gradients": course.gradients,
+            "runs": course.runs,
+        },
         statistics=dict(zip(map(str, protocol.statistics), found, strict=True)),
         warnings=warnings_of(c, u, sd, correlation) + said,
         ended=ended,

@@ -7,7 +7,7 @@ import numpy as np
 
 from cortexmg.aim import Aim
 from cortexmg.course import Course
-from cortexmg.estimators import Estimate, Estimator, default_estimator
+from cortexmg.estimators import Estimate, Estimator
 from cortexmg.estimators.estimator import (
     Diverged,
     Residuals,
@@ -43,7 +43,8 @@ class Fitter(NamedTuple):
 
     protocol: Protocol
     goal: Aim
-    estimator: Estimator
+    estimator: Estimator  # of its steps
+    look: Estimator  # of its result
     optimiser: Any
     seeds: int
     key: int
@@ -87,8 +88,7 @@ class Fitter(NamedTuple):
         """What a course has found, looked at with fresh noise."""
         c = self.protocol.coordinates
         u = np.clip(course.best()[0], c.low, c.high)
-        look = self.estimator if self.estimator.gives_sensitivity else default_estimator(c)
-        estimate = self.estimate(look, u, course, LAST)
+        estimate = self.estimate(self.look, u, course, LAST)
         return fitted(self.protocol, self.goal, course, ended, u, estimate)
 
     def _fail(self, why: str, course: Course, values: dict[str, Any] | None = None) -> NoReturn:
@@ -137,6 +137,7 @@ class Fitter(NamedTuple):
             np.concatenate([error, none]),
             np.concatenate([told, np.broadcast_to(of_priors, (none.size, c.size))]),
             np.concatenate([error_of_told, none]),
+            bool(np.any(np.isfinite(told))),
             loss,
             c.low,
             c.high,

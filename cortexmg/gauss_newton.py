@@ -79,7 +79,7 @@ class Trust(NamedTuple):
 
 
 def gauss_newton(
-    longest: float = 0.5, damping: float = 1e-2, memory: float = 0.8, secants: int = 2
+    longest: float = 0.5, damping: float = 1e-3, memory: float = 0.8, secants: int = 1
 ) -> "optax.GradientTransformationExtraArgs":
     """Steps to where linear statistics would meet their targets, none longer than `longest`.
 
@@ -120,12 +120,11 @@ def _moved(
     state: Trust, params: np.ndarray, found: Residuals, longest: float, memory: float, secants: int
 ) -> Trust:
     """The state with what was found at the parameters that it led to, or taken back."""
-    measured = bool(np.any(np.isfinite(found.sensitivity)))
     fresh = Known(
         1.0,
         found.residual,
         found.error,
-        float(measured),
+        float(found.measured),
         found.sensitivity,
         found.error_of_sensitivity,
     )
@@ -140,8 +139,8 @@ def _moved(
     if state.known.estimates:
         step = params - state.params
         known = state.known.carried(step, memory)
-        known = (known if measured else known.bent(fresh, step)).with_another(fresh)
-    left = secants if measured else state.secants - 1
+        known = (known if found.measured else known.bent(fresh, step)).with_another(fresh)
+    left = secants if found.measured else state.secants - 1
     return Trust(params, known, found.loss, noise, min(longest, 1.5 * state.radius), left)
 
 

@@ -7,6 +7,7 @@ and renamed.
 import hashlib
 import importlib.metadata
 import json
+import math
 import os
 import platform
 import shutil
@@ -198,7 +199,7 @@ def plain(x: Any) -> Any:
         return [plain(v) for v in x]
     if isinstance(x, np.generic | np.ndarray | jax.Array):
         return plain(np.asarray(x).tolist())
-    if isinstance(x, float) and not np.isfinite(x):
+    if isinstance(x, float) and not math.isfinite(x):
         return str(x)
     if x is None or isinstance(x, str | int | float):
         return x

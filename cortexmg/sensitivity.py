@@ -56,7 +56,8 @@ def sensitivity(
 ) -> Sensitivity:
     """The derivative of every measure, under every condition, by every named parameter.
 
-    Arguments as `fit`. Parameters without `Bounds` must be positive.
+    Arguments as `fit`, but for the estimator, which left out is `Differences(0.1, points=4)`.
+    Parameters without `Bounds` must be positive.
 
     Raises: KeyError for unknown names, ValueError for what has no logarithm.
     """
@@ -64,7 +65,7 @@ def sensitivity(
     coordinates = Coordinates(network, bounds)
     given = {"duration": duration, "settle": settle, "dt": dt, "devices": devices}
     protocol = Protocol(network, coordinates, measures, conditions, **given)
-    estimator = estimator or Differences()
+    estimator = estimator or Differences(0.1, points=4)
     if not estimator.gives_sensitivity:
         raise ValueError(f"{type(estimator).__name__} gives gradients of a loss alone.")
     keys = keys_of(key, 0, seeds)

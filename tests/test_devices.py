@@ -86,6 +86,7 @@ def test_any_number_of_devices_gives_the_same_bits(sizes, counts, same_bits):
         same_bits(one.state, many.state)
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_another_number_of_devices(network, same_bits):
     whole = cx.simulate(network, 40.0, DT, devices=1)
     first = cx.simulate(network, 20.0, DT, devices=4)

@@ -60,7 +60,16 @@ def test_hidden_values_are_recovered_within_the_uncertainty_that_is_said(targets
     assert fit.loss < 0.1 * fit.curve["loss"][0]
     gradients = np.isfinite(fit.curve["gradients"]).all(axis=1)
     assert 2 < gradients.sum() < gradients.size  # the other steps measured statistics alone
-    assert fit.runs == 4 * 2 * (5 * (gradients.sum() + 1) + (~gradients).sum())
+    assert fit.runs == 4 * 2 * (3 * gradients.sum() + (~gradients).sum() + 5)
+
+
+def test_priors_do_not_stand_for_a_measured_sensitivity(targets):
+    believed = {name: cx.Bounds(b.low, b.high, (1.0, 0.5)) for name, b in BOUNDS.items()}
+    given = {"start": {WEIGHT: 1.8, MG: 0.4}, "steps": 4, "seeds": 4} | TIMES
+    fit = cx.fit(network(), believed, targets, **given)
+    gradients = np.isfinite(fit.curve["gradients"]).all(axis=1)
+    assert gradients[0] and not gradients[1]
+    assert fit.curve["coordinates"][2] != pytest.approx(fit.curve["coordinates"][1])
 
 
 def test_with_priors_the_sensitivity_is_measured_again(targets):
@@ -83,17 +92,18 @@ def test_a_fit_that_goes_on_is_the_one_that_was_not_interrupted(targets, tmp_pat
     ended = cx.fit(network(), BOUNDS, targets, start=start, steps=5, **TIMES, **short)
     assert ended.curve["loss"].size == whole.curve["loss"].size  # no step beyond what was done
     other = cx.Targets(targets.measures, [t._replace(sd=0.3) for t in targets.targets], CONDITIONS)
-    finer = cx.Targets({"rate": measures.Rate("E", bin=2.5)}, [cx.Target("rate", 9.0)])
+    finer = {"rate": measures.Rate("E", bin=2.0), "CV": MEASURES["CV"]}
+    finer = cx.Targets(finer, targets.targets, CONDITIONS)
     for change, named in (
         ({"seeds": 2}, "seeds = 4, this one has 2"),
-        ({"network": network(mg=0.9)}, "network = "),
+        ({"network": network(mg=0.9)}, "fingerprint = "),
         ({"aim": other}, "aim = "),
         ({"aim": finer}, "measures = "),
         ({"optimiser": optax.adam(0.1)}, "optimiser = "),
     ):
         given = {"network": network(), "aim": targets, "start": start} | TIMES | short | change
         with pytest.raises(ValueError, match=f"holds a fit with {named}"):
-            cx.fit(bounds=BOUNDS, steps=6, **given)
+            cx.fit(given.pop("network"), BOUNDS, given.pop("aim"), steps=6, **given)
 
 
 def test_any_optimiser_and_a_loss_of_ones_own():
@@ -324,7 +334,6 @@ def test_what_is_undefined_in_a_recording_is_no_target(protocol):
         ({"steps": 0}, "steps must be a whole number from 1"),
         ({"duration": 8.0}, "at least two intervals of 5 ms"),
         ({"aim": [cx.Target("rate", np.nan)]}, "all finite"),
-        ({"aim": lambda found: 0.0}, "needs Targets or a Loss"),
         ({"aim": [cx.Target("rate", [1.0, 2.0])]}, "must have 1 or 1 values"),
     ],
 )
@@ -334,6 +343,11 @@ def test_bad_input_is_refused_before_anything_runs(change, message):
     with pytest.raises((KeyError, ValueError, TypeError), match=message):
         aim = cx.Targets({"rate": MEASURES["rate"]}, aim) if isinstance(aim, list) else aim
         cx.fit(network(), aim=aim, **given)
+
+
+def test_an_aim_of_another_kind_is_refused(without_type_checks):
+    with pytest.raises(TypeError, match="needs Targets or a Loss"):
+        cx.fit(network(), BOUNDS, lambda found: 0.0)
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,9 @@ def run(network, at_once, duration=6.0, **options):
     [
         pytest.param(1.5, None, 1, id="one delay"),
         pytest.param(Uniform(1.0, 2.5), None, 1, id="many delays"),
-        pytest.param(Uniform(1.0, 2.5), None, 3, id="many delays, 3 devices"),
+        pytest.param(
+            Uniform(1.0, 2.5), None, 3, id="many delays, 3 devices", marks=pytest.mark.slow
+        ),
         pytest.param(1.5, TsodyksMarkram(), 3, id="depressing, 3 devices"),
     ],
 )
@@ -83,7 +85,7 @@ def test_when_all_fire_at_once_nothing_is_lost_and_nothing_is_early(
     same_bits(loop.state.populations, queue.state.populations)
 
 
-@pytest.mark.parametrize("devices", [pytest.param(1, marks=pytest.mark.slow), 3])
+@pytest.mark.parametrize("devices", [1, pytest.param(3, marks=pytest.mark.slow)])
 def test_a_network_of_every_kind_is_that_without_a_queue(noisy_network, devices, same_bits):
     record = {name: recorders.Spikes(name) for name in ("E", "I")}
 

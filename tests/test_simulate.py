@@ -485,6 +485,7 @@ MOVERS = {
 }
 
 
+@pytest.mark.slow
 def test_reverse_and_forward_derivatives_equal_differences(pair):
     def f(x):
         return last_voltage(pair, dict(zip(MOVERS, x, strict=True)))

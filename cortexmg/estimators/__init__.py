@@ -1,6 +1,9 @@
 """How derivatives of statistics by parameters are found: differences, forward and reverse mode."""
 
-from cortexmg.estimators.default import default_estimator as default_estimator
+from cortexmg.estimators.default import (
+    careful_estimator as careful_estimator,
+    default_estimator as default_estimator,
+)
 from cortexmg.estimators.differences import Differences as Differences
 from cortexmg.estimators.estimator import (
     Diverged as Diverged,

@@ -74,11 +74,8 @@ class Differences(Estimator):
         moved = np.eye(u.size)[:, None, :] * nodes[..., None]
         found = self._found(protocol, u, moved.reshape(keys.shape[0], -1, u.size), keys)
         here, there = found[:, 0], found[:, 1:].reshape(*nodes.shape, -1)
-        weights = np.apply_along_axis(_weights, -1, nodes)  # [seeds, p, 1 + points]
-        told = np.einsum("skj,skjq->sqk", weights[..., 1:], there)
-        # An undefined statistic here takes nothing away where it has no part.
-        of_here = weights[:, None, :, 0]
-        told += np.where(of_here != 0.0, of_here * here[..., None], 0.0)
+        weights = np.apply_along_axis(_weights, -1, nodes)  # [seeds, p, points]
+        told = np.einsum("skj,skjq->sqk", weights, there - here[:, None, None])
         return here, told, found[..., 0].size * len(protocol.conditions)
 
     def _nodes(self, protocol: Protocol, u: np.ndarray, seeds: int) -> Float[np.ndarray, "s p k"]:
@@ -125,16 +122,16 @@ class Differences(Estimator):
         return draw.choice([-1.0, 1.0], (seeds, int(self.directions), p))
 
 
-def _weights(nodes: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n+1"]:
-    """Of the values at 0 and at the nodes, in the derivative at 0 of the polynomial through them.
+def _weights(nodes: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+    """Of how much the values at the nodes differ from that at 0, in the derivative there.
 
-    Nodes that bounds made equal count once.
+    It is that of the polynomial through all of them. Nodes that bounds made equal count once.
     """
     x, first = np.unique(np.concatenate([[0.0], nodes]), return_index=True)
     weights, unit = np.zeros(nodes.size + 1), np.max(np.abs(x))
     slope = np.eye(x.size)[1]
     weights[first] = np.linalg.solve(np.vander(x / unit, increasing=True).T, slope) / unit
-    return np.where(np.abs(weights) * unit < 1e-9, 0.0, weights)
+    return weights[1:]
 
 
 def own_cell(protocol: Protocol) -> np.ndarray:

@@ -51,6 +51,7 @@ class Residuals(NamedTuple):
     error: Float[np.ndarray, " q"]  # variance of the mean over seeds
     sensitivity: Float[np.ndarray, "q p"]
     error_of_sensitivity: Float[np.ndarray, " q"]  # variance, summed over parameters
+    measured: bool  # whether the sensitivity of statistics is new; that of priors is always known
     loss: float
     low: Float[np.ndarray, " p"]
     high: Float[np.ndarray, " p"]

@@ -17,7 +17,7 @@ from problem import EIGHT, FOUR, SEEDS, TIMES, bounds_of, error, network, start_
 import cortexmg as cx
 
 SETS = [[k] for k in FOUR] + [list(p) for p in combinations(FOUR, 2)] + [list(EIGHT)]
-STEPS = {1: 12, 2: 15, 8: 25}
+STEPS = {1: 20, 2: 25, 8: 30}
 CLOSE = {1: 0.05, 2: 0.10, 8: 0.10}
 
 
@@ -29,7 +29,7 @@ def one(net, names: list[str], aim: cx.Targets, key: int) -> dict:
         bounds_of(names),
         aim,
         start=start_of(names, key),
-        seeds=SEEDS,
+        seeds=SEEDS[len(names)],
         key=key,
         steps=STEPS[len(names)],
         **TIMES,
