@@ -57,7 +57,7 @@ def draw_findings(account: dict[str, Any]) -> Figure:
         ):
             axes.plot([], [], ls="", ms=3.5, label=word, **look)
         axes.plot([], [], lw=6, color=BAND, label="published range")
-        axes.legend(loc="lower right")
+        axes.legend(loc="upper left")
     return figure
 
 
@@ -73,7 +73,7 @@ def draw_values(account: dict[str, Any]) -> Figure:
             axes.barh(row, high - low, 0.7, low, color=BAND, lw=0)
             middle = np.log(median / x["default"])
             axes.plot(
-                [middle - sd, middle + sd], [row, row], color="0.55", lw=5, solid_capstyle="butt"
+                [middle - sd, middle + sd], [row, row], color="0.7", lw=5, solid_capstyle="butt"
             )
             for k, look in enumerate(FITS[: len(x["fitted"])]):
                 at, error = np.log(x["fitted"][k] / x["default"]), float(x["e-folds, s.d."][k])
@@ -83,7 +83,8 @@ def draw_values(account: dict[str, Any]) -> Figure:
                 axes.errorbar(at, row + 0.3 * (k - 0.5), xerr=bar, ls="", ms=3.5, **look, **more)
         axes.axvline(0, color="0.3", lw=0.6, ls=":")
         axes.set_yticks(
-            range(len(rows)), [f"{x['name']} ({x['default']:.3g} {x['unit']})" for x in rows]
+            range(len(rows)),
+            [f"{x['name']} ({x['default']:.3g} {x['unit']})".replace(" 1)", ")") for x in rows],
         )
         ticks = [0.25, 0.5, 0.7, 1, 1.5, 2, 4]
         axes.set_xticks(np.log(ticks), [f"{t:g}" for t in ticks])
@@ -94,7 +95,8 @@ def draw_values(account: dict[str, Any]) -> Figure:
         )
         for k, look in enumerate(FITS[: len(rows[0]["fitted"])]):
             axes.plot([], [], ls="", ms=3.5, label=f"fitted, start {k + 1}", **look)
-        axes.plot([], [], color="0.55", lw=5, label="prior, 1 s.d.")
+        axes.plot([], [], "o", color="0.3", mfc="white", ms=3.5, label="not determined")
+        axes.plot([], [], color="0.7", lw=5, label="prior, 1 s.d.")
         axes.plot([], [], color=BAND, lw=6, label="range")
         axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
