@@ -108,8 +108,8 @@ def recurrent_bursts() -> tuple[tuple[float, float], tuple[float, float]]:
 
 def asynchronous(condition: str) -> list[Finding]:
     """Asynchronous irregular firing, which is required at 1.0 to 1.3 mM."""
-    source = "asynchronous irregular at 1.0-1.3 mM: required behaviour; CV Softky & Koch 1993, "
-    source += "correlation Ecker 2010 and Renart 2010 (from memory)"
+    source = "asynchronous irregular, with these limits, is required at 1.0 to 1.3 mM; CV after "
+    source += "Softky & Koch 1993, correlation after Ecker 2010 and Renart 2010 (from memory)"
     ranges = {"CV": (0.7, 1.3), "correlation": (0.0, 0.05), "chi": (0.0, 0.15)}
     return [Finding(condition, name, *x, source) for name, x in ranges.items()]
 
@@ -117,24 +117,31 @@ def asynchronous(condition: str) -> list[Finding]:
 def findings() -> list[Finding]:
     """All, with their sources."""
     rate, chi = recurrent_bursts()
-    isaev = "Isaev et al. 2012: 100, 67 and 0 % of slices at 1, 2 and 3 mM Ca; chi of a bursting "
-    isaev += "network 0.9, of another 0.06, 17 % of slices to either side (assumptions)"
-    more, ladder = "0.1 to 1 times the control per e-fold", "required behaviour along magnesium"
+    isaev = "Isaev et al. 2012: 100, 67 and 0 % of slices at 1, 2 and 3 mM Ca. Chi of a network "
+    isaev += "that bursts is 0.9 and of another 0.06; 17 % of slices to either side (assumptions)"
+    held = "held at the default's rate: 0.1 to 10 Hz are required, and other findings are ratios"
+    slope = "d ln rate / d ln Mg of -0.1 to -1 (assumption), from the control's rate"
+    double = "1.2 to 2 times the control's rate, with brief synchronous events (assumption)"
+    bursts = "bursts of 50-500 ms, 0.1-1 per second, above 30 Hz (assumption); mean rate and chi "
+    bursts += "are derived from it (`bursting`)"
+    dies = "activity dies above 3 mM: less than a tenth of the control (assumption)"
+    silent = "derived from Isaev et al. 2012: a slice that does not burst is all but silent"
+    avoli = "Avoli et al. 1991: discharges are abolished by NMDA antagonists"
     return [
-        Finding("1 mM Mg", "rate", 0.85 * CONTROL, 1.15 * CONTROL, "held: 0.1-10 Hz are required"),
+        Finding("1 mM Mg", "rate", 0.85 * CONTROL, 1.15 * CONTROL, held),
         *asynchronous("1 mM Mg"),
-        Finding("1.3 mM Mg", "rate", CONTROL / 1.3, CONTROL / 1.3**0.1, f"elasticity: {more}"),
+        Finding("1.3 mM Mg", "rate", CONTROL / 1.3, CONTROL / 1.3**0.1, slope),
         *asynchronous("1.3 mM Mg"),
-        Finding("0.5 mM Mg", "rate", 1.2 * CONTROL, 2 * CONTROL, f"{ladder}: 1.2 to 2 times"),
-        Finding("0.5 mM Mg", "chi", 0.1, 0.3, f"{ladder}: brief synchronous events"),
-        Finding("0.1 mM Mg", "rate", *rate, f"{ladder}: recurrent bursts, derived"),
-        Finding("0.1 mM Mg", "chi", *chi, f"{ladder}: recurrent bursts, derived"),
-        Finding("3 mM Mg", "rate", 0.0, 0.1 * CONTROL, f"{ladder}: activity dies, below a tenth"),
+        Finding("0.5 mM Mg", "rate", 1.2 * CONTROL, 2 * CONTROL, double),
+        Finding("0.5 mM Mg", "chi", 0.1, 0.3, double),
+        Finding("0.1 mM Mg", "rate", *rate, bursts),
+        Finding("0.1 mM Mg", "chi", *chi, bursts),
+        Finding("3 mM Mg", "rate", 0.0, 0.1 * CONTROL, dies),
         Finding("slice, 0 Mg, 1 Ca", "chi", 0.8, 1.0, isaev),
         Finding("slice, 0 Mg, 2 Ca", "chi", 0.48, 0.76, isaev),
         Finding("slice, 0 Mg, 3 Ca", "chi", 0.0, 0.2, isaev),
-        Finding("slice, 0 Mg, 3 Ca", "rate", 0.0, 1.0, "derived: what does not burst is silent"),
-        Finding("slice, 0 Mg, no NMDA", "chi", 0.0, 0.15, "Avoli et al. 1991: abolished"),
+        Finding("slice, 0 Mg, 3 Ca", "rate", 0.0, 1.0, silent),
+        Finding("slice, 0 Mg, no NMDA", "chi", 0.0, 0.15, avoli),
     ]
 
 

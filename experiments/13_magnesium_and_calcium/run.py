@@ -164,7 +164,7 @@ def main() -> None:
         "CPU s": time.process_time() - began,
     }
     account = results.plain(account)
-    print(tables(account))
+    print(tables(account, [f.correlation for f in fits]))
     arrays = {f"correlation {i}": f.correlation for i, f in enumerate(fits)}
     arrays |= {f"{k} {i}": x for i, f in enumerate(fits) for k, x in f.curve.items()}
     results.save(args.out / "summary", arrays, account)
