@@ -72,6 +72,14 @@ def test_priors_do_not_stand_for_a_measured_sensitivity(targets):
     assert fit.curve["coordinates"][2] != pytest.approx(fit.curve["coordinates"][1])
 
 
+def test_with_priors_the_sensitivity_is_measured_again(targets):
+    bounds = {name: cx.Bounds(b.low, b.high, (1.0, 1.0)) for name, b in BOUNDS.items()}
+    more = {"optimiser": cx.gauss_newton(secants=1), "tolerance": 1e-9, "steps": 5}
+    fit = cx.fit(network(), bounds, targets, start={WEIGHT: 1.8, MG: 0.4}, **TIMES, **more)
+    measured = np.isfinite(fit.curve["gradients"]).all(axis=1)
+    assert measured.sum() >= 3 and not measured[1]
+
+
 def test_a_fit_that_goes_on_is_the_one_that_was_not_interrupted(targets, tmp_path):
     whole = fitted(targets, tolerance=1e-9, patience=50)
     short = {"tolerance": 1e-9, "patience": 50, "folder": tmp_path / "fit"}
