@@ -56,7 +56,7 @@ def draw_findings(account: dict[str, Any]) -> Figure:
             words, [{"color": LIGHT, "marker": "s", "mfc": "white"}, *FITS], strict=False
         ):
             axes.plot([], [], ls="", ms=3.5, label=word, **look)
-        axes.plot([], [], lw=6, color=BAND, label="published range")
+        axes.plot([], [], lw=6, color=BAND, label="range of the finding")
         axes.legend(loc="upper left")
     return figure
 
