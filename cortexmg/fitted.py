@@ -106,19 +106,20 @@ def uncertainty(
     seeds, j = noise.shape[0], mean_over_seeds(sensitivity)
     known = np.all(np.isfinite(j), axis=1) & (np.isfinite(noise).sum(axis=0) > 1)
     j, noise = j[known], noise[:, known] - mean_over_seeds(noise[:, known])
-    hessian = j.T @ j + np.diag(1.0 / prior_sd**2)
-    unit = np.sqrt(np.where(np.diag(hessian) > 0, np.diag(hessian), 1.0))
+    data = j.T @ j
+    unit = np.sqrt(np.where(np.diag(data) > 0, np.diag(data), 1.0))
     # Noise of the sensitivity looks like information, where nothing depends on a parameter.
     spurious = np.nan_to_num(variance_over_seeds(sensitivity[:, known])).sum(axis=0) / seeds
-    size, axes = np.linalg.eigh((hessian - np.diag(spurious)) / np.outer(unit, unit))
+    size, axes = np.linalg.eigh((data - np.diag(spurious)) / np.outer(unit, unit))
     noisy = axes.T**2 @ (spurious / unit**2)
     lost = size <= np.maximum(noisy, UNKNOWN)
-    axes, scale = axes / unit[:, None], np.maximum(size, np.maximum(0.1 * noisy, UNKNOWN))
-    of_seeds = np.nan_to_num(noise) @ j @ (axes * ~lost / scale) @ axes.T
-    covariance = of_seeds.T @ of_seeds / (seeds * max(1, seeds - 1)) + (axes / scale) @ axes.T
-    sd = np.sqrt(np.diag(covariance))
-    share = np.sum((axes * unit[:, None])[:, lost] ** 2, axis=1)
-    return np.where(share > SHARE, np.inf, sd), covariance / np.outer(sd, sd)
+    size = np.where(lost, np.maximum(0.1 * noisy, UNKNOWN), size)
+    inverse = np.linalg.inv((axes * size) @ axes.T + np.diag(1.0 / (prior_sd * unit) ** 2))
+    of_seeds = np.nan_to_num(noise) @ (j / unit) @ (axes * ~lost) @ axes.T @ inverse
+    covariance = inverse + of_seeds.T @ of_seeds / (seeds * max(1, seeds - 1))
+    sd, share = np.sqrt(np.diag(covariance)), np.sum(axes[:, lost] ** 2, axis=1)
+    correlation = covariance / np.outer(sd, sd)
+    return np.where((share > SHARE) & np.isinf(prior_sd), np.inf, sd / unit), correlation
 
 
 def warnings_of(

@@ -130,12 +130,10 @@ class Fitter(NamedTuple):
         error_of_told = variance_over_seeds(estimate.sensitivity).sum(axis=1) * scale**2 / seeds
         believed = np.isfinite(c.prior_sd)
         none = np.zeros(believed.sum())
-        # Where no sensitivity was measured, the priors' must not look as if one had been.
-        of_priors = np.diag(1.0 / c.prior_sd)[believed] if np.any(np.isfinite(told)) else np.nan
         return Residuals(
             np.concatenate([residual, off[believed]]),
             np.concatenate([error, none]),
-            np.concatenate([told, np.broadcast_to(of_priors, (none.size, c.size))]),
+            np.concatenate([told, np.diag(1.0 / c.prior_sd)[believed]]),
             np.concatenate([error_of_told, none]),
             bool(np.any(np.isfinite(told))),
             loss,

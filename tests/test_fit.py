@@ -192,6 +192,8 @@ def test_noise_of_a_sensitivity_is_no_information():
     assert np.mean(np.isinf(first)) < 0.1
     assert np.mean(second < 0.5) < 0.1  # the noise alone would say 0.6 every time
     assert np.mean(np.isinf(second)) > 0.3
+    believed, _ = uncertainty(j, np.zeros((4, 12)), np.array([np.inf, 0.5]))
+    assert believed[1] <= 0.5  # a prior is still one
 
 
 def test_a_silent_network_says_so_and_a_voltage_gives_it_a_direction():

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+import cortexmg as cx
 from cortexmg import fit_plots, results
 from cortexmg.cli import app
 from cortexmg.fit_config import read
@@ -97,3 +98,17 @@ def test_a_heat_map_shows_every_sensitivity():
     axes = fit_plots.heat_map(found).axes[0]
     assert [t.get_text() for t in axes.get_yticklabels()] == ["a", "b"]
     assert len(axes.texts) == 6
+
+
+@pytest.mark.slow
+def test_the_example_of_the_readme_runs(tmp_path, monkeypatch):
+    text = (DOCS.parent.parent / "README.md").read_text()
+    (code,) = re.findall(r"```python\n(from cortexmg import measures\n.*?)```", text, re.DOTALL)
+    quick = {"duration": 100.0, "settle": 0.0, "dt": 0.1, "steps": 2, "seeds": 2}
+    fit = cx.fit
+    monkeypatch.setattr(cx, "fit", lambda *given, **more: fit(*given, **more, **quick))
+    monkeypatch.chdir(tmp_path)
+    made = {"cx": cx, "network": cx.models.cortex(60, cells="LIF")}
+    exec(code, made)
+    assert made["fit"].statistics["rate (control)"][2] == 4.0
+    assert (tmp_path / "results" / "my_fit" / "account.json").exists()

@@ -8,14 +8,16 @@ from scipy.stats import norm
 
 from cortexmg import drawing
 
+ROUNDING = 1e-9  # below it a derivative is 0
+
 
 def judged(data: dict, name: str, truth: str, batch: int) -> dict[str, np.ndarray]:
     """Ratio to the truth, its s.e., s.d. of batches over the truth, and how often signs are right.
 
     Each [q, p]. Signs are counted as normal deviates of mean and s.d. of a batch.
     """
-    true = data[truth].mean(axis=0)
-    true_error = data[truth].std(axis=0, ddof=1) / np.sqrt(len(data[truth]))
+    exact = np.where(np.abs(data[truth]) < ROUNDING, 0.0, data[truth])
+    true, true_error = exact.mean(axis=0), exact.std(axis=0, ddof=1) / np.sqrt(len(exact))
     with np.errstate(all="ignore"):
         found = data[name].mean(axis=0)
         spread = data[name].std(axis=0, ddof=1)

@@ -7,12 +7,11 @@ network that returns a density of 128 numbers given 390 would be trained on some
 simulations, and has nothing that tells it that a cell's rate speaks of its own drive.
 """
 
-import argparse
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from search import CMA, Lines, Nevergrad, Runs, curve_of, followed, searched
+from search import CMA, Nevergrad, Runs, compete, curve_of, followed, searched
 
 import cortexmg as cx
 from cortexmg import measures, models
@@ -112,25 +111,6 @@ def one(problem: Problem, method: str, key: int) -> dict[str, Any]:
     return fit(problem, key) if method == "fit" else without_gradients(problem, key, method)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--only", choices=METHODS)
-    parser.add_argument("--starts", type=int)
-    parser.add_argument("--again", action="store_true", help="Forget what --only has done.")
-    parser.add_argument("--out", type=Path)
-    args = parser.parse_args()
-    name = "many_quick.jsonl" if args.quick else "many.jsonl"
-    lines = Lines(args.out or Path(__file__).parent / "results" / name)
-    if args.again and args.only:
-        lines.forget(args.only)
-    problem = Problem(args.quick)
-    starts = {m: 1 for m in METHODS} if args.quick else STARTS
-    for key in range(args.starts or max(starts.values())):
-        for method in [args.only] if args.only else METHODS:
-            if key < (args.starts or starts[method]):
-                lines.do(method, key, lambda m=method, k=key: one(problem, m, k))
-
-
 if __name__ == "__main__":
-    main()
+    lines = Path(__file__).parent / "results" / "many.jsonl"
+    compete(__doc__, lines, METHODS, STARTS, Problem, one)

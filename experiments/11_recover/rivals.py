@@ -6,7 +6,6 @@ run is a line of results/rivals.jsonl, whose `curve` holds errors against simula
 figure.py draws the figure and prints the table.
 """
 
-import argparse
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from problem import (
     start_of,
     targets,
 )
-from search import CMA, Lines, Nevergrad, Runs, curve_of, followed, searched
+from search import CMA, Nevergrad, Runs, compete, curve_of, followed, searched
 
 import cortexmg as cx
 from cortexmg.bounds import Coordinates
@@ -113,25 +112,6 @@ def one(problem: Problem, method: str, key: int) -> dict[str, Any]:
     return fit(problem, key) if method == "fit" else without_gradients(problem, key, method)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--only", choices=METHODS)
-    parser.add_argument("--starts", type=int)
-    parser.add_argument("--again", action="store_true", help="Forget what --only has done.")
-    parser.add_argument("--out", type=Path)
-    args = parser.parse_args()
-    name = "rivals_quick.jsonl" if args.quick else "rivals.jsonl"
-    lines = Lines(args.out or Path(__file__).parent / "results" / name)
-    if args.again and args.only:
-        lines.forget(args.only)
-    problem = Problem(args.quick)
-    starts = {m: 1 for m in METHODS} if args.quick else STARTS
-    for key in range(args.starts or max(starts.values())):
-        for method in [args.only] if args.only else METHODS:
-            if key < (args.starts or starts[method]):
-                lines.do(method, key, lambda m=method, k=key: one(problem, m, k))
-
-
 if __name__ == "__main__":
-    main()
+    lines = Path(__file__).parent / "results" / "rivals.jsonl"
+    compete(__doc__, lines, METHODS, STARTS, Problem, one)

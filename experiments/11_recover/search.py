@@ -1,8 +1,9 @@
 """Search without gradients, by ask and tell, on the loss that a fit has."""
 
+import argparse
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -189,3 +190,31 @@ class Lines:
         """Leave out what is there of a method, so that it is done again."""
         self.all = [x for x in self.all if x["method"] != method]
         self.path.write_text("".join(json.dumps(x) + "\n" for x in self.all))
+
+
+def compete(
+    doc: str | None,
+    lines: Path,
+    methods: Sequence[str],
+    starts: Mapping[str, int],
+    problem_of: Callable[[bool], Any],
+    one: Callable[[Any, str, int], dict[str, Any]],
+) -> None:
+    """The command line of a comparison: every method from its first starts."""
+    parser = argparse.ArgumentParser(description=doc)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--only", choices=methods)
+    parser.add_argument("--starts", type=int)
+    parser.add_argument("--again", action="store_true", help="Forget what --only has done.")
+    parser.add_argument("--out", type=Path)
+    args = parser.parse_args()
+    quick = lines.with_stem(lines.stem + "_quick")
+    done = Lines(args.out or (quick if args.quick else lines))
+    if args.again and args.only:
+        done.forget(args.only)
+    problem = problem_of(args.quick)
+    starts = dict.fromkeys(methods, 1) if args.quick else starts
+    for key in range(args.starts or max(starts.values())):
+        for method in [args.only] if args.only else methods:
+            if key < (args.starts or starts[method]):
+                done.do(method, key, lambda m=method, k=key: one(problem, m, k))
