@@ -94,7 +94,6 @@ def draw_values(account: dict[str, Any]) -> Figure:
         )
         for k, look in enumerate(FITS[: len(rows[0]["fitted"])]):
             axes.plot([], [], ls="", ms=3.5, label=f"fitted, start {k + 1}", **look)
-        axes.plot([], [], "o", color="0.3", mfc="white", ms=3.5, label="not determined")
         axes.plot([], [], color="0.7", lw=5, label="prior, 1 s.d.")
         axes.plot([], [], color=BAND, lw=6, label="range")
         axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
