@@ -149,13 +149,7 @@ def main() -> None:
     others = {"fresh noise": (network, seeds), "another wiring": (models.cortex(n, 1), seeds)}
     if not args.quick:
         others["1,000 cells"] = models.cortex(1000, 2), 4
-    account = results.account(
-        network,
-        command="13",
-        times=times,
-        steps=args.steps,
-    ) | {
-        "best": int(np.argmin([f.loss for f in fits])),
+    account = results.account(network, command="13", times=times, steps=args.steps) | {
         "values": values_of(network, fits),
         "fits": [_described(f) for f in fits],
         "validation": {k: validated(x, us, times, s) for k, (x, s) in others.items()},
