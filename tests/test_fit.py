@@ -201,6 +201,20 @@ def test_a_silent_network_says_so_and_a_voltage_gives_it_a_direction():
     assert fit.curve["coordinates"][-1][0] > fit.curve["coordinates"][0][0]
 
 
+def test_measuring_begins_where_settling_ended_and_with_a_whole_interval():
+    net, fano = network(), measures.Fano("E", bin=40.0)
+    given = {"duration": 200.0, "settle": 50.0, "dt": 0.1}
+    protocol = Protocol(net, Coordinates(net, BOUNDS), {"fano": fano}, **given)
+    assert protocol.settle == 80.0
+    (key,) = keys_of(3, 0, 1)
+    settled = cx.simulate(net, 80.0, dt=0.1, key=key).state
+    counts = {"counts": fano.recorders["counts"]}
+    run = cx.simulate(net, 200.0, dt=0.1, record=counts, state=settled)
+    found = protocol.run(protocol.coordinates.start[None, None], key[None])
+    expected = fano.value({"counts": jnp.asarray(run["counts"].values)}, 200.0)
+    np.testing.assert_allclose(found.ravel(), float(expected), rtol=1e-9)
+
+
 def test_silence_costs_more_than_firing_wrongly(protocol):
     goals = [cx.Target("rate", 5.0, "control", 0.5), cx.Target("CV", 0.3, "control", 0.03)]
     aim = aim_of(protocol, cx.Targets(MEASURES, goals, CONDITIONS))

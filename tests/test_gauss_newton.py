@@ -1,0 +1,68 @@
+"""Gauss-Newton steps: where they lead, what they remember, and when they are taken back."""
+
+import numpy as np
+import pytest
+
+import cortexmg as cx
+from cortexmg.bounds import Coordinates
+from cortexmg.estimators import Differences, careful_estimator, default_estimator
+from cortexmg.estimators.estimator import Residuals
+
+J = np.array([[2.0, 0.5], [-1.0, 3.0], [0.3, 1.0]])
+GOAL = np.array([0.2, -0.1])
+LOW, HIGH = np.full(2, -9.0), np.full(2, 9.0)
+
+
+def residuals(u, sensitivity=None, loss=None):
+    """Those of a linear problem without noise; the sensitivity is new if it is given."""
+    r = J @ (u - GOAL)
+    told = np.full(J.shape, np.nan) if sensitivity is None else sensitivity
+    error = np.full(3, np.nan) if sensitivity is None else np.zeros(3)
+    loss = 0.5 * float(r @ r) if loss is None else loss
+    return Residuals(r, np.zeros(3), told, error, sensitivity is not None, loss, LOW, HIGH)
+
+
+def test_a_linear_problem_is_solved_in_one_step():
+    newton = cx.gauss_newton(damping=0.0)
+    u = np.zeros(2)
+    change, state = newton.update(u, newton.init(u), u, residuals=residuals(u, J))
+    np.testing.assert_allclose(u + change, GOAL, atol=1e-9)
+    assert not state.needs_sensitivity
+
+
+def test_a_secant_step_gives_the_sensitivity_the_change_that_was_found():
+    newton = cx.gauss_newton(damping=0.0, memory=1.0, secants=5)
+    u, wrong, losses = np.zeros(2), 2.0 * J + 0.3, []
+    state = newton.init(u)
+    for k in range(6):
+        before = state.params, residuals(state.params).residual
+        found = residuals(u, wrong if k == 0 else None)
+        change, state = newton.update(u, state, u, residuals=found)
+        if k == 1:
+            step, changed = u - before[0], found.residual - before[1]
+            np.testing.assert_allclose(state.known.sensitivity @ step, changed, rtol=1e-6)
+        losses.append(found.loss)
+        u = u + change
+    assert losses[-1] < 1e-2 * losses[0]
+    assert state.needs_sensitivity
+
+
+def test_a_step_that_made_it_worse_is_taken_back_and_asks_for_a_sensitivity():
+    newton = cx.gauss_newton()
+    u = np.zeros(2)
+    change, state = newton.update(u, newton.init(u), u, residuals=residuals(u, J))
+    there = u + change
+    back, after = newton.update(u, state, there, residuals=residuals(there, loss=1e3))
+    assert after.needs_sensitivity and after.radius < state.radius
+    np.testing.assert_array_equal(after.params, u)
+    assert np.max(np.abs(there + back - u)) <= after.radius + 1e-12
+
+
+@pytest.mark.parametrize("n, local", [(4, False), (40, True)])
+def test_many_numbers_of_single_cells_are_changed_together(n, local):
+    net = cx.models.cortex(n * 5 // 4, cells="LIF")
+    drive = "stimuli/outside E/weight"
+    each = Coordinates(net, {drive: cx.Bounds(1.0, 50.0)}, {drive: np.full(n, 14.0)})
+    for choice in (default_estimator, careful_estimator):
+        found = choice(each)
+        assert isinstance(found, Differences) and found.local == local
