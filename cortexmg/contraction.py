@@ -36,13 +36,14 @@ def _shared(new, share):
     return new if share is None else new * share
 
 
-def _each_row(active, rows, layout, visit, carry, together, every):
+def _each_row(active, rows, visit, carry, form):
     """`carry` after a visit to every piece of `row` contacts of every active cell.
 
     A visit gets so many cells `together`: of each the member, the number of the row, and contacts.
     Where the same cells are active in all members, a visit is for `every` one of them.
     """
-    members, (n_pre, blocks, first, row, *_) = active.shape[0], layout
+    members, (n_pre, blocks, first, row, *_) = active.shape[0], form.layout
+    together, every = form.together, form.every
     active = active.reshape(members * blocks, -1)
 
     def some(state):
@@ -76,8 +77,9 @@ def _each_row(active, rows, layout, visit, carry, together, every):
 class _Form:
     """T for the arrays at hand: what a piece of a row reads, and where it writes."""
 
-    def __init__(self, known, onto, step, layout):
+    def __init__(self, known, onto, step, layout, every):
         self.known, self.onto, self.step, self.layout = known, onto, step, layout
+        self.every = every  # of the members for which a visit is, or 0
 
     def places(self, array, member, c: Contacts):
         """Where contacts lie in an array over slots and targets."""
@@ -120,8 +122,9 @@ class _Form:
 
     @property
     def together(self):
-        """How many cells a visit is for: several, if one has few contacts, to y alone."""
-        return 4 if self.layout.row <= SHORT and "y" not in self.known else 1
+        """How many cells a visit is for: several, if one has few contacts, to y of one member."""
+        several = self.layout.row <= SHORT and "y" not in self.known and jnp.ndim(self.every) == 0
+        return 4 if several else 1
 
     def add_to_y(self, total, visited):
         # What lies outside is dropped: a mask on the places alone is cheaper than one on both.
@@ -170,9 +173,9 @@ def contract(onto, a, b, active, near, step, *leaves, out, layout, tree):
             active, step = (jnp.broadcast_to(x, (members, *x.shape[1:])) for x in (active, step))
         else:
             every = jnp.arange(members, dtype=jnp.int32)[:, None]
-    form, rows = _Form(known, onto, step, layout), jax.tree.unflatten(tree, leaves)
+    form, rows = _Form(known, onto, step, layout, every), jax.tree.unflatten(tree, leaves)
     if out == "y":
         form.same_for_all  # noqa: B018 - before the loop, not in it
     visit = {"y": form.add_to_y, "x": form.add_to_x, "w": form.add_to_w}[out]
-    total = _each_row(active, rows, layout, visit, onto.reshape(-1), form.together, every)
+    total = _each_row(active, rows, visit, onto.reshape(-1), form)
     return total.reshape(onto.shape)

@@ -114,7 +114,7 @@ def _transpose(ct, onto, a, b, active, near, *wiring, out, **params):
     return [d_onto, results[given[0]], results[given[1]], *nothing]
 
 
-def _batch(args, dims, **params):
+def contract_batched(args, dims, **params):
     """A batch is more members with the same wiring: its axis joins the leading one."""
     leaves = params["tree"].num_leaves
     if any(d is not None for d in dims[len(dims) - leaves :]):
@@ -157,4 +157,4 @@ def _one_by_one(args, dims, **params):
 
 ad.primitive_jvps[contract_p] = _jvp
 ad.primitive_transposes[contract_p] = _transpose
-batching.primitive_batchers[contract_p] = _batch
+batching.primitive_batchers[contract_p] = contract_batched

@@ -26,6 +26,7 @@ from cortexmg.progress import Progress
 from cortexmg.queue import AT_ONCE
 from cortexmg.recorders import Recorder
 from cortexmg.selfcheck import check_arithmetic
+from cortexmg.shadows import shadowed
 from cortexmg.states import arrays, initial, resumed
 from cortexmg.tangents import Tangents
 
@@ -189,12 +190,17 @@ def _simulate_traced(network, duration, dt, record, state, key, gradients) -> Ru
     network = network.in_steps(dt)
     tangents = gradients if isinstance(gradients, Tangents) else Tangents()
     network = tangents.through(network)
+    if gradients:
+        projections, shadows = shadowed(network.projections)
+        network = replace(network, projections=projections)
+        state = state._replace(underway=state.underway._replace(shadows=shadows))
     group = group_of(frames * plan[0][0]) if gradients else 0
 
     def frame(state, _):
         return run_frame(network, state, record, plan, dt, group, tangents)
 
     state, saved = in_groups(frame, state, frames, group // plan[0][0])
+    state = state._replace(underway=state.underway._replace(shadows={}))
     recordings = {}
     for name, r in record.items():
         steps = next(s for s, names in plan if name in names)

@@ -20,6 +20,7 @@ from cortexmg.events import Layout, deliver
 from cortexmg.part import PerCell
 from cortexmg.projection import Projection
 from cortexmg.quanta import Inputs, number_kind, quanta, quantum_for
+from cortexmg.shadows import followed
 from cortexmg.spiking import Spikes
 from cortexmg.waiting import Split, Waiting, contacts, delays_left, due, spread, wait
 
@@ -33,6 +34,9 @@ class Underway(NamedTuple):
     rings: Inputs  # where delays differ: slot k mod slots arrives in step k; nS or quanta
     quanta: Inputs  # nS, powers of 2; empty if input is summed in floating point
     amounts: dict[str, Array]  # of spikes in a queue, by projection; where amounts differ
+    shadows: dict[
+        str, Array
+    ] = {}  # of weights, while a derivative by those of all contacts is made
 
     @property
     def queued(self) -> bool:
@@ -87,7 +91,7 @@ def arrive(
     exact, after = underway.exact, {}
     lanes = _lanes(projections, sizes, dt)
     rings = {post: dict(by_transmitter) for post, by_transmitter in underway.rings.items()}
-    now = _empty_inboxes(lanes, sizes, number_kind(exact))
+    now, shadows = _empty_inboxes(lanes, sizes, number_kind(exact)), dict(underway.shadows)
     for name in sorted(projections):
         p = projections[name]
         lane, c = lanes[p.post, p.transmitter], p.connectivity
@@ -99,6 +103,10 @@ def arrive(
         rows = contacts(name, p, amount, step, 1 + wait(p, dt), key, dt)
         layout = Layout(n_pre, split.parts, c.senders.start, c.row, *lane, c.n_post)
         inboxes[of] = _add(p, inboxes[of], rows, layout, spikes, amount, scale, step)
+        if name in shadows:
+            where = {"fired": spikes.fired, "step": step, "layout": layout}
+            pair = inboxes[of], shadows[name]
+            inboxes[of], shadows[name] = followed(*pair, amount * scale, rows, **where)
     arrived: Inputs = {name: {} for name in sizes}
     for (post, transmitter), lane in lanes.items():
         if lane.slots == 1:
@@ -109,7 +117,7 @@ def arrive(
             inbox, rings[post][transmitter] = _take(rings[post][transmitter], sizes[post], step)
         unit = underway.quanta[post][transmitter] if exact else 1.0
         arrived[post][transmitter] = kept(inbox * unit)
-    return arrived, after, underway._replace(rings=rings)
+    return arrived, after, underway._replace(rings=rings, shadows=shadows)
 
 
 def _empty_inboxes(lanes: dict[tuple[str, str], _Lane], sizes: dict[str, int], kind: Any):

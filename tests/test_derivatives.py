@@ -21,10 +21,10 @@ def test_groups_are_about_as_many_as_their_steps(steps):
     assert steps in (7, 97, 99_991) or steps % group_of(steps) == 0  # those are primes
 
 
-def network(n):
+def network(n, weights=2.0):
     """Cells that fire, excite one another after different delays, and release less each time."""
     receptors = {"ampa": synapses.AMPA()}
-    contacts = wiring.fixed_in_degree(n, n, 3, 2.0, Uniform(0.2, 0.6), key=1)
+    contacts = wiring.fixed_in_degree(n, n, 3, weights, Uniform(0.2, 0.6), key=1)
     projection = cx.Projection("cells", "cells", "glutamate", contacts, releases.TsodyksMarkram())
     return cx.Network(
         cx.acsf(),
@@ -73,3 +73,55 @@ def test_memory_grows_with_the_root_of_the_duration_as_foretold():
     needed = program.memory_analysis().temp_size_in_bytes  # frames as long as a group
     assert needed == pytest.approx(foretold(1600), rel=0.2)
     assert 3.0 * foretold(1600) < foretold(16_000) < 4.0 * foretold(1600)
+
+
+WEIGHTS, STRENGTH = "projections/among/connectivity/weights", "projections/among/strength"
+
+
+def loss_by(values, network):
+    run = cx.simulate(
+        cx.with_parameters(network, values), 10.0, DT, record={"x": Loss(0.5)}, gradients=True
+    )
+    return jnp.mean(run["x"].values)
+
+
+def test_by_the_weight_of_every_contact():
+    """What weights (stored in single precision) and their common factor do must agree."""
+    cells = network(6, Uniform(1.0, 3.0))
+    weights = jnp.asarray(cells.projections["among"].connectivity.weights, float)
+    values = {WEIGHTS: weights, STRENGTH: jnp.asarray(1.0)}
+    found = jax.jit(jax.grad(loss_by))(values, cells)
+    inert = weights == 0.0  # what fills the last row up
+    assert np.all(found[WEIGHTS][inert] == 0) and np.sum(found[WEIGHTS] != 0) > 6
+    np.testing.assert_allclose(weights @ found[WEIGHTS], found[STRENGTH], rtol=1e-6)
+
+    along = jnp.asarray(np.random.default_rng(1).normal(size=weights.shape))
+    onwards = {WEIGHTS: along, STRENGTH: jnp.zeros(())}
+    forward = jax.jit(lambda v: jax.jvp(lambda v: loss_by(v, cells), (v,), (onwards,))[1])(values)
+    np.testing.assert_allclose(along @ found[WEIGHTS], forward, rtol=1e-6)
+
+    both = {WEIGHTS: jnp.stack([weights, weights]), STRENGTH: jnp.asarray([0.5, 1.0])}
+    batch = jax.jit(jax.vmap(lambda v: jax.grad(loss_by)(v, cells)))(both)
+    np.testing.assert_allclose(batch[WEIGHTS][1], found[WEIGHTS], rtol=1e-6)
+    assert not np.allclose(batch[WEIGHTS][0], found[WEIGHTS], rtol=1e-3)
+
+
+def test_no_step_passes_over_all_contacts():
+    """The derivative by weights of contacts follows active cells: nothing adds all contacts up."""
+    cells = network(6, Uniform(1.0, 3.0))
+    weights = jnp.asarray(cells.projections["among"].connectivity.weights, float)
+    made = jax.make_jaxpr(jax.grad(loss_by))({WEIGHTS: weights}, cells)
+    inside = list(in_loops(made.jaxpr))
+    assert any(e.primitive.name == "contract" and e.params["out"] == "w" for e in inside)
+    sums = [e.outvars[0].aval for e in inside if e.primitive.name == "add_any"]
+    assert sums and all(x.shape[-1:] != weights.shape for x in sums)
+
+
+def in_loops(jaxpr, inside=False):
+    """All that is done inside loops over steps, and in what is called there."""
+    for e in jaxpr.eqns:
+        if inside:
+            yield e
+        for x in jax.tree.leaves(tuple(e.params.values())):
+            if hasattr(sub := getattr(x, "jaxpr", x), "eqns"):
+                yield from in_loops(sub, inside or e.primitive.name == "scan")

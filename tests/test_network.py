@@ -242,7 +242,7 @@ LAYERS = [
     {"connectivity", "procedural", "quantal"},
     {"channels", "synapses", "releases", "stimuli", "pools", "wiring", "contraction", "tissues"},
     {"population", "projection", "events"},
-    {"waiting", "quanta"},
+    {"waiting", "quanta", "shadows"},
     {"transmission", "surroundings"},
     {"queue"},
     {"cells", "network"},

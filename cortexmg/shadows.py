@@ -1,0 +1,123 @@
+"""The derivative by the weight of every contact, summed in place as a run is followed back.
+
+Of a constant of a loop, JAX adds what every step has to say of it as whole arrays: a pass over all
+contacts in every step, however few cells are active. So weights are held constant, and a shadow of
+them, zeros with their derivative, is handed from step to step instead. Backwards, the contacts of
+active cells then add to the one array that is handed on.
+"""
+
+from functools import partial
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax.core import ShapedArray
+from jax.custom_derivatives import SymbolicZero
+from jax.extend.core import Primitive
+from jax.interpreters import ad, batching, mlir
+from jaxtyping import Array, Float, Int, UInt32
+
+from cortexmg.contraction import Layout
+from cortexmg.events import contract_batched, contract_p
+from cortexmg.projection import Projection
+
+
+def shadowed(
+    projections: dict[str, Projection],
+) -> tuple[dict[str, Projection], dict[str, Float[Array, " contacts"]]]:
+    """The same with weights that have no derivative, and the shadows that have it.
+
+    Weights that all contacts of a projection share stay as they are.
+    """
+    held, shadows = {}, {}
+    for name, p in projections.items():
+        weights = p.connectivity.weights
+        held[name] = p
+        if jnp.ndim(weights):
+            constant = jax.lax.stop_gradient(weights)
+            held[name] = eqx.tree_at(lambda p: p.connectivity.weights, p, constant)
+            shadows[name] = jnp.asarray(weights - constant, float)  # in double precision too
+    return held, shadows
+
+
+def followed(
+    inbox: Float[Array, " ring"],
+    shadow: Float[Array, " contacts"],
+    amounts: Float[Array, " pre"],
+    rows: Any,
+    *,
+    fired: UInt32[Array, " words"],
+    step: Int[Array, ""],
+    layout: Layout,
+) -> tuple[Array, Array]:
+    """Both as they are, where the derivative of `inbox` has what `deliver` makes of the shadow's."""
+    leaves, tree = jax.tree.flatten(rows)
+    given = (inbox[None], shadow[None], amounts[None], fired[None], step[None], *leaves)
+    inbox, shadow = _followed(layout, tree, *given)
+    return inbox[0], shadow[0]
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def _followed(layout, tree, inbox, shadow, *_):
+    del layout, tree
+    return inbox, shadow
+
+
+@partial(_followed.defjvp, symbolic_zeros=True)
+def _followed_jvp(layout, tree, primals, tangents):
+    inbox, shadow, amounts, fired, step, *leaves = primals
+    d_inbox, d_shadow, *_ = tangents
+    if isinstance(d_shadow, SymbolicZero):
+        return (inbox, shadow), (d_inbox, d_shadow)
+    if isinstance(d_inbox, SymbolicZero):
+        d_inbox = jnp.zeros_like(inbox)
+    given = d_inbox, amounts, d_shadow, fired, fired, step, *leaves
+    return (inbox, shadow), tuple(handed_on_p.bind(*given, layout=layout, tree=tree))
+
+
+def _handed_on(y, x, w, *others, **params):
+    """What is delivered into y, and the weights themselves: linear in both together."""
+    return [contract_p.bind(y, x, w, *others, out="y", **params), w]
+
+
+def _jvp(primals, tangents, **params):
+    y, x, w, active, near, *wiring = primals
+    d_y, d_x, d_w, *_ = tangents
+    values = handed_on_p.bind(*primals, **params)
+    tangent = jnp.zeros_like(y) if isinstance(d_y, ad.Zero) else d_y
+    if not isinstance(d_x, ad.Zero):
+        given = tangent, d_x, w, near, near, *wiring
+        tangent = contract_p.bind(*given, out="y", **params)
+    if isinstance(d_w, ad.Zero):
+        return values, [tangent, d_w]
+    return values, handed_on_p.bind(tangent, x, d_w, active, near, *wiring, **params)
+
+
+def _transpose(cotangents, y, x, w, active, near, *wiring, **params):
+    """What is known of the weights of later steps is where this one adds its own."""
+    ct_y, ct_w = cotangents
+    nothing = [None] * (2 + len(wiring))
+    if isinstance(ct_y, ad.Zero):
+        return [None, None, ct_w, *nothing]
+    if isinstance(ct_w, ad.Zero):
+        ct_w = jnp.zeros(ct_w.aval.shape, ct_w.aval.dtype)
+    ct_w = contract_p.bind(ct_w, x, ct_y, active, near, *wiring, out="w", **params)
+    return [ct_y if ad.is_undefined_primal(y) else None, None, ct_w, *nothing]
+
+
+def _batch(args, dims, **params):
+    y, at = contract_batched(args, dims, out="y", **params)
+    return [y, args[2]], [at, dims[2]]
+
+
+handed_on_p = Primitive("handed_on")
+handed_on_p.multiple_results = True
+handed_on_p.def_impl(partial(jax.jit, static_argnames=("layout", "tree"))(_handed_on))
+handed_on_p.def_abstract_eval(
+    lambda y, x, w, *_, **__: [ShapedArray(y.shape, y.dtype), ShapedArray(w.shape, w.dtype)]
+)
+mlir.register_lowering(handed_on_p, mlir.lower_fun(_handed_on, multiple_results=True))
+ad.primitive_jvps[handed_on_p] = _jvp
+ad.primitive_transposes[handed_on_p] = _transpose
+batching.primitive_batchers[handed_on_p] = _batch
