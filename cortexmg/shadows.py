@@ -51,7 +51,7 @@ def followed(
     step: Int[Array, ""],
     layout: Layout,
 ) -> tuple[Array, Array]:
-    """Both as they are, where the derivative of `inbox` has what `deliver` makes of the shadow's."""
+    """Both as they are; the derivative of `inbox` has what `deliver` makes of the shadow's."""
     leaves, tree = jax.tree.flatten(rows)
     given = (inbox[None], shadow[None], amounts[None], fired[None], step[None], *leaves)
     inbox, shadow = _followed(layout, tree, *given)
