@@ -49,6 +49,7 @@ ESTIMATORS = {  # and of what share of the seeds
     "forward, damped 20 ms": (Forward(cx.Tangents(damping=20.0)), 0.12),
     "forward, escape noise 2 mV": (Forward(cx.Tangents(width=2.0, escape=10.0)), 0.12),
 }
+AT_A_TIME = 32  # seeds
 BATCH = 4  # seeds of an estimate as a fit makes it
 
 
@@ -65,12 +66,17 @@ def protocol_of(kind: str, coupling: str, duration: float) -> Protocol:
     return Protocol(made, Coordinates(made, bounds), MEASURES, **how)
 
 
-def estimates(protocol: Protocol, name: str, seeds: int, key: int) -> tuple[np.ndarray, float]:
-    """Sensitivities of single seeds [seeds, q, p], and seconds per seed without compilation."""
-    estimator = ESTIMATORS[name][0]
+def estimates(
+    protocol: Protocol, name: str, seeds: int, after: int = 0
+) -> tuple[np.ndarray, float]:
+    """Sensitivities of single seeds [seeds, q, p], and seconds per seed without compilation.
+
+    They have other noise than the seeds that came before, `after` so many.
+    """
+    estimator, key = ESTIMATORS[name][0], crc32(name.encode()) % 10**6
 
     def run(seeds, key):
-        keys = keys_of(key, 0, seeds)
+        keys = keys_of(key, after, seeds)
         return estimator.estimate(protocol, protocol.coordinates.start, keys, np.zeros_like)
 
     run(2, 0)
@@ -80,19 +86,22 @@ def estimates(protocol: Protocol, name: str, seeds: int, key: int) -> tuple[np.n
     return found.sensitivity, seconds
 
 
-def measured(kind: str, coupling: str, most: int, duration: float, data: dict) -> tuple:
-    """What all estimators give for one network, beside what is there, and the account of it."""
+def measured(kind: str, coupling: str, most: int, truth: int, duration: float, data: dict):
+    """What estimators give for one network, beside what is there, as it grows, and its account."""
     protocol = protocol_of(kind, coupling, duration)
-    for name, (_, share) in ESTIMATORS.items():
-        if name in data:
-            continue
-        seeds, key = max(2, round(most * share)), crc32(name.encode()) % 10**6
-        data[name], data[f"{name}: seconds"] = estimates(protocol, name, seeds, key)
-        print(f"{kind} {coupling} {name}: {data[f'{name}: seconds']:.2f} s", flush=True)
-    there = np.broadcast_to(protocol.coordinates.start, (8, 1, len(PARAMETERS)))
-    data["statistics"] = protocol.run(there, keys_of(7, 0, 8))[:, 0]
     account = results.account(protocol.network, command="10", seeds=most, batch=BATCH)
-    return {k: np.asarray(v) for k, v in data.items()}, account
+    there = np.broadcast_to(protocol.coordinates.start, (8, 1, len(PARAMETERS)))
+    data = data | {"statistics": protocol.run(there, keys_of(7, 0, 8))[:, 0]}
+    for name, (_, share) in ESTIMATORS.items():
+        if name not in data:
+            seeds = max(2, round(most * share))
+            data[name], data[f"{name}: seconds"] = estimates(protocol, name, seeds)
+            print(f"{kind} {coupling} {name}: {data[f'{name}: seconds']:.2f} s", flush=True)
+            yield {k: np.asarray(v) for k, v in data.items()}, account
+    while (before := len(data[TRUTH])) < truth:
+        more, _ = estimates(protocol, TRUTH, min(AT_A_TIME, truth - before), before)
+        data[TRUTH] = np.concatenate([data[TRUTH], more])
+        yield data, account
 
 
 def main() -> None:
@@ -100,6 +109,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", help="KIND-COUPLING")
     parser.add_argument("--seeds", type=int, default=32)
+    parser.add_argument("--truth", type=int, default=0, help="Seeds of the truth, if more.")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--draw", action="store_true", help="Only table and figure, from results.")
     args = parser.parse_args()
@@ -111,9 +121,10 @@ def main() -> None:
     folder = args.out or Path(__file__).parent / "results"
     for kind, coupling in pairs if not args.draw else []:
         place = folder / f"{kind}_{coupling}"
-        there = results.load(place)[0] if place.exists() else {}
-        duration = 200.0 if args.quick else 1000.0
-        results.save(place, *measured(kind, coupling, args.seeds, duration, dict(there)))
+        there = dict(results.load(place)[0]) if place.exists() else {}
+        asked = args.seeds, args.truth, 200.0 if args.quick else 1000.0
+        for found in measured(kind, coupling, *asked, there):
+            results.save(place, *found)
     saved = {
         f"{kind}, {coupling}": results.load(place)[0]
         for kind in KINDS
