@@ -19,8 +19,9 @@ from cortexmg.projection import Projection
 from cortexmg.quanta import Inputs, number_kind, quanta
 from cortexmg.releases import Certain
 from cortexmg.rows import Wiring
+from cortexmg.slots import put
 from cortexmg.transmission import TOGETHER, Underway, check_size
-from cortexmg.waiting import Split, Waiting, contacts, counters, put, spread, wait
+from cortexmg.waiting import Split, Waiting, contacts, counters, spread, wait
 
 # Of a tile of 128 cells at 40 Hz, one in two fires in a step of 0.1 ms. That 17 fire in two steps,
 # after which the shortest delay is over, happens in one of 10^14 such steps.

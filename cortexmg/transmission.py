@@ -21,6 +21,7 @@ from cortexmg.part import PerCell
 from cortexmg.projection import Projection
 from cortexmg.quanta import Inputs, number_kind, quanta, quantum_for
 from cortexmg.shadows import followed
+from cortexmg.slots import put, read
 from cortexmg.spiking import Spikes
 from cortexmg.waiting import Split, Waiting, contacts, delays_left, due, spread, wait
 
@@ -88,7 +89,7 @@ def arrive(
     split: Split,
 ) -> tuple[Inputs, dict[str, Any], Underway]:
     """What arrives in this step (nS), the releases after it, and what is still underway."""
-    exact, after = underway.exact, {}
+    exact, after, waiting = underway.exact, {}, dict(underway.waiting)
     lanes = _lanes(projections, sizes, dt)
     rings = {post: dict(by_transmitter) for post, by_transmitter in underway.rings.items()}
     now, shadows = _empty_inboxes(lanes, sizes, number_kind(exact)), dict(underway.shadows)
@@ -96,7 +97,7 @@ def arrive(
         p = projections[name]
         lane, c = lanes[p.post, p.transmitter], p.connectivity
         n_pre = split.parts * sizes[p.pre]
-        spikes = due(underway.waiting[p.pre], p, n_pre, step, dt, split.parts)
+        spikes, waiting[p.pre] = due(waiting[p.pre], p, n_pre, step, dt, split.parts)
         after[name], amount = p.release.step(releases[name], spikes.amount, env, dt)
         scale = p.strength / underway.quanta[p.post][p.transmitter] if exact else p.strength
         inboxes, of = (now, p.post) if lane.slots == 1 else (rings[p.post], p.transmitter)
@@ -117,7 +118,7 @@ def arrive(
             inbox, rings[post][transmitter] = _take(rings[post][transmitter], sizes[post], step)
         unit = underway.quanta[post][transmitter] if exact else 1.0
         arrived[post][transmitter] = kept(inbox * unit)
-    return arrived, after, underway._replace(rings=rings, shadows=shadows)
+    return arrived, after, Underway(waiting, rings, underway.quanta, underway.amounts, shadows)
 
 
 def _empty_inboxes(lanes: dict[tuple[str, str], _Lane], sizes: dict[str, int], kind: Any):
@@ -239,8 +240,5 @@ def _add(
 
 def _take(ring: Array, n: int, step: Array) -> tuple[Array, Array]:
     """The slot of this step, and the ring with that slot emptied."""
-    at = step % (ring.shape[0] // n) * n
-    now = jax.lax.dynamic_slice(ring, (at,), (n,))
-    # Without the barrier XLA reads the slot late, and so copies the ring every step.
-    now, ring = jax.lax.optimization_barrier((now, ring))
-    return now, jax.lax.dynamic_update_slice(ring, jnp.zeros_like(now), (at,))
+    ring, now = read(ring, step % (ring.shape[0] // n), n)
+    return now, put(ring, jnp.zeros_like(now), step)

@@ -12,6 +12,7 @@ from cortexmg.derivatives import kept
 from cortexmg.noise import stream
 from cortexmg.projection import Projection
 from cortexmg.releases import Certain
+from cortexmg.slots import put, read
 from cortexmg.spiking import Spikes, no_derivative
 
 STEPS = jnp.dtype("uint16")  # of delays, once they are in steps
@@ -175,10 +176,12 @@ def _queued(w: Waiting, new: Spikes, senders: list[slice], step: Array, split: S
     return w._replace(fired=jnp.where(mine, fired, rows).reshape(-1))
 
 
-def due(w: Waiting, p: Projection, n: int, step: Array, dt: float, blocks: int) -> Spikes:
+def due(
+    w: Waiting, p: Projection, n: int, step: Array, dt: float, blocks: int
+) -> tuple[Spikes, Waiting]:
     """The spikes of the `n` presynaptic cells for which the shortest delay has just passed.
 
-    `fired` and `near` are packed, and without cells that make no contacts.
+    `fired` and `near` are packed, and without cells that make no contacts. What waits is handed on.
     """
     c, words = p.connectivity, blocks * words_for(n // blocks)
     slot = (step - 1 - wait(p, dt)) % (w.fired.shape[0] // words)
@@ -186,12 +189,13 @@ def due(w: Waiting, p: Projection, n: int, step: Array, dt: float, blocks: int) 
     fired = _get(w.fired, slot, words) & mask
     if w.amount is None or w.near is None:
         if type(p.release) is Certain:
-            return Spikes(jnp.ones(1), fired, fired)  # one amount for all: none is looked up
+            return Spikes(jnp.ones(1), fired, fired), w  # one amount for all: none is looked up
         amount = unpack(fired, n, blocks)[c.senders].astype(jnp.result_type(float))
-        return Spikes(amount, fired, fired)
-    amount = _get(w.amount, slot, n)[c.senders]
+        return Spikes(amount, fired, fired), w
+    ring, amount = read(w.amount, slot, n)
     # Of the rings the derivative keeps no more than this.
-    return kept(Spikes(amount, fired, _get(w.near, slot, words) & mask))
+    found = kept(Spikes(amount[c.senders], fired, _get(w.near, slot, words) & mask))
+    return found, w._replace(amount=ring)
 
 
 def with_row(senders: list[slice], n: int, blocks: int) -> UInt32[Array, " words"]:
@@ -204,9 +208,3 @@ def with_row(senders: list[slice], n: int, blocks: int) -> UInt32[Array, " words
 
 def _get(ring: Array, slot: Array, size: int) -> Array:
     return jax.lax.dynamic_slice(ring, (slot * size,), (size,))
-
-
-def put(ring: Array, new: Array, step: Array) -> Array:
-    """The ring with `new` in the slot of a step."""
-    slot = step % (ring.shape[0] // new.shape[0])
-    return jax.lax.dynamic_update_slice(ring, new, (slot * new.shape[0],))

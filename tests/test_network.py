@@ -238,7 +238,7 @@ LAYERS = [
         "progress",
     },
     {"factors", "surface"},
-    {"compaction", "rows", "noise", "magnesium", "parameters", "spiking", "statistics"},
+    {"compaction", "rows", "slots", "noise", "magnesium", "parameters", "spiking", "statistics"},
     {"connectivity", "procedural", "quantal"},
     {"channels", "synapses", "releases", "stimuli", "pools", "wiring", "contraction", "tissues"},
     {"population", "projection", "events"},
