@@ -64,7 +64,9 @@ def run_frame(
 
         def step(state, accs):
             if not tangents.plain:
+                shadows = state.underway.shadows  # of constants, which do not fade
                 state = faded(state, tangents.kept(state.step, dt))
+                state = state._replace(underway=state.underway._replace(shadows=shadows))
             state, spikes = network.step(state, dt)
             accs = {n: record[n].update(acc, network, state, spikes) for n, acc in accs.items()}
             return state, accs

@@ -75,7 +75,7 @@ def needed_by_derivative(network: Network, dt: float, steps: int) -> Memory:
     """Bytes that a derivative in reverse of a run of so many steps needs besides, by part.
 
     It is by a few numbers, such as the strengths of projections. By the weights of contacts it
-    needs three more arrays of these.
+    needs no more than the result.
     """
     state, group = state_of(network, dt, exact=False), group_of(steps)
     return {

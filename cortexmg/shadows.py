@@ -9,7 +9,6 @@ active cells then add to the one array that is handed on.
 from functools import partial
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.core import ShapedArray
@@ -23,22 +22,14 @@ from cortexmg.events import contract_batched, contract_p
 from cortexmg.projection import Projection
 
 
-def shadowed(
-    projections: dict[str, Projection],
-) -> tuple[dict[str, Projection], dict[str, Float[Array, " contacts"]]]:
-    """The same with weights that have no derivative, and the shadows that have it.
-
-    Weights that all contacts of a projection share stay as they are.
-    """
-    held, shadows = {}, {}
+def shadowed(projections: dict[str, Projection]) -> dict[str, Float[Array, " contacts"]]:
+    """Shadows of the weights of contacts; those that all of a projection share have none."""
+    shadows = {}
     for name, p in projections.items():
-        weights = p.connectivity.weights
-        held[name] = p
+        weights = jnp.asarray(p.connectivity.weights, float)  # as the derivative is
         if jnp.ndim(weights):
-            constant = jax.lax.stop_gradient(weights)
-            held[name] = eqx.tree_at(lambda p: p.connectivity.weights, p, constant)
-            shadows[name] = jnp.asarray(weights - constant, float)  # in double precision too
-    return held, shadows
+            shadows[name] = weights - jax.lax.stop_gradient(weights)
+    return shadows
 
 
 def followed(
@@ -48,12 +39,14 @@ def followed(
     rows: Any,
     *,
     fired: UInt32[Array, " words"],
+    near: UInt32[Array, " words"],
     step: Int[Array, ""],
     layout: Layout,
 ) -> tuple[Array, Array]:
     """Both as they are; the derivative of `inbox` has what `deliver` makes of the shadow's."""
     leaves, tree = jax.tree.flatten(rows)
-    given = (inbox[None], shadow[None], amounts[None], fired[None], step[None], *leaves)
+    cells = amounts[None], fired[None], near[None], step[None]
+    given = (inbox[None], shadow[None], *cells, *leaves)
     inbox, shadow = _followed(layout, tree, *given)
     return inbox[0], shadow[0]
 
@@ -66,14 +59,31 @@ def _followed(layout, tree, inbox, shadow, *_):
 
 @partial(_followed.defjvp, symbolic_zeros=True)
 def _followed_jvp(layout, tree, primals, tangents):
-    inbox, shadow, amounts, fired, step, *leaves = primals
+    inbox, shadow, amounts, fired, near, step, *leaves = primals
     d_inbox, d_shadow, *_ = tangents
+    values = inbox, _once(shadow)
     if isinstance(d_shadow, SymbolicZero):
-        return (inbox, shadow), (d_inbox, d_shadow)
+        return values, (d_inbox, d_shadow)
     if isinstance(d_inbox, SymbolicZero):
         d_inbox = jnp.zeros_like(inbox)
-    given = d_inbox, amounts, d_shadow, fired, fired, step, *leaves
-    return (inbox, shadow), tuple(handed_on_p.bind(*given, layout=layout, tree=tree))
+    given = d_inbox, amounts, d_shadow, fired, near, step, *leaves
+    return values, tuple(handed_on_p.bind(*given, layout=layout, tree=tree))
+
+
+@jax.custom_jvp
+def _once(shadow):
+    """The shadow, which no derivative of a derivative may follow: what it would miss is not 0."""
+    return shadow
+
+
+@partial(_once.defjvp, symbolic_zeros=True)
+def _once_jvp(primals, tangents):
+    if not isinstance(tangents[0], SymbolicZero):
+        raise TypeError(
+            "Weights of single contacts have no second derivative: differentiate twice by the "
+            "strength of a projection, or use differences of first derivatives."
+        )
+    return _once(*primals), tangents[0]
 
 
 def _handed_on(y, x, w, *others, **params):

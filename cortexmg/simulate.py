@@ -191,8 +191,7 @@ def _simulate_traced(network, duration, dt, record, state, key, gradients) -> Ru
     tangents = gradients if isinstance(gradients, Tangents) else Tangents()
     network = tangents.through(network)
     if gradients:
-        projections, shadows = shadowed(network.projections)
-        network = replace(network, projections=projections)
+        shadows = shadowed(network.projections)
         state = state._replace(underway=state.underway._replace(shadows=shadows))
     group = group_of(frames * plan[0][0]) if gradients else 0
 

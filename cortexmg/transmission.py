@@ -103,11 +103,14 @@ def arrive(
         inboxes, of = (now, p.post) if lane.slots == 1 else (rings[p.post], p.transmitter)
         rows = contacts(name, p, amount, step, 1 + wait(p, dt), key, dt)
         layout = Layout(n_pre, split.parts, c.senders.start, c.row, *lane, c.n_post)
+        if name in shadows:
+            constant = jax.lax.stop_gradient(c.weights)
+            p = eqx.tree_at(lambda p: p.connectivity.weights, p, constant)
         inboxes[of] = _add(p, inboxes[of], rows, layout, spikes, amount, scale, step)
         if name in shadows:
-            where = {"fired": spikes.fired, "step": step, "layout": layout}
+            who = {"fired": spikes.fired, "near": spikes.near, "step": step, "layout": layout}
             pair = inboxes[of], shadows[name]
-            inboxes[of], shadows[name] = followed(*pair, amount * scale, rows, **where)
+            inboxes[of], shadows[name] = followed(*pair, amount * scale, rows, **who)
     arrived: Inputs = {name: {} for name in sizes}
     for (post, transmitter), lane in lanes.items():
         if lane.slots == 1:

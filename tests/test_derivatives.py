@@ -78,10 +78,9 @@ def test_memory_grows_with_the_root_of_the_duration_as_foretold():
 WEIGHTS, STRENGTH = "projections/among/connectivity/weights", "projections/among/strength"
 
 
-def loss_by(values, network):
-    run = cx.simulate(
-        cx.with_parameters(network, values), 10.0, DT, record={"x": Loss(0.5)}, gradients=True
-    )
+def loss_by(values, network, how=True):
+    changed = cx.with_parameters(network, values)
+    run = cx.simulate(changed, 10.0, DT, record={"x": Loss(0.5)}, gradients=how)
     return jnp.mean(run["x"].values)
 
 
@@ -104,6 +103,48 @@ def test_by_the_weight_of_every_contact():
     batch = jax.jit(jax.vmap(lambda v: jax.grad(loss_by)(v, cells)))(both)
     np.testing.assert_allclose(batch[WEIGHTS][1], found[WEIGHTS], rtol=1e-6)
     assert not np.allclose(batch[WEIGHTS][0], found[WEIGHTS], rtol=1e-3)
+
+
+@pytest.mark.parametrize("how", [cx.Tangents(damping=5.0), cx.Tangents(horizon=3.0, width=3.0)])
+def test_weights_of_contacts_do_not_fade(how):
+    """What is done to derivatives of the state on their way is not done to those of constants."""
+    cells = network(6, Uniform(1.0, 3.0))
+    weights = jnp.asarray(cells.projections["among"].connectivity.weights, float)
+    values = {WEIGHTS: weights, STRENGTH: jnp.asarray(1.0)}
+    found = jax.jit(jax.grad(lambda v: loss_by(v, cells, how)))(values)
+    assert found[STRENGTH] != 0
+    np.testing.assert_allclose(weights @ found[WEIGHTS], found[STRENGTH], rtol=1e-6)
+
+
+def test_a_second_derivative_by_weights_of_contacts_is_refused():
+    cells = network(6, Uniform(1.0, 3.0))
+    weights = jnp.asarray(cells.projections["among"].connectivity.weights, float)
+    along = jnp.ones_like(weights)
+
+    def slope(w):
+        return jax.jvp(lambda w: loss_by({WEIGHTS: w}, cells), (w,), (along,))[1]
+
+    with pytest.raises(TypeError, match="second derivative"):
+        jax.jvp(slope, (weights,), (along,))
+
+
+def test_a_recorder_sees_weights_with_their_derivative():
+    cells = network(6, Uniform(1.0, 3.0))
+    weights = jnp.asarray(cells.projections["among"].connectivity.weights, float)
+
+    def loss(w):
+        changed = cx.with_parameters(cells, {WEIGHTS: w})
+        run = cx.simulate(changed, 0.5, DT, record={"x": Squares(0.5)}, gradients=True)
+        return run["x"].values[0]
+
+    np.testing.assert_allclose(jax.grad(loss)(weights), 2 * weights, rtol=1e-6)
+
+
+class Squares(Loss):
+    """The sum of the squares of all weights."""
+
+    def read(self, acc, network, state, steps):
+        return jnp.sum(network.projections["among"].connectivity.weights ** 2)
 
 
 def test_no_step_passes_over_all_contacts():
