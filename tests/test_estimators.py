@@ -93,7 +93,7 @@ def test_where_cells_fire_reverse_is_forward_with_any_slope():
 
 @pytest.mark.slow
 def test_seeds_in_which_a_statistic_is_undefined_have_no_part_in_its_derivative():
-    protocol = protocol_of(3.0, [WEIGHT, MG], rate=measures.Rate("E"), cv=measures.CV("E"))
+    protocol = protocol_of(3.5, [WEIGHT, MG], rate=measures.Rate("E"), cv=measures.CV("E"))
     forward, reverse = (at_start(e, protocol, seeds=8) for e in (Forward(), Reverse()))
     undefined = np.isnan(forward.statistics[:, 1])
     assert 0 < undefined.sum() < 8, "choose a weight at which some seeds have no CV"
