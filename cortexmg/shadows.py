@@ -95,7 +95,7 @@ def _jvp(primals, tangents, **params):
     y, x, w, active, near, *wiring = primals
     d_y, d_x, d_w, *_ = tangents
     values = handed_on_p.bind(*primals, **params)
-    tangent = jnp.zeros_like(y) if isinstance(d_y, ad.Zero) else d_y
+    tangent = ad.instantiate_zeros(d_y)
     if not isinstance(d_x, ad.Zero):
         given = tangent, d_x, w, near, near, *wiring
         tangent = contract_p.bind(*given, out="y", **params)
@@ -110,8 +110,7 @@ def _transpose(cotangents, y, x, w, active, near, *wiring, **params):
     nothing = [None] * (2 + len(wiring))
     if isinstance(ct_y, ad.Zero):
         return [None, None, ct_w, *nothing]
-    if isinstance(ct_w, ad.Zero):
-        ct_w = jnp.zeros(ct_w.aval.shape, ct_w.aval.dtype)
+    ct_w = ad.instantiate_zeros(ct_w)
     ct_w = contract_p.bind(ct_w, x, ct_y, active, near, *wiring, out="w", **params)
     return [ct_y if ad.is_undefined_primal(y) else None, None, ct_w, *nothing]
 

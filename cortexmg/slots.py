@@ -40,29 +40,22 @@ def _put(ring: Array, new: Array, slot: Array) -> list[Array]:
 
 
 def _read_backwards(cotangents: list[Any], ring: Any, slot: Array, *, size: int) -> list[Any]:
-    ct_ring, ct_found = (_array(ct) for ct in cotangents)
+    ct_ring, ct_found = (ad.instantiate_zeros(ct) for ct in cotangents)
     ct_ring, known = _read(jax.lax.optimization_barrier(ct_ring), slot, size=size)
     return [*_put(ct_ring, known + ct_found, slot), None]
 
 
 def _put_backwards(cotangents: list[Any], ring: Any, new: Any, slot: Array) -> list[Any]:
-    ct_ring, ct_new = _read(_array(cotangents[0]), slot, size=new.aval.shape[0])
+    ct_ring, ct_new = _read(ad.instantiate_zeros(cotangents[0]), slot, size=new.aval.shape[0])
     return [*_put(ct_ring, jnp.zeros_like(ct_new), slot), ct_new, None]
-
-
-def _array(x: Any) -> Array:
-    """A tangent or cotangent, of which JAX may only know that it is 0."""
-    return jnp.zeros(x.aval.shape, x.aval.dtype) if isinstance(x, ad.Zero) else x
 
 
 def _linear(name: str, compute: Callable, shapes: Callable, backwards: Callable) -> Primitive:
     """A primitive that is linear in all but the slot, its last argument."""
 
     def jvp(primals, tangents, **params):
+        given = [ad.instantiate_zeros(t) for t in tangents[:-1]]
         values = primitive.bind(*primals, **params)
-        if all(isinstance(t, ad.Zero) for t in tangents[:-1]):
-            return values, [ad.Zero.from_primal_value(x) for x in values]
-        given = [_array(t) for t in tangents[:-1]]
         return values, primitive.bind(*given, primals[-1], **params)
 
     def batch(args, dims, **params):
