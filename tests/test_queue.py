@@ -85,7 +85,8 @@ def test_when_all_fire_at_once_nothing_is_lost_and_nothing_is_early(
     same_bits(loop.state.populations, queue.state.populations)
 
 
-@pytest.mark.parametrize("devices", [1, pytest.param(3, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("devices", [1, 3])
 def test_a_network_of_every_kind_is_that_without_a_queue(noisy_network, devices, same_bits):
     record = {name: recorders.Spikes(name) for name in ("E", "I")}
 
