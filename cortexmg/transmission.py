@@ -35,9 +35,7 @@ class Underway(NamedTuple):
     rings: Inputs  # where delays differ: slot k mod slots arrives in step k; nS or quanta
     quanta: Inputs  # nS, powers of 2; empty if input is summed in floating point
     amounts: dict[str, Array]  # of spikes in a queue, by projection; where amounts differ
-    shadows: dict[
-        str, Array
-    ] = {}  # of weights, while a derivative by those of all contacts is made
+    shadows: dict[str, Array] = {}  # of the weights of contacts, in a run with derivatives
 
     @property
     def queued(self) -> bool:
@@ -104,13 +102,12 @@ def arrive(
         rows = contacts(name, p, amount, step, 1 + wait(p, dt), key, dt)
         layout = Layout(n_pre, split.parts, c.senders.start, c.row, *lane, c.n_post)
         if name in shadows:
-            constant = jax.lax.stop_gradient(c.weights)
-            p = eqx.tree_at(lambda p: p.connectivity.weights, p, constant)
-        inboxes[of] = _add(p, inboxes[of], rows, layout, spikes, amount, scale, step)
-        if name in shadows:
             who = {"fired": spikes.fired, "near": spikes.near, "step": step, "layout": layout}
             pair = inboxes[of], shadows[name]
             inboxes[of], shadows[name] = followed(*pair, amount * scale, rows, **who)
+            constant = jax.lax.stop_gradient(c.weights)
+            p = eqx.tree_at(lambda p: p.connectivity.weights, p, constant)
+        inboxes[of] = _add(p, inboxes[of], rows, layout, spikes, amount, scale, step)
     arrived: Inputs = {name: {} for name in sizes}
     for (post, transmitter), lane in lanes.items():
         if lane.slots == 1:

@@ -89,19 +89,25 @@ def estimates(
 def measured(kind: str, coupling: str, most: int, truth: int, duration: float, data: dict):
     """What estimators give for one network, beside what is there, as it grows, and its account."""
     protocol = protocol_of(kind, coupling, duration)
-    account = results.account(protocol.network, command="10", seeds=most, batch=BATCH)
+    account = results.account(protocol.network, command="10", batch=BATCH)
     there = np.broadcast_to(protocol.coordinates.start, (8, 1, len(PARAMETERS)))
-    data = data | {"statistics": protocol.run(there, keys_of(7, 0, 8))[:, 0]}
+
+    def so_far() -> tuple:
+        seeds = {name: len(data[name]) for name in ESTIMATORS if name in data}
+        return {k: np.asarray(v) for k, v in data.items()}, account | {"seeds": seeds}
+
+    if "statistics" not in data:
+        data["statistics"] = protocol.run(there, keys_of(7, 0, 8))[:, 0]
     for name, (_, share) in ESTIMATORS.items():
         if name not in data:
             seeds = max(2, round(most * share))
             data[name], data[f"{name}: seconds"] = estimates(protocol, name, seeds)
             print(f"{kind} {coupling} {name}: {data[f'{name}: seconds']:.2f} s", flush=True)
-            yield {k: np.asarray(v) for k, v in data.items()}, account
+            yield so_far()
     while (before := len(data[TRUTH])) < truth:
         more, _ = estimates(protocol, TRUTH, min(AT_A_TIME, truth - before), before)
         data[TRUTH] = np.concatenate([data[TRUTH], more])
-        yield data, account
+        yield so_far()
 
 
 def main() -> None:
