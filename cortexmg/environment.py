@@ -31,9 +31,13 @@ class Environment(Part):
     def reversal(self, ion: str) -> PerCell:
         """Nernst potential (mV) of `ion`."""
         kind = self.ions[ion]
-        slope = 1e3 * GAS * (self.temperature + KELVIN) / (kind.valence * FARADAY)
+        return self.nernst(kind.outside, kind.inside, kind.valence)
+
+    def nernst(self, outside: PerCell, inside: PerCell, valence: int) -> PerCell:
+        """The potential (mV) at which such concentrations (mM) are in equilibrium."""
+        slope = 1e3 * GAS * (self.temperature + KELVIN) / (valence * FARADAY)
         # A concentration of 0 has no finite potential; 1e-9 mM stands for it.
-        return slope * (jnp.log(kind.outside + 1e-9) - jnp.log(kind.inside + 1e-9))
+        return slope * (jnp.log(outside + 1e-9) - jnp.log(inside + 1e-9))
 
     def faster(self, q10: PerCell) -> PerCell:
         """By how much a rate known at 36 degrees is larger here; exactly 1 at 36 degrees."""
@@ -74,6 +78,7 @@ def _environment(mg: PerCell, ca: PerCell, k: PerCell, temperature: Scalar = 36.
         "k": Ion(k, 140.0, 1),
         "na": Ion(144.0, 12.0, 1),
         "cl": Ion(130.0, 7.0, -1),
+        "hco3": Ion(26.0, 15.0, -1),
         "zn": Ion(5e-6, 1e-9, 2),
     }
     return Environment(ions, temperature)

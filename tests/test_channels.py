@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from cortexmg import acsf, channels, pools
-from cortexmg.channels import Adaptation, CalciumL, CalciumT, Channel, Leak, Sodium, Upstroke
+from cortexmg.channels import (
+    Adaptation,
+    CalciumL,
+    CalciumN,
+    CalciumT,
+    Channel,
+    Leak,
+    Sodium,
+    Upstroke,
+)
 from cortexmg.membrane import Current, Pathway, advance
 from cortexmg.pools import CalciumShell, Pool
 from cortexmg.population import Population
@@ -26,7 +35,7 @@ def members(family, kind):
     ]
 
 
-EVERY_CHANNEL = [c() for c in members(channels, Channel)]
+EVERY_CHANNEL = [*(c() for c in members(channels, Channel)), CalciumN(tau_h=500.0)]
 
 
 @pytest.fixture(params=EVERY_CHANNEL, ids=lambda c: type(c).__name__)

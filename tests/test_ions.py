@@ -10,7 +10,7 @@ import pytest
 
 import cortexmg as cx
 from cortexmg import factors, models, recorders, stimuli, tissues
-from cortexmg.channels import AmbientNMDA, HillPump, IonLeak, Leak, SigmoidPump
+from cortexmg.channels import KCC2, AmbientNMDA, HillPump, IonLeak, Leak, SigmoidPump
 from cortexmg.environment import Environment, Ion
 from cortexmg.numerics import Total, add
 from cortexmg.sheet import Sheet
@@ -224,6 +224,60 @@ def test_a_pool_gains_the_charge_that_entered():
     np.testing.assert_allclose(here["na"].outside, 144.0 - 4.0 * charge * per_charge)
     np.testing.assert_allclose(here["cl"].outside, 130.0 + 4.0 * 30.0 * per_charge)
     assert here["k"].outside == env.ions["k"].outside
+
+
+def test_calcium_that_enters_is_exchanged_for_sodium():
+    pool, env = cx.pools.IonBalance(1000.0, 4.0, calcium=True), cx.acsf()
+    assert pool.ions == ("na", "k", "cl", "ca")
+    state = pool.init(jnp.zeros(()), env)
+    state = pool.step(state, {"na": 0.0, "k": 0.0, "cl": 0.0, "ca": -8.0}, env, 0.1)
+    np.testing.assert_allclose(state["na"].value - 12.0, 0.8 * mM_per_pA_ms(1, 1000.0))
+    assert set(state) == {"na", "k", "cl"}
+
+
+def test_kcc2_moves_chloride_and_potassium_until_both_are_in_equilibrium():
+    env, v = cx.acsf(), np.zeros(2)
+    kcc2 = KCC2(10.0)
+
+    def carried(env):
+        path = kcc2.pathway(None, v, env)
+        assert not np.any(path.i)
+        return kcc2.carried(None, path, v, env)
+
+    found = carried(env)
+    np.testing.assert_allclose(found["k"], 10.0 * np.log(140.0 * 7.0 / (3.5 * 130.0)))
+    assert found["cl"] == -found["k"] > -10.0  # chloride leaves: an inward current
+    balanced = env.with_outside("k", 140.0 * 7.0 / 130.0)
+    np.testing.assert_allclose(carried(balanced)["k"], 0.0, atol=1e-9)
+    np.testing.assert_allclose(balanced.reversal("k"), balanced.reversal("cl"), rtol=1e-6)
+    assert carried(env.with_outside("k", 12.0))["cl"] > 0.0  # and enters where potassium is high
+
+
+def moved_into_a_cell(dt):
+    """Charge (pA ms) by ion, and of the membrane, of a cell whose receptors are open."""
+    piece = models.cortex_slice(40, ions=True, mg=0.0)
+    cells = replace(piece.populations["I"], n=1, v0=-70.0)
+    receptors = {name: r for name, r in cells.receptors.items() if name != "gaba_a"}
+    times = np.arange(2.0, 42.0, 2.0)
+    given = stimuli.SpikeInput("cells", "nmda", times, np.zeros(times.size, int), 20.0)
+    cells = replace(cells, receptors=receptors)
+    network = cx.Network(piece.environment, {"cells": cells}, {}, {"in": given})
+    state = cx.simulate(network, 60.0, dt).state.populations["cells"]
+    pool, ions = cells.pools["ions"], piece.environment.ions
+    inside = {ion: float((x.value + x.rest)[0]) for ion, x in state.pools["ions"].items()}
+    per_mM = pool.volume / mM_per_pA_ms(1, 1.0)
+    charge = {ion: ions[ion].valence * (x - ions[ion].inside) for ion, x in inside.items()}
+    membrane = float(cells.capacitance * (state.v[0] + 70.0))
+    return {ion: x * per_mM for ion, x in charge.items()}, membrane
+
+
+def test_sodium_potassium_and_chloride_carry_the_charge_of_the_membrane():
+    left = []
+    for dt in (0.05, 0.0125):
+        moved, membrane = moved_into_a_cell(dt)
+        assert moved["na"] > 2e4 and moved["k"] < -1e4
+        left.append(abs(sum(moved.values()) - membrane) / moved["na"])
+    assert left[0] < 0.02 and left[1] < 0.3 * left[0]
 
 
 def test_sodium_that_enters_drives_potassium_out():

@@ -13,7 +13,9 @@ import pytest
 
 import cortexmg as cx
 from cortexmg import models, recorders, statistics
+from cortexmg.channels import IonLeak
 from cortexmg.factors import hill_release
+from cortexmg.membrane import Current
 
 REFERENCE = Path(__file__).parent / "reference"
 sys.path.insert(0, str(REFERENCE))
@@ -296,18 +298,34 @@ def test_the_reference_of_cortex_is_its_own_fluid_and_utilisation_is_that_of_2_m
     assert network.populations["E"].channels["ca_n"].factors["mg"](network.environment) == 1.0
 
 
-def test_a_slice_rests_as_cortex_does_and_its_pumps_make_up_for_the_leak():
-    network, plain = models.cortex_slice(40, potassium=True), models.cortex(40)
+def test_contacts_by_distance_reach_as_far_on_the_sheet_whatever_populations_they_join():
+    network = models.cortex(8000, wiring="distance")
+    sheet = cortex_file.sheet_of(network.sizes)
+    np.testing.assert_allclose(sheet.width, 1e3 * np.sqrt(2.0))  # 4,000 cells per mm2
+    for p in network.projections.values():
+        c = p.connectivity
+        at = sheet.positions(c.n_pre)[c.pre()], sheet.positions(c.n_post)[c.targets[: c.n_contacts]]
+        spread = np.sqrt(np.mean(sheet.distance(*at) ** 2) / 2.0)
+        np.testing.assert_allclose(spread, cortex_file.REACH[p.pre], rtol=0.03)
+
+
+def test_a_slice_rests_as_cortex_does_and_no_ion_moves_there():
+    network, plain = models.cortex_slice(40, ions=True), models.cortex(40)
     env = network.environment
     np.testing.assert_allclose(env.reversal("k"), -100.0, atol=1e-3)
     for name, p in network.populations.items():
+        np.testing.assert_allclose(p.receptors["gaba_a"].reversal(env), -80.0, atol=0.01)
         leak = plain.populations[name].channels["leak"]
-        k, na = (p.channels[f"{ion} leak"].g for ion in ("k", "na"))
-        np.testing.assert_allclose(k + na, leak.g, rtol=1e-6)
-        reversal = (k * env.reversal("k") + na * env.reversal("na")) / (k + na)
-        np.testing.assert_allclose(reversal, leak.e, rtol=1e-6)
-        inward = na * (env.reversal("na") - leak.e)
-        np.testing.assert_allclose(3.0 * p.channels["pump"].turnover(env), inward, rtol=1e-5)
+        leaks = [c for c in p.channels.values() if isinstance(c, IonLeak)]
+        np.testing.assert_allclose(sum(c.g for c in leaks), leak.g, rtol=1e-6)
+        total, net = dict.fromkeys(("na", "k", "cl"), 0.0), 0.0
+        for c in (*leaks, p.channels["kcc2"], p.channels["pump"]):
+            path = c.pathway(None, leak.e, env)
+            net += -path.i if isinstance(path, Current) else path.g * (leak.e - path.e)
+            for ion, current in c.carried(None, path, leak.e, env).items():
+                total[ion] += float(current)
+        assert min(c.g for c in leaks) > 1.0
+        np.testing.assert_allclose([*total.values(), net], 0.0, atol=0.01)  # pA, of up to 1000
 
 
 @pytest.mark.parametrize("kind", "EI")
@@ -423,7 +441,7 @@ def test_noradrenaline_ends_down_states_and_magnesium_brings_them_back(single_pr
 
 
 def test_potassium_of_a_slice_gathers_where_cells_fire_and_rests_where_they_do_not():
-    slices = [models.cortex_slice(40, drive=drive, potassium=True) for drive in (0.0, 3.0)]
+    slices = [models.cortex_slice(40, drive=drive, ions=True) for drive in (0.0, 3.0)]
     felt = [cx.simulate(x, 100.0).state.populations["E"].tissues["potassium"].felt for x in slices]
     assert np.all(np.abs(felt[0] - 3.5) < 0.05) and np.all(felt[1] > 3.8)
 

@@ -237,7 +237,7 @@ LAYERS = [
         "selfcheck",
         "progress",
     },
-    {"factors", "surface"},
+    {"factors", "surface", "permeation"},
     {"compaction", "rows", "slots", "noise", "magnesium", "parameters", "spiking", "statistics"},
     {"connectivity", "procedural", "quantal"},
     {"channels", "synapses", "releases", "stimuli", "pools", "wiring", "contraction", "tissues"},

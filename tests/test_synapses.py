@@ -1,6 +1,7 @@
 """What every receptor must do, the published kinetics, and transmitter release."""
 
 import inspect
+from dataclasses import replace
 from pathlib import Path
 
 import jax
@@ -36,15 +37,21 @@ from cortexmg.synapses import (
 
 ENV, NO_MG = acsf(), acsf(mg=0.0)
 V = np.linspace(-100.0, 60.0, 33)
-EVERY_SYNAPSE = [
+AS_THEY_ARE = [
     c()
     for c in vars(synapses).values()
     if inspect.isclass(c) and issubclass(c, Synapse) and not inspect.isabstract(c)
 ]
+BY_IONS = [replace(s, e=None) for s in AS_THEY_ARE if s.permeant]
+EVERY_SYNAPSE = [*AS_THEY_ARE, *BY_IONS]
 NONLINEAR = (GABAB,)  # its receptors saturate
 
 
-@pytest.fixture(params=EVERY_SYNAPSE, ids=lambda c: type(c).__name__)
+def name_of(synapse):
+    return type(synapse).__name__ + " by ions" * (synapse in BY_IONS)
+
+
+@pytest.fixture(params=EVERY_SYNAPSE, ids=name_of)
 def synapse(request):
     return request.param
 
@@ -124,6 +131,54 @@ def test_no_current_flows_at_the_reversal_and_elsewhere_it_drives_the_voltage_th
     after = np.asarray(advance(V, [path], 100.0, 0.1))
     left = (V - path.e) * np.exp(-0.1 * path.g / 100.0)
     np.testing.assert_allclose(after - path.e, left, rtol=1e-9, atol=1e-12)
+
+
+concentrations = st.floats(0.0, 200.0)
+
+
+@pytest.mark.parametrize("synapse", BY_IONS, ids=lambda s: type(s).__name__)
+@given(st.lists(st.tuples(concentrations, concentrations), min_size=2, max_size=2), st.data())
+@settings(max_examples=40)
+def test_the_ions_that_pass_carry_the_whole_current_and_none_flows_uphill(synapse, sides, data):
+    ions = dict(ENV.ions)
+    for ion, (outside, inside) in zip(synapse.permeant.ions, sides, strict=False):
+        ions[ion] = replace(ions[ion], outside=outside, inside=inside)
+    env, v = replace(ENV, ions=ions), data.draw(st.floats(-100.0, 60.0))
+    state = synapse.step(synapse.init(jnp.zeros(()) + v, env), 5.0, v, env, 1.0)
+    state = synapse.step(state, 0.0, v, env, 1.0)
+    path = synapse.pathway(state, v, env)
+    carried = synapse.carried(state, path, v, env)
+    assert set(carried) == set(synapse.carries)
+    scale = max(1e-9, *(abs(float(x)) for x in carried.values()))
+    np.testing.assert_allclose(sum(carried.values()), path.g * (v - path.e), atol=1e-9 * scale)
+    for ion in synapse.permeant.ions:
+        if "ca" not in carried or ion == "k":  # calcium takes the place of sodium
+            assert carried[ion] * (v - env.reversal(ion)) >= -1e-4 * scale
+    reversals = [float(env.reversal(ion)) for ion in synapse.permeant.ions]
+    assert min(reversals) - 1e-3 <= path.e <= max(reversals) + 1e-3
+
+
+def test_receptors_reverse_where_their_ions_say():
+    slope = 1e3 * 8.314462618 * 309.15 / 96485.33212
+    env = acsf()
+    cations, anions = slope * np.log(147.5 / 152.0), -slope * np.log(135.2 / 10.0)
+    for synapse in BY_IONS:
+        want = {AMPA: cations, NMDA: cations, GABAA: anions, GABAB: env.reversal("k")}
+        np.testing.assert_allclose(synapse.reversal(env), want[type(synapse)], rtol=1e-5)
+    assert GABAA().reversal(env) == -80.0 and GABAA().carries == () and NMDA().carries == ("ca",)
+
+
+def test_magnesium_keeps_sodium_and_calcium_out_alike():
+    v, carried = np.array([-70.0, -20.0]), []
+    for env in (NO_MG, ENV):
+        nmda = NMDA(e=None)
+        state = nmda.step(nmda.init(v, env), 5.0, v, env, 1.0)
+        path = nmda.pathway(state, v, env)
+        carried.append(nmda.carried(state, path, v, env))
+    unblocked = NMDA().block.unblocked(NMDA().block.init(v, ENV), v, ENV)
+    for ion in ("na", "k", "ca"):
+        np.testing.assert_allclose(carried[1][ion] / carried[0][ion], unblocked, rtol=1e-12)
+    assert np.all(carried[0]["na"] < 0.0) and np.all(carried[0]["k"] > 0.0)
 
 
 def test_every_derivative_is_finite(synapse, precision):

@@ -9,6 +9,7 @@ from cortexmg.channels.calcium_l import CalciumL as CalciumL
 from cortexmg.channels.calcium_n import CalciumN as CalciumN
 from cortexmg.channels.calcium_t import CalciumT as CalciumT
 from cortexmg.channels.channel import Channel as Channel
+from cortexmg.channels.cotransport import KCC2 as KCC2
 from cortexmg.channels.cressman import (
     CressmanPotassium as CressmanPotassium,
     CressmanSodium as CressmanSodium,

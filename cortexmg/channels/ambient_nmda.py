@@ -10,6 +10,7 @@ from cortexmg.magnesium import Block, kager_somjen
 from cortexmg.membrane import Current, Pathway
 from cortexmg.numerics import bounded_exp
 from cortexmg.part import PerCell, Scalar, members, quantity
+from cortexmg.permeation import CATIONS
 
 
 class AmbientNMDA(Channel, Mechanism):
@@ -17,28 +18,26 @@ class AmbientNMDA(Channel, Mechanism):
 
     That potassium outside stands for the glutamate it releases, and the block, are those of Kager,
     Wadman and Somjen (2000, doi:10.1152/jn.2000.84.1.495); 13.5 and 1.42 mM are from memory.
-    Assumption: no desensitisation, and a fixed share of sodium, so that the reversal is near 0 mV
-    at rest and follows both ions.
+    Assumption: no desensitisation. It reverses where sodium and potassium together put it.
     """
 
     evidence = Evidence(
         "potassium outside releases glutamate, whose NMDA receptors Mg blocks",
         ("k", "na", "mg"),
         "assumption",
-        "form of Kager, Wadman & Somjen 2000; share of ions ours",
+        "form of Kager, Wadman & Somjen 2000",
     )
     largest_dt = 0.1
 
     g_max: PerCell = quantity("nS", 1.0, low=0.0)
     half_k: PerCell = quantity("mM", 13.5, low=0.0)
     slope_k: PerCell = quantity("mM", 1.42, above=0.0)
-    sodium: PerCell = quantity("1", 0.65, low=0.0, high=1.0)  # share of the conductance
     block: Block = kager_somjen()
     factors: dict[str, Factor] = members(Factor)
 
     @property
     def carries(self) -> tuple[str, ...]:
-        return ("na", "k")
+        return CATIONS.ions
 
     def init(self, v: PerCell, env: Environment) -> Any:
         return self.block.init(v, env)
@@ -49,13 +48,11 @@ class AmbientNMDA(Channel, Mechanism):
     def pathway(self, state: Any, v: PerCell, env: Environment) -> Pathway:
         bound = 1.0 / (1.0 + bounded_exp((self.half_k - env.ions["k"].outside) / self.slope_k))
         g = self.g_max * bound * self.block.unblocked(state, v, env) * product(self.factors, env)
-        na, k = env.reversal("na"), env.reversal("k")
-        return Pathway(g, k + self.sodium * (na - k))
+        return Pathway(g, CATIONS.reversal(env))
 
     def carried(
         self, state: Any, path: Pathway | Current, v: PerCell, env: Environment
     ) -> dict[str, PerCell]:
         del state
         assert isinstance(path, Pathway)
-        sodium = self.sodium * path.g * (v - env.reversal("na"))
-        return {"na": sodium, "k": (1.0 - self.sodium) * path.g * (v - env.reversal("k"))}
+        return CATIONS.carried(path, v, env)

@@ -159,9 +159,13 @@ def _contacts(
     if wiring == "uniform":
         delay = Uniform(0.5, 2.5)
         return fixed_in_degree(n_pre, n_post, k, weights, delay, key=key, self_contacts=others)
-    side = 1e3 * np.sqrt((n_pre + n_post) / 4000.0)
-    sheet, kernel = Sheet(side, side, True), Gaussian(REACH[pre])
-    delay = ByDistance(300.0, 0.5)
+    delay, sheet, kernel = ByDistance(300.0, 0.5), sheet_of(sizes), Gaussian(REACH[pre])
     return by_distance(
         sheet, n_pre, n_post, k, kernel, weights, delay, key=key, self_contacts=others
     )
+
+
+def sheet_of(sizes: dict[str, int]) -> Sheet:
+    """Where so many cells of each population lie: 4,000 per mm2 together."""
+    side = 1e3 * float(np.sqrt(sum(sizes.values()) / 4000.0))
+    return Sheet(side, side, True)

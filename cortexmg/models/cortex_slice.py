@@ -5,25 +5,34 @@ from dataclasses import replace
 from typing import Any
 
 from cortexmg.cells import FS_AREA, RS_AREA
-from cortexmg.channels import IonLeak, Leak, SigmoidPump
-from cortexmg.environment import Environment, Ion
+from cortexmg.channels import KCC2, IonLeak, Leak, SigmoidPump
+from cortexmg.environment import Environment
 from cortexmg.factors import PumpEnergy
 from cortexmg.models.barreto_cressman import AREA, RATIO, VOLUME
-from cortexmg.models.cortex import OUTSIDE, cortex
+from cortexmg.models.cortex import OUTSIDE, cortex, sheet_of
 from cortexmg.network import Network
-from cortexmg.pools import SodiumBalance
+from cortexmg.pools import IonBalance
 from cortexmg.population import Population
 from cortexmg.stimuli import Poisson
 from cortexmg.synapses import AMPA
-from cortexmg.tissues import Potassium, Uptake
+from cortexmg.tissues import Potassium, Uptake, voxels_of
+from cortexmg.units import mM_per_pA_ms
 
 DEPTH = VOLUME / AREA  # um, of the volume inside beneath an area of membrane
-K_INSIDE = 3.5 * math.exp(100.0 / 26.6405)  # mM: potassium reverses at -100 mV, as in `cortex`
-SODIUM_INSIDE = 21.6  # mM, at which the pump makes up for the leak
+# mM: potassium reverses at -100 mV and GABA_A receptors at -80 mV, as in `cortex`.
+INSIDE = {"k": 3.5 * math.exp(100.0 / 26.6405), "na": 21.6, "cl": 3.71}
+# Wei, Ullah and Schiff (2014): mM/ms of cotransport and uptake, 1/ms of exchange with the bath.
+COTRANSPORT, UPTAKE, EXCHANGE = 0.3e-3, 5e-3, 0.25e-3
 
 
 def cortex_slice(
-    n: int = 4000, key: int = 0, *, drive: float = 0.2, potassium: bool = False, **options: Any
+    n: int = 4000,
+    key: int = 0,
+    *,
+    drive: float = 0.2,
+    ions: bool = False,
+    voxels: int = 1,
+    **options: Any,
 ) -> Network:
     """`cortex` of which a share `drive` of the input from outside is left.
 
@@ -31,12 +40,13 @@ def cortex_slice(
     fifth, a slice is all but silent at 1.3 mM magnesium and 2 mM calcium). It reaches AMPA
     receptors of its own, "outside", so that those of contacts can be blocked or recorded alone.
 
-    With `potassium`, what potassium channels and leak carry out gathers outside, in one space for
-    all cells, and moves their reversals; pump, glia and bath clear it, with volumes, glia and
-    exchange of Barreto and Cressman (2011, J Biol Phys 37:361) for an area of membrane, and a pump
-    that makes up for the leak at rest (assumptions). The leak is divided into potassium and sodium
-    so that it reverses where it did. Not counted: what receptors carry. `options` are those of
-    `cortex`.
+    With `ions`, sodium, potassium and chloride that channels and receptors carry change what is
+    inside every cell, and so the reversals; potassium also what is outside, in `voxels` rows and
+    columns of a periodic sheet between which it diffuses.
+    Pump, KCC2, glia and exchange with the bath have the numbers of Wei, Ullah and Schiff (2014, J
+    Neurosci 34:11733), per volume, and volumes those of Barreto and Cressman (2011, J Biol Phys
+    37:361) for an area of membrane (an assumption). Pump and leaks balance each ion at rest, where
+    the leak has conductance and reversal of `cortex`. `options` are those of `cortex`.
     """
     if not drive >= 0.0:
         raise ValueError(f"drive must be at least 0, the share of input that is left, got {drive}.")
@@ -50,33 +60,52 @@ def cortex_slice(
         for name, (rate, weight) in OUTSIDE.items()
     }
     network = replace(network, populations=populations, stimuli=stimuli)
-    return _with_potassium(network) if potassium else network
+    return _with_ions(network, voxels) if ions else network
 
 
-def _with_potassium(network: Network) -> Network:
+def _with_ions(network: Network, voxels: int) -> Network:
     env = network.environment
-    ions = {"k": Ion(env.ions["k"].outside, K_INSIDE, 1), "na": Ion(144.0, SODIUM_INSIDE, 1)}
-    env = replace(env, ions={**env.ions, **ions})
+    held = {ion: replace(env.ions[ion], inside=inside) for ion, inside in INSIDE.items()}
+    env = replace(env, ions={**env.ions, **held})
     areas = {"E": RS_AREA, "I": FS_AREA}
-    populations = {name: _with_pump(p, areas[name], env) for name, p in network.populations.items()}
+    populations = {
+        name: _with_balance(p, areas[name] * DEPTH, env) for name, p in network.populations.items()
+    }
     volume = sum(p.n * areas[name] * DEPTH / RATIO for name, p in network.populations.items())
-    tissues = {"potassium": Potassium(volume, glia=Uptake())}
+    space = voxels_of(sheet_of(network.sizes), voxels, voxels)
+    outside = Potassium(volume / voxels**2, space, EXCHANGE, glia=Uptake(UPTAKE))
+    tissues = {"potassium": outside}
     return replace(network, environment=env, populations=populations, tissues=tissues)
 
 
-def _with_pump(cells: Population, area: float, env: Environment) -> Population:
+def _with_balance(cells: Population, volume: float, env: Environment) -> Population:
+    """The same cells, of which each ion is in balance at the reversal of their leak."""
     channels = dict(cells.channels)
     leak = channels.pop("leak")
     assert isinstance(leak, Leak)
-    e_k, e_na = env.reversal("k"), env.reversal("na")
-    sodium = leak.g * (leak.e - e_k) / (e_na - e_k)
     for name in {"na", "k", "m", "ahp"} & set(channels):
         channels[name] = replace(channels[name], e=None)
-    channels["k leak"] = IonLeak("k", float(leak.g - sodium))
-    channels["na leak"] = IonLeak("na", float(sodium))
-    pump = SigmoidPump(factors={"energy": PumpEnergy()}, electrogenic=False)
-    share = pump.activity(env.ions["na"].inside, env.ions["k"].outside)
-    rest = float(sodium * (e_na - leak.e) / (3.0 * share))  # three ions out for each turnover
-    channels["pump"] = replace(pump, maximum=rest)
-    pools = {**cells.pools, "na": SodiumBalance(area * DEPTH, RATIO)}
-    return replace(cells, channels=channels, pools=pools)
+    channels |= _balanced(float(leak.g), float(leak.e), volume, env)
+    if "ca_n" in channels:
+        channels["ca_n"] = replace(channels["ca_n"], tau_h=500.0)
+    receptors = {name: replace(r, e=None) for name, r in cells.receptors.items()}
+    pools = {**cells.pools, "ions": IonBalance(volume, RATIO, calcium=True)}
+    return replace(cells, channels=channels, receptors=receptors, pools=pools)
+
+
+def _balanced(g: float, e: float, volume: float, env: Environment) -> dict[str, Any]:
+    """Leaks of `g` nS, pump and KCC2 that together move no ion, and no charge, at `e` mV."""
+    drive = {ion: e - env.reversal(ion) for ion in INSIDE}
+    kcc2 = KCC2(COTRANSPORT * volume / mM_per_pA_ms(1, 1.0))
+    out = kcc2.turnover(env)
+    chloride = out / drive["cl"]
+    # Of the potassium that the pump takes in, KCC2 lets out a part, and the leak the rest.
+    turnover = (g - chloride + out / drive["k"]) / (2.0 / drive["k"] - 3.0 / drive["na"])
+    pump = SigmoidPump(half_k=3.5, factors={"energy": PumpEnergy()})
+    return {
+        "na leak": IonLeak("na", float(-3.0 * turnover / drive["na"])),
+        "k leak": IonLeak("k", float((2.0 * turnover - out) / drive["k"])),
+        "cl leak": IonLeak("cl", float(chloride)),
+        "kcc2": kcc2,
+        "pump": replace(pump, maximum=float(turnover / pump.turnover(env) * pump.maximum)),
+    }

@@ -10,6 +10,7 @@ from cortexmg.factors import Factor, product
 from cortexmg.membrane import Pathway
 from cortexmg.numerics import relax, relax_gate
 from cortexmg.part import PerCell, Scalar, members, quantity
+from cortexmg.permeation import POTASSIUM
 from cortexmg.synapses.synapse import Synapse
 
 
@@ -26,11 +27,14 @@ class GABAB(Synapse):
     Destexhe and Sejnowski (1995, doi:10.1073/pnas.92.21.9515), rates of Destexhe, Mainen and
     Sejnowski (1998). Their transmitter pulse (0.5 mM for 0.3 ms) binds here in one instant.
     The receptors of a cell are one pool that saturates: an arrival of weight g_max is one pulse
-    over all of them, a smaller one binds proportionally fewer.
+    over all of them, a smaller one binds proportionally fewer. With `e=None` it reverses with
+    potassium, and pools see what it carries.
     """
 
+    permeant = POTASSIUM
+
     g_max: PerCell = quantity("nS", 1.0, above=0.0)
-    e: PerCell = quantity("mV", -95.0)
+    e: PerCell | None = quantity("mV", -95.0, optional=True)
     pulse: PerCell = quantity("mM ms", 0.15, above=0.0)
     k1: PerCell = quantity("1/mM/ms", 0.52, low=0.0)
     k2: PerCell = quantity("1/ms", 0.0013, above=0.0)
@@ -62,4 +66,4 @@ class GABAB(Synapse):
 
     def pathway(self, state: GABABState, v: PerCell, env: Environment) -> Pathway:
         del v
-        return Pathway(self.bound(state) * product(self.factors, env), self.e)
+        return Pathway(self.bound(state) * product(self.factors, env), self.reversal(env))

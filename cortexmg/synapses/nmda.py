@@ -9,6 +9,7 @@ from cortexmg.factors import Factor, product
 from cortexmg.magnesium import Block, Woodhull
 from cortexmg.membrane import Pathway
 from cortexmg.part import PerCell, Scalar, members, quantity
+from cortexmg.permeation import CATIONS
 from cortexmg.synapses.synapse import Synapse
 from cortexmg.synapses.two_exponential import TwoExponential, TwoExponentialKinetics
 
@@ -28,14 +29,15 @@ class NMDA(Synapse):
     `cortexmg.magnesium` is given. State per cell: linear kinetics, no saturation. The time
     constants are an assumption, between those of Hill and Tononi (2005,
     doi:10.1152/jn.00915.2004; 4 and 40 ms) and of Brunel and Wang (2001,
-    doi:10.1023/A:1011204814320; 2 and 100 ms).
+    doi:10.1023/A:1011204814320; 2 and 100 ms). With `e=None` sodium and potassium set the
+    reversal, and pools see what it carries of them; they see its calcium in any case.
     """
 
-    carries = ("ca",)
+    permeant = CATIONS
 
     kinetics: TwoExponentialKinetics = TwoExponentialKinetics(2.0, 80.0, 1.7)
     block: Block = Woodhull()
-    e: PerCell = quantity("mV", 0.0)
+    e: PerCell | None = quantity("mV", 0.0, optional=True)
     gain: PerCell = quantity("1", 1.0, low=0.0)
     transmitter: str = eqx.field(static=True, default="glutamate")
     factors: dict[str, Factor] = members(Factor)
@@ -51,12 +53,16 @@ class NMDA(Synapse):
             self.block.step(state.block, v, env, dt),
         )
 
+    @property
+    def carries(self) -> tuple[str, ...]:
+        return (*self.needs, "ca")
+
     def bound(self, state: NMDAState) -> PerCell:
         return state.binding.decay - state.binding.rise
 
     def pathway(self, state: NMDAState, v: PerCell, env: Environment) -> Pathway:
         opened = self.bound(state) * self.block.unblocked(state.block, v, env)
-        return Pathway(opened * product(self.factors, env), self.e)
+        return Pathway(opened * product(self.factors, env), self.reversal(env))
 
     def carried(
         self, state: NMDAState, path: Any, v: PerCell, env: Environment
@@ -64,8 +70,10 @@ class NMDA(Synapse):
         """Calcium: 2.6 % of the conductance at 1 mM outside, 5.1 % at 2 mM, reversing at 40 mV.
 
         Schneggenburger et al. (1993) and Jahr and Stevens (1993), as Chindemi et al. (2022,
-        doi:10.1038/s41467-022-30214-w) combine them.
+        doi:10.1038/s41467-022-30214-w) combine them. Assumption: it takes the place of sodium.
         """
-        del state
-        four = 4.0 * env.ions["ca"].outside
-        return {"ca": 0.6 * four / (four + 120.0 / 1.38) * path.g * (v - 40.0)}
+        found, four = super().carried(state, path, v, env), 4.0 * env.ions["ca"].outside
+        calcium = 0.6 * four / (four + 120.0 / 1.38) * path.g * (v - 40.0)
+        if "na" in found:
+            found["na"] = found["na"] - calcium
+        return found | {"ca": calcium}

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from cortexmg.environment import Environment
 from cortexmg.membrane import Current, Pathway
 from cortexmg.part import Part, PerCell, Scalar
+from cortexmg.permeation import Permeant
 
 
 class Synapse(Part):
@@ -20,9 +21,28 @@ class Synapse(Part):
     if TYPE_CHECKING:  # fields of the final classes
         transmitter: ClassVar[str]
         gain: ClassVar[PerCell]
+        e: ClassVar[PerCell | None]
 
-    carries: ClassVar[tuple[str, ...]] = ()  # the ions whose currents pools see
+    permeant: ClassVar[Permeant | None] = None  # the ions that pass where `e` is None
     conducts: ClassVar[bool] = True  # False where the pathway is a `Current`
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The ions by which its current reverses."""
+        return self._passing.ions if self._passing else ()
+
+    @property
+    def carries(self) -> tuple[str, ...]:
+        """The ions whose currents pools see: those that pass where they set the reversal."""
+        return self.needs
+
+    @property
+    def _passing(self) -> Permeant | None:
+        return self.permeant if getattr(self, "e", None) is None else None
+
+    def reversal(self, env: Environment) -> PerCell:
+        """Where its current reverses (mV): at `e`, or where the ions put it that pass."""
+        return self._passing.reversal(env) if self._passing else self.e
 
     @abc.abstractmethod
     def init(self, v: PerCell, env: Environment) -> Any:
@@ -49,6 +69,8 @@ class Synapse(Part):
     def carried(
         self, state: Any, path: Pathway | Current, v: PerCell, env: Environment
     ) -> dict[str, PerCell]:
-        """Outward current (pA) of each ion that the receptor `carries`."""
-        del state, path, v, env
-        return {}
+        """Outward current (pA) of each ion that the receptor `carries`, through its `path`."""
+        del state
+        if self._passing is None or not isinstance(path, Pathway):
+            return {}
+        return self._passing.carried(path, v, env)

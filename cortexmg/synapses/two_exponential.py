@@ -71,7 +71,6 @@ class TwoExponentialSynapse(Synapse):
 
     if TYPE_CHECKING:  # fields of the final classes
         kinetics: ClassVar[TwoExponentialKinetics]
-        e: ClassVar[PerCell]
         factors: ClassVar[dict[str, Factor]]
 
     def init(self, v: PerCell, env: Environment) -> TwoExponential:
@@ -89,4 +88,4 @@ class TwoExponentialSynapse(Synapse):
 
     def pathway(self, state: TwoExponential, v: PerCell, env: Environment) -> Pathway:
         del v
-        return Pathway(self.bound(state) * product(self.factors, env), self.e)
+        return Pathway(self.bound(state) * product(self.factors, env), self.reversal(env))

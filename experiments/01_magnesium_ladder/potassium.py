@@ -1,12 +1,13 @@
-"""Does potassium turn bursts without magnesium into seizures?
+"""Do ions that move turn bursts without magnesium into seizures?
 
-Slices of cortex in which potassium gathers outside the cells, along a ladder of magnesium: how long
-are the episodes of firing, how often do they come, and how high does potassium rise? Run with
---quick for a small version.
+Slices of cortex in which sodium, potassium and chloride move, along a ladder of magnesium, in baths
+of 3.5 and 6.5 mM potassium: how often does the network discharge, for how long, how high does
+potassium rise, and does it need NMDA or AMPA receptors? Run with --quick for a small version.
 """
 
 import argparse
 import json
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -15,66 +16,90 @@ import cortexmg as cx
 from cortexmg import models, plots, recorders, results, statistics
 
 HERE = Path(__file__).parent
-MAGNESIUM = [0.02, 0.05, 0.1, 0.2, 0.5, 1.0]  # mM
-SETTLE = 2000.0  # ms
+MAGNESIUM = [0.02, 0.05, 0.1, 0.5, 1.0]  # mM
+SETTLE, EPISODE = 500.0, 2000.0  # ms
+IONS = "environment/ions"
+COLUMNS = ("rate", "per minute", "median s", "longest s", "episodes", "first at s", "highest K")
 
 
-def measure(n: int, key: int, duration: float, potassium: bool) -> tuple[list[dict], list]:
-    """Episodes and potassium at each concentration, and the runs."""
-    network = models.cortex_slice(n, key, ca=1.3, potassium=potassium)
+# Bath and magnesium (mM), and which receptors are blocked.
+LOW = [dict(bath=3.5, mg=mg, blocked="nothing") for mg in MAGNESIUM]
+HIGH = [dict(bath=6.5, mg=mg, blocked="nothing") for mg in MAGNESIUM]
+HIGH += [dict(bath=6.5, mg=0.02, blocked=b) for b in ("nmda", "ampa")]
+
+
+def measure(n: int, key: int, duration: float, which: list[dict]) -> tuple[list[dict], list]:
+    """Episodes and potassium of each case, and the runs."""
+    network = models.cortex_slice(n, key, ca=1.3, ions=True)
     record: dict[str, recorders.Recorder] = {p: recorders.Spikes(p) for p in "EI"}
-    if potassium:
-        record["k"] = recorders.Probe("E", "tissues/potassium/felt", [0], every=10.0)
-    values = {"environment/ions/mg/outside": MAGNESIUM}
-    runs = cx.sweep(network, values, SETTLE + duration, record=record, key=100 + key, progress=True)
-    rows = []
-    for mg, run in zip(MAGNESIUM, runs, strict=True):
-        trains = run["E"].between(run.start + SETTLE, run.stop)
-        # An episode goes on while the population fires above 5 Hz, with pauses below 200 ms.
-        found = statistics.bursts(trains, bin=20.0, smoothing=100.0, over_median=0.0,
-                                  least_rate=5.0, gap=200.0)  # fmt: skip
-        lengths = found.stops - found.starts
-        rows.append(
-            {
-                "mg": mg,
-                "key": key,
-                "rate": statistics.mean_rate(trains),
-                "per minute": found.per_minute,
-                "longest s": 1e-3 * float(lengths.max(initial=0.0)),
-                "above 2 s": int(np.sum(lengths > 2000.0)),
-                "highest K": float(run["k"].values.max()) if potassium else 3.5,
-            }
-        )
-    return rows, runs
+    record["k"] = recorders.Probe("E", "tissues/potassium/felt", [0], every=50.0)
+    values = {
+        f"{IONS}/mg/outside": [c["mg"] for c in which],
+        f"{IONS}/k/outside": [c["bath"] for c in which],
+    }
+    for population, receptor in product("EI", ("nmda", "ampa")):
+        gain = float(network.populations[population].receptors[receptor].gain)
+        left = [gain * (c["blocked"] != receptor) for c in which]
+        values[f"populations/{population}/receptors/{receptor}/gain"] = left
+    runs = cx.sweep(network, values, duration, record=record, key=100 + key, progress=True)
+    return [
+        c | {"key": key} | found(run, duration) for c, run in zip(which, runs, strict=True)
+    ], runs
+
+
+def found(run: cx.Run, duration: float) -> dict:
+    """Discharges of a run; those of more than 2 s are episodes."""
+    trains = run["E"].between(SETTLE, duration)
+    # One goes on while the population fires above 5 Hz. In seizures discharges come at 3 to 10 Hz,
+    # so pauses of up to 350 ms are part of it.
+    bursts = statistics.bursts(
+        trains, bin=20.0, smoothing=100.0, over_median=0.0, least_rate=5.0, gap=350.0
+    )
+    lengths = bursts.stops - bursts.starts
+    long = bursts.starts[lengths > EPISODE]
+    return {
+        "rate": statistics.mean_rate(trains),
+        "per minute": bursts.per_minute,
+        "median s": 1e-3 * float(np.median(lengths)) if lengths.size else 0.0,
+        "longest s": 1e-3 * float(lengths.max(initial=0.0)),
+        "episodes": int(long.size),
+        "first at s": 1e-3 * float(long[0]) if long.size else float("nan"),
+        "highest K": float(run["k"].values.max()),
+    }
+
+
+def draw(runs: list[cx.Run], which: list[dict], duration: float) -> None:
+    """Potassium at each magnesium, and the rates of E and I cells at the lowest."""
+    shown = [i for i, c in enumerate(which) if c["blocked"] == "nothing"]
+    t, labels = runs[0]["k"].t, [f"{which[i]['mg']:g} mM Mg" for i in shown]
+    k = np.stack([runs[i]["k"].values[:, 0] for i in shown], axis=1)
+    plots.save(plots.traces(t, k, labels, ylabel="[K⁺]ₒ (mM)"), HERE / "results/potassium.png")
+    edges = np.arange(0.0, duration + 1.0, 100.0)
+    rates = [np.histogram(runs[0][p].times, edges)[0] / (0.1 * runs[0][p].n) for p in "EI"]
+    figure = plots.traces(edges[1:], np.stack(rates, axis=1), ["E", "I"], ylabel="rate (Hz)")
+    plots.save(figure, HERE / "results/episode.png")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
     quick = parser.parse_args().quick
-    n, keys, duration = (200, 1, 1000.0) if quick else (500, 3, 6000.0)
-    rows: dict[str, list[dict]] = {"fixed": [], "moves": []}
-    shown = []
+    n, keys, low, high = (200, 1, 1e3, 1e3) if quick else (400, 3, 30e3, 150e3)
+    rows: list[dict] = []
     for key in range(keys):
-        for name in rows:
-            found, runs = measure(n, key, duration, name == "moves")
-            rows[name] += found
-            shown = runs if name == "moves" and not key else shown
-    for name, found in rows.items():
-        print(f"\npotassium {name}" + "".join(f"{mg:>16g}" for mg in MAGNESIUM))
-        for column in ("rate", "per minute", "longest s", "above 2 s", "highest K"):
-            each = [[r[column] for r in found if r["mg"] == mg] for mg in MAGNESIUM]
-            cells = "".join(f"{np.mean(x):9.2f} +-{np.std(x):4.1f}" for x in each)
-            print(f"{column:15s}{cells}")
-    if quick:
-        return
-    out = HERE / "results"
-    out.mkdir(exist_ok=True)
-    t, labels = shown[0]["k"].t, [f"{mg:g} mM Mg" for mg in MAGNESIUM]
-    k = np.stack([run["k"].values[:, 0] for run in shown], axis=1)
-    plots.save(plots.traces(t, k, labels, ylabel="[K⁺]ₒ (mM)"), out / "potassium.png")
-    account = {"versions": results.versions(), "commit": results.commit(), "n": n, "rows": rows}
-    (out / "potassium.json").write_text(json.dumps(account, indent=1))
+        rows += measure(n, key, low, LOW)[0]
+        more, runs = measure(n, key, high, HIGH)
+        rows += more
+        if not key and not quick:
+            draw(runs, HIGH, high)
+    for case in LOW + HIGH:
+        same = [r for r in rows if case.items() <= r.items()]
+        each = {x: [r[x] for r in same] for x in COLUMNS}
+        cells = [f"{x} {np.mean(y):.3g} +- {np.std(y):.2g}" for x, y in each.items()]
+        print(*case.values(), *cells, sep="; ")
+    if not quick:
+        account = {"versions": results.versions(), "commit": results.commit(), "n": n, "rows": rows}
+        (HERE / "results/potassium.json").write_text(json.dumps(account, indent=1))
 
 
 if __name__ == "__main__":
