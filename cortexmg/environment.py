@@ -78,7 +78,7 @@ def _environment(mg: PerCell, ca: PerCell, k: PerCell, temperature: Scalar = 36.
         "k": Ion(k, 140.0, 1),
         "na": Ion(144.0, 12.0, 1),
         "cl": Ion(130.0, 7.0, -1),
-        "hco3": Ion(26.0, 15.0, -1),
+        "hco3": Ion(26.0, 15.0, -1),  # at pH 7.4 and 7.2, in 5 % carbon dioxide
         "zn": Ion(5e-6, 1e-9, 2),
     }
     return Environment(ions, temperature)

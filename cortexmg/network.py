@@ -27,10 +27,9 @@ from cortexmg.transmission import (
     arrive,
     exactly,
     in_floating_point,
-    in_steps,
     nothing_underway,
 )
-from cortexmg.waiting import WHOLE, Split, anew, depart
+from cortexmg.waiting import WHOLE, Split, anew, delays_left, depart
 
 
 class State(NamedTuple):
@@ -164,7 +163,14 @@ class Network(Part):
 
     def in_steps(self, dt: float) -> "Network":
         """The same with delays in steps, for a loop over `step`."""
-        projections = in_steps(self.projections, dt)
+        return self.with_delays({n: delays_left(p, dt) for n, p in self.projections.items()})
+
+    def with_delays(self, delays: dict[str, Any]) -> "Network":
+        """The same with these delays of the contacts of each projection, in steps."""
+        projections = {
+            name: eqx.tree_at(lambda p: p.connectivity.delays, p, delays[name])
+            for name, p in self.projections.items()
+        }
         return eqx.tree_at(lambda n: n.projections, self, projections)
 
     def with_queue(self, at_once: int) -> "Network":

@@ -41,10 +41,16 @@ class Permeant(NamedTuple):
         if self.second is None:
             return {self.first: path.g * (v - path.e)}
         one, other = env.reversal(self.first), env.reversal(self.second)
-        alike = jnp.abs(one - other) < 1e-3  # mV: then any shares reverse there
-        share = jnp.where(alike, 0.5, (path.e - other) / jnp.where(alike, 1.0, one - other))
+        alike = jnp.abs(one - other) < 1e-3  # mV: then the share is that of what passes
+        share = (path.e - other) / jnp.where(alike, 1.0, one - other)
+        share = jnp.where(alike, self._share(env), share)
         first = share * path.g * (v - one)
         return {self.first: first, self.second: path.g * (v - path.e) - first}
+
+    def _share(self, env: Environment) -> PerCell:
+        """Of the first ion in what passes from outside."""
+        one = env.ions[self.first].outside + 1e-9
+        return one / (one + self.permeability * (env.ions[str(self.second)].outside + 1e-9))
 
 
 CATIONS = Permeant("na", "k")  # glutamate receptors: sodium and potassium alike

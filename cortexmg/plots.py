@@ -68,21 +68,22 @@ def traces(
     ylabel: str = "Membrane potential (mV)",
     width: Number = COLUMN,
 ) -> "Figure":
-    """One signal per row over time (ms), all rows to the same scale."""
+    """One signal per row over time (ms; from 10 s on shown in s), all rows to the same scale."""
     t, v = np.asarray(t), np.asarray(v)
     if v.ndim != 2 or v.shape != (t.size, len(labels)) or not labels:
         raise ValueError(
             f"v must be [time, cells] with a time for each row and a label for each column, got "
             f"shape {v.shape} for {t.size} times and {len(labels)} labels."
         )
+    unit, scale = ("s", 1e-3) if np.ptp(t) >= 1e4 else ("ms", 1.0)
     figure = new_figure(width, min(18.0 + 16.0 * len(labels), 1.6 * width))
     with style():
         rows = axes_grid(figure, len(labels), 1, sharex=True, sharey=True)[:, 0]
         for row, signal, label in zip(rows, v.T, labels, strict=True):
-            row.plot(t, signal, color="black", linewidth=0.7)
+            row.plot(t * scale, signal, color="black", linewidth=0.7)
             row.set_title(label, loc="left", pad=1)
             row.margins(x=0)
-        rows[-1].set_xlabel("Time (ms)")
+        rows[-1].set_xlabel(f"Time ({unit})")
         figure.supylabel(ylabel, fontsize=STYLE["font.size"])
     return figure
 

@@ -190,7 +190,7 @@ class Population(Part):
 
     def _fill(self, state: PopulationState, through, v: PerCell, env: Environment, dt: float):
         """Pools and exchanges after the currents of a step, in whose middle the voltage was `v`."""
-        wanted = {ion for pool in self.pools.values() for ion in pool.ions}
+        wanted = {ion for pool in self.pools.values() for ion in (*pool.ions, *pool.others)}
         wanted |= {ion for exchange in state.tissues.values() for ion in exchange.charge}
         carried = [
             mechanism.carried(kept, path, v, env)
@@ -202,7 +202,7 @@ class Population(Part):
             for ion in sorted(wanted)
         }
         pools = {
-            name: pool.step(state.pools[name], {ion: currents[ion] for ion in pool.ions}, env, dt)
+            name: pool.step(state.pools[name], currents, env, dt)
             for name, pool in self.pools.items()
         }
         return pools, {name: x.after(currents, dt) for name, x in state.tissues.items()}

@@ -19,7 +19,7 @@ from cortexmg.network import Network, State
 from cortexmg.parameters import with_parameters
 from cortexmg.processes import assembled, everywhere, own_parts, spread
 from cortexmg.states import arrays
-from cortexmg.waiting import AXIS
+from cortexmg.waiting import AXIS, delays_left
 
 FIXED = ("plan", "dt", "most")
 
@@ -30,8 +30,9 @@ class OneDevice:
     parts, members, first = 1, 1, 0  # first: the step at which the run begins
     mesh: Mesh | None = None
 
-    def __init__(self, network: Network, state: State):
-        self.network, self.state, self.first = arrays(network), state, int(state.step)
+    def __init__(self, network: Network, state: State, dt: float):
+        self.network, self.state = _in_steps(arrays(network), dt), state
+        self.first = int(state.step)
 
     def advance(self, record, frames: int, **fixed) -> tuple[Any, Any]:
         """What was saved in so many frames, and whether each population is healthy."""
@@ -57,9 +58,9 @@ class OneDevice:
 class ManyDevices(OneDevice):
     """A network divided among the devices of a mesh."""
 
-    def __init__(self, network: Network, state: State, mesh: Mesh):
+    def __init__(self, network: Network, state: State, dt: float, mesh: Mesh):
         self.whole, self.mesh, self.parts = network, mesh, mesh.size
-        self.network, self.first = placed(network, mesh), int(state.step)
+        self.network, self.first = _in_steps(placed(network, mesh), dt), int(state.step)
         self.state = divided(mesh)(network, state)
 
     def advance(self, record, frames: int, **fixed) -> tuple[Any, Any]:
@@ -81,7 +82,8 @@ class Members(OneDevice):
 
     def __init__(self, network, values, key, dt: float, mesh: Mesh | None):
         self.members = next((v.shape[0] for v in values.values()), key.shape[0] if key.ndim else 1)
-        self.key_axis, self.mesh, self.network = 0 if key.ndim else None, mesh, arrays(network)
+        self.key_axis, self.mesh = 0 if key.ndim else None, mesh
+        self.network = _in_steps(arrays(network), dt)
         more = -self.members % (mesh.size if mesh else 1)  # the last member again, to fill up
         fill = jnp.minimum(jnp.arange(self.members + more), self.members - 1)
         self.values = {k: jnp.asarray(v, jnp.result_type(float))[fill] for k, v in values.items()}
@@ -214,6 +216,17 @@ def divided(mesh: Mesh):
 def together(parts: int):
     """The jitted `joined_state`."""
     return jax.jit(partial(joined_state, parts=parts))
+
+
+@partial(jax.jit, static_argnames="dt")
+def _delays(network: Network, dt: float) -> dict[str, Any]:
+    """Of the contacts of each projection, in steps."""
+    return {name: delays_left(p, dt) for name, p in network.projections.items()}
+
+
+def _in_steps(network: Network, dt: float) -> Network:
+    """The same with delays in steps, once for all pieces of a run."""
+    return network.with_delays(_delays(network, dt))
 
 
 def _free(state: State) -> State:

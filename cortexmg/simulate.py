@@ -87,7 +87,7 @@ def simulate(
     check_alike(mesh, network=network, state=state, key=key, record=record, **times)
     _check_memory(network, record, duration, dt, plan, mesh, exact=not gradients)
     begin = _beginning(arrays(network), state, key, dt, not gradients)
-    program = ManyDevices(network, begin, mesh) if mesh else OneDevice(network, begin)
+    program = ManyDevices(network, begin, dt, mesh) if mesh else OneDevice(network, begin, dt)
     loop = HostLoop(program, network, plan, duration, dt)
     return loop.run(record, {}, Progress(progress and not jax.process_index(), duration, 1))[0]
 

@@ -23,7 +23,7 @@ from cortexmg.quanta import Inputs, number_kind, quanta, quantum_for
 from cortexmg.shadows import followed
 from cortexmg.slots import put, read
 from cortexmg.spiking import Spikes
-from cortexmg.waiting import Split, Waiting, contacts, delays_left, due, spread, wait
+from cortexmg.waiting import Split, Waiting, contacts, due, spread, wait
 
 TOGETHER = "\n"  # between the names of transmitters that share a ring; not in any of them
 
@@ -183,14 +183,6 @@ def check_size(population: str, slots: int, n: int) -> None:
             f"Population {population!r} would need {slots} slots of {n} cells for its delays, 2^31 "
             f"entries or more: use shorter delays, a larger dt or smaller populations."
         )
-
-
-def in_steps(projections: dict[str, Projection], dt: float) -> dict[str, Projection]:
-    """The same with delays in steps, for a loop over steps: else each step converts them anew."""
-    return {
-        name: eqx.tree_at(lambda p: p.connectivity.delays, p, delays_left(p, dt))
-        for name, p in projections.items()
-    }
 
 
 def _lanes(

@@ -77,7 +77,7 @@ def wait(p: Projection, dt: float) -> int:
 def delays_left(p: Projection, dt: float) -> Array:
     """Steps from the end of the wait to the arrival, for each contact or one for all."""
     if jnp.result_type(p.connectivity.delays) == STEPS:
-        return p.connectivity.delays
+        return jnp.atleast_1d(p.connectivity.delays)
     # To the nearest step. The upper bound matters where single precision rounds a half up.
     delays = jnp.round(jnp.atleast_1d(p.connectivity.delays) / dt) - wait(p, dt)
     return jnp.clip(delays, 0, spread(p, dt)).astype(STEPS)

@@ -15,6 +15,7 @@ from cortexmg.channels import (
     CalciumN,
     CalciumT,
     Channel,
+    Inactivation,
     Leak,
     Sodium,
     Upstroke,
@@ -35,7 +36,7 @@ def members(family, kind):
     ]
 
 
-EVERY_CHANNEL = [*(c() for c in members(channels, Channel)), CalciumN(tau_h=500.0)]
+EVERY_CHANNEL = [*(c() for c in members(channels, Channel)), CalciumN(inactivation=Inactivation())]
 
 
 @pytest.fixture(params=EVERY_CHANNEL, ids=lambda c: type(c).__name__)

@@ -147,6 +147,28 @@ def test_a_hubel_dahlem_cell_recovers_after_5_s_without_its_pump():
     np.testing.assert_allclose(k[:, 1], 4.0, atol=0.01)
 
 
+def test_spreading_depolarisation_needs_less_potassium_where_there_is_less_magnesium():
+    network = models.hubel_dahlem()
+    cells, outside = network.populations["cells"], network.tissues["potassium"]
+    cells = replace(cells, channels={**cells.channels, "nmda": AmbientNMDA(10.0)})
+    env = Environment({**cx.acsf().ions, **network.environment.ions})
+    tissues = {"potassium": replace(outside, start=np.array([4.0]))}
+    network = cx.Network(env, {"cells": cells}, tissues=tissues)
+    mg, k, nmda = np.array([
+        *[(m, k, 10.0) for m in (0.05, 1.0, 4.0) for k in (8.0, 12.0, 16.0)], (0.05, 16.0, 0.0)
+    ]).T  # fmt: skip
+    values = {
+        "environment/ions/mg/outside": mg,
+        "tissues/potassium/start": k[:, None],
+        "populations/cells/channels/nmda/g_max": nmda,
+    }
+    record = {"k": recorders.Probe("cells", FELT, every=100.0)}
+    runs = cx.sweep(network, values, 5000.0, 0.05, record=record)
+    started = [run["k"].values.max() > 60.0 for run in runs]
+    # 12 mM is enough in 0.05 mM magnesium, 16 mM in 1 mM; no potassium is without the receptors.
+    assert started == [False, True, True, False, False, True, False, False, False, False]
+
+
 @pytest.mark.slow
 def test_hubel_dahlem_cells_depolarise_and_recover_as_published():
     """Values of the published program: -40 mV is exceeded for 77 s, with gaps between spikes 80."""
@@ -226,13 +248,13 @@ def test_a_pool_gains_the_charge_that_entered():
     assert here["k"].outside == env.ions["k"].outside
 
 
-def test_calcium_that_enters_is_exchanged_for_sodium():
-    pool, env = cx.pools.IonBalance(1000.0, 4.0, calcium=True), cx.acsf()
-    assert pool.ions == ("na", "k", "cl", "ca")
+def test_calcium_that_enters_and_bicarbonate_that_leaves_are_exchanged_for_sodium():
+    pool, env = cx.pools.IonBalance(1000.0, 4.0), cx.acsf()
     state = pool.init(jnp.zeros(()), env)
-    state = pool.step(state, {"na": 0.0, "k": 0.0, "cl": 0.0, "ca": -8.0}, env, 0.1)
-    np.testing.assert_allclose(state["na"].value - 12.0, 0.8 * mM_per_pA_ms(1, 1000.0))
-    assert set(state) == {"na", "k", "cl"}
+    currents = {"na": 0.0, "k": 0.0, "cl": 0.0, "ca": -8.0, "hco3": -3.0}
+    after = pool.step(state, currents, env, 0.1)
+    np.testing.assert_allclose(after["na"].value - 12.0, 1.1 * mM_per_pA_ms(1, 1000.0))
+    assert after["cl"].value == state["cl"].value and after["k"].value == state["k"].value
 
 
 def test_kcc2_moves_chloride_and_potassium_until_both_are_in_equilibrium():
@@ -256,12 +278,13 @@ def test_kcc2_moves_chloride_and_potassium_until_both_are_in_equilibrium():
 def moved_into_a_cell(dt):
     """Charge (pA ms) by ion, and of the membrane, of a cell whose receptors are open."""
     piece = models.cortex_slice(40, ions=True, mg=0.0)
-    cells = replace(piece.populations["I"], n=1, v0=-70.0)
-    receptors = {name: r for name, r in cells.receptors.items() if name != "gaba_a"}
+    cells = replace(piece.populations["E"], n=1, v0=-70.0)
     times = np.arange(2.0, 42.0, 2.0)
-    given = stimuli.SpikeInput("cells", "nmda", times, np.zeros(times.size, int), 20.0)
-    cells = replace(cells, receptors=receptors)
-    network = cx.Network(piece.environment, {"cells": cells}, {}, {"in": given})
+    given = {
+        name: stimuli.SpikeInput("cells", name, times, np.zeros(times.size, int), weight)
+        for name, weight in {"ampa": 2.0, "nmda": 20.0, "gaba_a": 40.0}.items()
+    }
+    network = cx.Network(piece.environment, {"cells": cells}, {}, given)
     state = cx.simulate(network, 60.0, dt).state.populations["cells"]
     pool, ions = cells.pools["ions"], piece.environment.ions
     inside = {ion: float((x.value + x.rest)[0]) for ion, x in state.pools["ions"].items()}
@@ -275,7 +298,7 @@ def test_sodium_potassium_and_chloride_carry_the_charge_of_the_membrane():
     left = []
     for dt in (0.05, 0.0125):
         moved, membrane = moved_into_a_cell(dt)
-        assert moved["na"] > 2e4 and moved["k"] < -1e4
+        assert moved["na"] > 2e4 and moved["k"] < -1e4 and moved["cl"] < -2e3
         left.append(abs(sum(moved.values()) - membrane) / moved["na"])
     assert left[0] < 0.02 and left[1] < 0.3 * left[0]
 
@@ -332,6 +355,34 @@ def test_potassium_moves_between_cells_space_and_glia_and_none_is_lost(periodic)
     end = potassium_of(network, run.state)
     assert end[1] > start[1] * 1.01 and end[2] > 1e-4 * end[1]
     np.testing.assert_allclose(sum(end), sum(start), rtol=1e-12)
+
+
+@pytest.mark.parametrize("drive", [0.0, 3.0])
+def test_potassium_of_a_slice_gathers_where_cells_fire_and_none_is_lost(drive):
+    network = models.cortex_slice(40, drive=drive, ions=True)
+    tissue = replace(network.tissues["potassium"], exchange=0.0, glia=Uptake(0.0))
+    network = replace(network, tissues={"potassium": tissue})
+    start = potassium_of(network, network.init(jax.random.key(0), 0.05))
+    run = cx.simulate(network, 100.0)
+    end = potassium_of(network, run.state)
+    np.testing.assert_allclose(sum(end), sum(start), rtol=1e-12)
+    felt = run.state.populations["E"].tissues["potassium"].felt
+    assert np.all(felt > 3.8) if drive else np.all(np.abs(felt - 3.5) < 0.05)
+
+
+def test_potassium_around_a_cell_of_a_slice_depolarises_it_and_nothing_else_moves_it():
+    network = models.cortex_slice(2, drive=0.0, ions=True)
+    bath = {"environment/ions/k/outside": [3.5, 8.0]}
+    record = {
+        "v": recorders.Probe("E", every=1000.0),
+        "k": recorders.Probe("E", FELT, every=1000.0),
+        **{x: recorders.Probe("E", f"pools/ions/{x}/value", every=1000.0) for x in ("na", "cl")},
+    }
+    rest, high = cx.sweep(network, bath, 20_000.0, record=record)
+    np.testing.assert_allclose(rest["v"].values, -70.5, atol=1.0)
+    for name, start in {"k": 3.5, "na": 21.6, "cl": 3.3}.items():
+        np.testing.assert_allclose(rest[name].values, start, atol=0.15)
+    assert np.all(high["v"].values > rest["v"].values + 2.5) and high["cl"].values[-1] > 3.6
 
 
 def test_the_bath_and_uptake_change_potassium_as_their_formulas_say():

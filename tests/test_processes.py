@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import equinox as eqx
@@ -36,12 +37,21 @@ def network(key=1):
     )
 
 
+def unstored():
+    """The same with contacts that are computed when a cell fires."""
+    stored = network()
+    contacts = wiring.procedural(600, 600, 10, 1.0, 0.5, key=1)
+    drawn = cx.Projection("E", "E", "glutamate", contacts)
+    return replace(stored, projections={"E to E": drawn})
+
+
 RECORD = {
     "spikes": recorders.Spikes("E"),
     "rate": recorders.PopulationRate("E", every=1.0),
     "some": recorders.Probe("E", cells=[0, 599]),
     "all": recorders.Probe("E"),
 }
+SPIKES = {"spikes": RECORD["spikes"]}
 MAGNESIUM = {"environment/ions/mg/outside": np.array([0.1, 0.5, 1.0])}
 
 
@@ -50,11 +60,11 @@ def everything(**options):
     first = cx.simulate(network(), 20.0, DT, record=RECORD, key=3, progress=True, **options)
     second = cx.simulate(network(), 10.0, DT, record=RECORD, state=first.state, **options)
     keys = jax.random.split(jax.random.key(5, impl="philox4x32"), 3)
-    some = {"spikes": RECORD["spikes"]}
-    swept = cx.sweep(network(), MAGNESIUM, 10.0, DT, record=some, key=keys, **options)
+    swept = cx.sweep(network(), MAGNESIUM, 10.0, DT, record=SPIKES, key=keys, **options)
+    drawn = cx.simulate(unstored(), 20.0, DT, record=SPIKES, key=3, at_once=8, **options)
     return {
         f"{name} {i}": numbers((run.recordings, run.state))
-        for name, runs in {"simulate": [first, second], "sweep": swept}.items()
+        for name, runs in {"simulate": [first, second, drawn], "sweep": swept}.items()
         for i, run in enumerate(runs)
     }
 
@@ -165,7 +175,8 @@ def together(tmp_path_factory):
 
 def test_two_processes_give_the_same_bits_as_one(together):
     one = everything(devices=1)
-    assert one["simulate 0"]["[0]['spikes'].times"].size > 200
+    for name in ("simulate 0", "simulate 2"):
+        assert one[name]["[0]['spikes'].times"].size > 200
     for me, found in enumerate(together):
         assert found["process"] == (me, 2, 2)
         assert found["runs"].keys() == one.keys()

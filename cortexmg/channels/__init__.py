@@ -6,7 +6,7 @@ from cortexmg.channels.afterhyperpolarisation import (
 )
 from cortexmg.channels.ambient_nmda import AmbientNMDA as AmbientNMDA
 from cortexmg.channels.calcium_l import CalciumL as CalciumL
-from cortexmg.channels.calcium_n import CalciumN as CalciumN
+from cortexmg.channels.calcium_n import CalciumN as CalciumN, Inactivation as Inactivation
 from cortexmg.channels.calcium_t import CalciumT as CalciumT
 from cortexmg.channels.channel import Channel as Channel
 from cortexmg.channels.cotransport import KCC2 as KCC2

@@ -5,22 +5,22 @@ from dataclasses import replace
 from typing import Any
 
 from cortexmg.cells import FS_AREA, RS_AREA
-from cortexmg.channels import KCC2, IonLeak, Leak, SigmoidPump
+from cortexmg.channels import KCC2, HillPump, Inactivation, IonLeak, Leak
 from cortexmg.environment import Environment
 from cortexmg.factors import PumpEnergy
 from cortexmg.models.barreto_cressman import AREA, RATIO, VOLUME
-from cortexmg.models.cortex import OUTSIDE, cortex, sheet_of
+from cortexmg.models.cortex import OUTSIDE, cortex
 from cortexmg.network import Network
 from cortexmg.pools import IonBalance
 from cortexmg.population import Population
 from cortexmg.stimuli import Poisson
 from cortexmg.synapses import AMPA
-from cortexmg.tissues import Potassium, Uptake, voxels_of
+from cortexmg.tissues import Potassium, Uptake
 from cortexmg.units import mM_per_pA_ms
 
 DEPTH = VOLUME / AREA  # um, of the volume inside beneath an area of membrane
-# mM: potassium reverses at -100 mV and GABA_A receptors at -80 mV, as in `cortex`.
-INSIDE = {"k": 3.5 * math.exp(100.0 / 26.6405), "na": 21.6, "cl": 3.71}
+# mM: potassium reverses at -100 mV, as in `cortex`, and GABA_A receptors at -82 mV.
+INSIDE = {"k": 3.5 * math.exp(100.0 / 26.6405), "na": 21.6, "cl": 3.3}
 # Wei, Ullah and Schiff (2014): mM/ms of cotransport and uptake, 1/ms of exchange with the bath.
 COTRANSPORT, UPTAKE, EXCHANGE = 0.3e-3, 5e-3, 0.25e-3
 
@@ -31,7 +31,6 @@ def cortex_slice(
     *,
     drive: float = 0.2,
     ions: bool = False,
-    voxels: int = 1,
     **options: Any,
 ) -> Network:
     """`cortex` of which a share `drive` of the input from outside is left.
@@ -41,15 +40,20 @@ def cortex_slice(
     receptors of its own, "outside", so that those of contacts can be blocked or recorded alone.
 
     With `ions`, sodium, potassium and chloride that channels and receptors carry change what is
-    inside every cell, and so the reversals; potassium also what is outside, in `voxels` rows and
-    columns of a periodic sheet between which it diffuses.
-    Pump, KCC2, glia and exchange with the bath have the numbers of Wei, Ullah and Schiff (2014, J
-    Neurosci 34:11733), per volume, and volumes those of Barreto and Cressman (2011, J Biol Phys
-    37:361) for an area of membrane (an assumption). Pump and leaks balance each ion at rest, where
-    the leak has conductance and reversal of `cortex`. `options` are those of `cortex`.
+    inside every cell, and so the reversals; potassium also what is outside, in one space for all.
+    KCC2, glia and exchange with the bath are those of Wei, Ullah and Schiff (2014, J Neurosci
+    34:11733), per volume, without their NKCC1; the pump is that of Kager, Wadman and Somjen (2000,
+    doi:10.1152/jn.2000.84.1.495), and volumes are those of Barreto and Cressman (2011, J Biol Phys
+    37:361) for an area of membrane. Assumptions: that these go together; that leaks and pump are
+    such that no ion moves at the reversal of the leak of `cortex`, of whose conductance chloride
+    takes a fifth; and that N-type calcium channels inactivate. For cells="HH".
+
+    `options` are those of `cortex`.
     """
     if not drive >= 0.0:
         raise ValueError(f"drive must be at least 0, the share of input that is left, got {drive}.")
+    if ions and (cells := options.get("cells", "HH")) != "HH":
+        raise ValueError(f'ions=True needs cells="HH", whose channels carry ions, got {cells!r}.')
     network = cortex(n, key, **options)
     populations = {
         name: replace(p, receptors={**p.receptors, "outside": AMPA(transmitter="outside")})
@@ -60,10 +64,10 @@ def cortex_slice(
         for name, (rate, weight) in OUTSIDE.items()
     }
     network = replace(network, populations=populations, stimuli=stimuli)
-    return _with_ions(network, voxels) if ions else network
+    return _with_ions(network) if ions else network
 
 
-def _with_ions(network: Network, voxels: int) -> Network:
+def _with_ions(network: Network) -> Network:
     env = network.environment
     held = {ion: replace(env.ions[ion], inside=inside) for ion, inside in INSIDE.items()}
     env = replace(env, ions={**env.ions, **held})
@@ -72,9 +76,7 @@ def _with_ions(network: Network, voxels: int) -> Network:
         name: _with_balance(p, areas[name] * DEPTH, env) for name, p in network.populations.items()
     }
     volume = sum(p.n * areas[name] * DEPTH / RATIO for name, p in network.populations.items())
-    space = voxels_of(sheet_of(network.sizes), voxels, voxels)
-    outside = Potassium(volume / voxels**2, space, EXCHANGE, glia=Uptake(UPTAKE))
-    tissues = {"potassium": outside}
+    tissues = {"potassium": Potassium(volume, exchange=EXCHANGE, glia=Uptake(UPTAKE))}
     return replace(network, environment=env, populations=populations, tissues=tissues)
 
 
@@ -87,9 +89,9 @@ def _with_balance(cells: Population, volume: float, env: Environment) -> Populat
         channels[name] = replace(channels[name], e=None)
     channels |= _balanced(float(leak.g), float(leak.e), volume, env)
     if "ca_n" in channels:
-        channels["ca_n"] = replace(channels["ca_n"], tau_h=500.0)
+        channels["ca_n"] = replace(channels["ca_n"], inactivation=Inactivation())
     receptors = {name: replace(r, e=None) for name, r in cells.receptors.items()}
-    pools = {**cells.pools, "ions": IonBalance(volume, RATIO, calcium=True)}
+    pools = {**cells.pools, "ions": IonBalance(volume, RATIO)}
     return replace(cells, channels=channels, receptors=receptors, pools=pools)
 
 
@@ -101,7 +103,7 @@ def _balanced(g: float, e: float, volume: float, env: Environment) -> dict[str, 
     chloride = out / drive["cl"]
     # Of the potassium that the pump takes in, KCC2 lets out a part, and the leak the rest.
     turnover = (g - chloride + out / drive["k"]) / (2.0 / drive["k"] - 3.0 / drive["na"])
-    pump = SigmoidPump(half_k=3.5, factors={"energy": PumpEnergy()})
+    pump = HillPump(factors={"energy": PumpEnergy()})
     return {
         "na leak": IonLeak("na", float(-3.0 * turnover / drive["na"])),
         "k leak": IonLeak("k", float((2.0 * turnover - out) / drive["k"])),

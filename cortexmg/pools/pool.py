@@ -15,6 +15,7 @@ class Pool(Part):
     """
 
     ions: ClassVar[tuple[str, ...]]
+    others: ClassVar[tuple[str, ...]] = ()  # whose currents it reads too, if anything carries them
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -26,7 +27,10 @@ class Pool(Part):
 
     @abc.abstractmethod
     def step(self, state: Any, currents: dict[str, PerCell], env: Environment, dt: Scalar) -> Any:
-        """The state after `dt` with these currents (pA) of its ions flowing out of the cell."""
+        """The state after `dt` with these currents (pA) flowing out of the cell.
+
+        They are those of its `ions` and of the `others`, 0 where nothing carries them.
+        """
 
     @abc.abstractmethod
     def local(self, state: Any, env: Environment) -> Environment:

@@ -54,8 +54,8 @@ class NMDA(Synapse):
         )
 
     @property
-    def carries(self) -> tuple[str, ...]:
-        return (*self.needs, "ca")
+    def needs(self) -> tuple[str, ...]:
+        return (*super().needs, "ca")
 
     def bound(self, state: NMDAState) -> PerCell:
         return state.binding.decay - state.binding.rise

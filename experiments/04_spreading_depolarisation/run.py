@@ -1,8 +1,8 @@
 """Spreading depolarisation: does magnesium set its threshold and its speed, and do cells recover?
 
-Cells of Huebel and Dahlem with NMDA receptors that open where potassium outside is high lie in
-voxels of 50 um, one each, between which potassium diffuses. At time 0 it is raised in a strip of
-200 um. Pumps differ by 10 % between cells, by seed. Run with --quick for a small version.
+Cells of Huebel and Dahlem with NMDA receptors that high potassium outside opens lie in voxels of 50
+um (25 um for speeds), one each, between which potassium diffuses. At time 0 it is high in a strip
+of 200 um. Pumps differ by 10 % between cells, by seed. Run with --quick for less.
 """
 
 import argparse
@@ -22,24 +22,22 @@ from cortexmg.sheet import Sheet
 from cortexmg.tissues import Buffer, Potassium, voxels_of
 
 OUT = Path(__file__).parent / "results"
-SIZE, STRIP, DT = 50.0, 4, 0.05  # um, voxels, ms
+SIZE, FINE, STRIP, DT = 50.0, 25.0, 200.0, 0.05  # um, um, um, ms
 MG = [0.05, 0.25, 0.5, 1.0, 2.0, 4.0]  # mM
 APPLIED = [8.0, 10.0, 12.0, 14.0, 16.0, 18.0, 20.0, 25.0]  # mM
 PUMP, NMDA = (f"populations/cells/channels/{c}" for c in ("pump/maximum", "nmda/g_max"))
 START, OUTSIDE = "tissues/potassium/start", "environment/ions/mg/outside"
-RECORD = {
-    "k": recorders.Probe("cells", "tissues/potassium/felt", every=100.0),
-    "v": recorders.Probe("cells", every=100.0),
-}
+SEEN = {"k": "tissues/potassium/felt", "v": "v"}
+RECORD = {name: recorders.Probe("cells", path, every=100.0) for name, path in SEEN.items()}
 
 
-def tissue(columns: int, rows: int = 1) -> cx.Network:
+def tissue(columns: int, rows: int = 1, size: float = SIZE) -> cx.Network:
     """A sheet of cells at rest, one in each voxel, with 10 nS of NMDA receptors."""
     network = models.hubel_dahlem(n := columns * rows)
     cells = network.populations["cells"]
     channels = {**cells.channels, "nmda": AmbientNMDA(10.0)}
     channels["pump"] = replace(channels["pump"], maximum=pumps(cells, n, 0))
-    voxels = voxels_of(Sheet(SIZE * columns, SIZE * rows), columns, rows)
+    voxels = voxels_of(Sheet(size * columns, size * rows), columns, rows)
     outside = Potassium(720.0, voxels, exchange=0.0, glia=Buffer(), start=np.full(n, 4.0))
     cells = replace(cells, channels=channels, v0=-67.19)
     env = Environment({**cx.acsf().ions, **network.environment.ions})
@@ -51,9 +49,10 @@ def pumps(cells: cx.Population, n: int, seed: int) -> np.ndarray:
     return np.mean(cells.channels["pump"].maximum) * np.random.default_rng(seed).normal(1.0, 0.1, n)
 
 
-def waves(columns: int, cases: list[dict], duration: float) -> list[cx.Run]:
-    """A run of a cable for each of the cases (Mg and K in mM, NMDA in nS, seed)."""
-    network, strip = tissue(columns), np.arange(columns) < STRIP
+def waves(length: float, cases: list[dict], duration: float, size: float = SIZE) -> list[cx.Run]:
+    """A run of a cable (um) for each of the cases (Mg and K in mM, NMDA in nS, seed)."""
+    columns = round(length / size)
+    network, strip = tissue(columns, 1, size), np.arange(columns) * size < STRIP
     values = {
         OUTSIDE: [c["mg"] for c in cases],
         START: np.stack([np.where(strip, c["k"], 4.0) for c in cases]),
@@ -69,14 +68,14 @@ def speed(run: cx.Run, begin: int, end: int) -> float:
     if not above[:, [begin, end]].any(axis=0).all():
         return float("nan")
     first = run["k"].t[above.argmax(axis=0)]
-    return float((end - begin) * SIZE / (first[end] - first[begin]) * 60.0)
+    return float((end - begin) * FINE / (first[end] - first[begin]) * 60.0)
 
 
 def thresholds(seeds: int, duration: float) -> list[dict]:
     """The least potassium that starts a wave."""
     cases = [dict(mg=m, k=k, g=10.0, seed=s) for m, k, s in product(MG, APPLIED, range(seeds))]
     cases += [dict(mg=1.0, k=k, g=0.0, seed=s) for k, s in product(APPLIED, range(seeds))]
-    for case, run in zip(cases, waves(20, cases, duration), strict=True):
+    for case, run in zip(cases, waves(1000.0, cases, duration), strict=True):
         case["started"] = bool(run["k"].values[:, 14].max() > 30.0)
     return cases
 
@@ -85,15 +84,15 @@ def speeds(seeds: int, duration: float, nmda: list[float]) -> list[dict]:
     """How fast it runs, and how high potassium rises, for every strength of NMDA receptors."""
     several = [(10.0, s) for s in range(seeds)] + [(g, 0) for g in nmda]
     cases = [dict(mg=m, k=40.0, g=g, seed=s) for m, (g, s) in product(MG, several)]
-    for case, run in zip(cases, waves(40, cases, duration), strict=True):
-        case |= {"mm/min": speed(run, 10, 25), "k max": float(run["k"].values[:, 20].max())}
+    for case, run in zip(cases, waves(1500.0, cases, duration, FINE), strict=True):
+        case |= {"mm/min": speed(run, 20, 50), "k max": float(run["k"].values[:, 40].max())}
     return cases
 
 
 def recovery(duration: float) -> tuple[list[dict], np.ndarray, np.ndarray]:
     """How long cells in the middle stay depolarised, what follows, potassium in 3 places."""
     cases = [dict(mg=m, k=40.0, g=10.0, seed=0) for m in (0.05, 1.0)]
-    runs = waves(40, cases, duration)
+    runs = waves(2000.0, cases, duration)
     for case, run in zip(cases, runs, strict=True):
         v, k = run["v"].values[:, 20], run["k"].values[:, 20]
         case |= {"s above -40 mV": float(0.1 * np.sum(v > -40.0)), "k max": float(k.max())}
@@ -104,7 +103,7 @@ def recovery(duration: float) -> tuple[list[dict], np.ndarray, np.ndarray]:
 def pictures(side: int, times: list[float]) -> np.ndarray:
     """Potassium on a square sheet at these times (s), after a spot of it was raised."""
     x, y = np.meshgrid(np.arange(side), np.arange(side))
-    spot = np.where(np.hypot(x, y) < 1.5 * STRIP, 40.0, 4.0).reshape(-1)
+    spot = np.where(np.hypot(x, y) * SIZE < 1.5 * STRIP, 40.0, 4.0).reshape(-1)
     network = cx.with_parameters(tissue(side, side), {START: spot})
     run = cx.simulate(network, 1e3 * times[-1], DT, record=RECORD)
     return run["k"].values.reshape(-1, side, side)[[round(10 * t) - 1 for t in times]]
