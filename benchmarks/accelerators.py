@@ -138,6 +138,7 @@ def several(name: str, model: str, n: int, dt: float):
     mesh, network = Mesh(np.array(devices), (AXIS,)), choice.builder_of(model, n)(n=n)
     network = network.with_queue(queue.AT_ONCE)
     parts = outline.shapes(division.stacked_networks(network, 4, range(4)))
+    parts = jax.eval_shape(lambda network: network.in_steps(dt), parts)
     state = outline.state_of(outline.shapes(network), dt)
     states = jax.eval_shape(lambda s: division.stacked_states(network, s, 4), state)
     there, everywhere = (NamedSharding(mesh, PartitionSpec(*x)) for x in ([AXIS], []))

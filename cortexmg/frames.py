@@ -95,9 +95,9 @@ class Health(NamedTuple):
 def run_frames(network, state, record, frames, *, plan, dt, most):
     """`frames` frames, of at most `most`: state, saved arrays with room for `most`, and health.
 
-    How many is decided when it runs, so that one compiled program serves any duration.
+    How many is decided when it runs, so that one compiled program serves any duration. Delays of
+    the network are in steps.
     """
-    network = network.in_steps(dt)
     _, shapes = jax.eval_shape(lambda s: run_frame(network, s, record, plan, dt), state)
     room = jax.tree.map(lambda x: jnp.zeros((most, *x.shape), x.dtype), shapes)
 

@@ -60,14 +60,15 @@ def needed(
     changing = state._replace(underway=None)
     cells, float_type = sum(network.sizes.values()), jnp.result_type(float)
     return {
-        "wiring": _size(wiring),
+        # As a run begins, delays are there as given and in steps.
+        "wiring": _size(wiring) + delays,
         # A piece of a run leaves the state before it, and that of the piece before, as they were.
         "cells": _size(network) - _size(wiring) + STATES * members * _size(changing),
         "spikes and inputs underway": STATES * members * _size(state.underway),
         # The last piece is unpacked while the next one is computed.
         "recording": members * (2.0 * most * _size(saved) + kept * _size(whole)),
-        # As compiled for a CPU: delays in steps, and about six numbers per cell.
-        "temporaries of a step": delays + members * cells * 6.0 * np.finfo(float_type).bits / 8,
+        # As compiled for a CPU: about six numbers per cell.
+        "temporaries of a step": members * cells * 6.0 * np.finfo(float_type).bits / 8,
     }
 
 

@@ -22,13 +22,7 @@ from cortexmg.spiking import Spikes
 from cortexmg.stimuli import Stimulus
 from cortexmg.surroundings import beginning, check_tissues, exchanged, felt_by
 from cortexmg.tissues import Tissue
-from cortexmg.transmission import (
-    Underway,
-    arrive,
-    exactly,
-    in_floating_point,
-    nothing_underway,
-)
+from cortexmg.transmission import Underway, arrive, exactly, in_floating_point, nothing_underway
 from cortexmg.waiting import WHOLE, Split, anew, delays_left, depart
 
 

@@ -94,6 +94,7 @@ def compiled_step(network: Network, dt: float, platform: str = "", device: Any =
         return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=where), tree)
 
     state = state_of(network, dt)
+    network = jax.eval_shape(partial(Network.in_steps, dt=dt), network)
     given = placed(network), placed(state), {}, placed(jax.ShapeDtypeStruct((), jnp.int32))
     program = compiled(platform)
     traced = program.trace(*given, plan=plan_of({}, dt), dt=dt, most=1000)

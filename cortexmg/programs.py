@@ -19,7 +19,7 @@ from cortexmg.network import Network, State
 from cortexmg.parameters import with_parameters
 from cortexmg.processes import assembled, everywhere, own_parts, spread
 from cortexmg.states import arrays
-from cortexmg.waiting import AXIS, delays_left
+from cortexmg.waiting import AXIS
 
 FIXED = ("plan", "dt", "most")
 
@@ -221,12 +221,12 @@ def together(parts: int):
 @partial(jax.jit, static_argnames="dt")
 def _delays(network: Network, dt: float) -> dict[str, Any]:
     """Of the contacts of each projection, in steps."""
-    return {name: delays_left(p, dt) for name, p in network.projections.items()}
+    return {name: p.connectivity.delays for name, p in network.in_steps(dt).projections.items()}
 
 
 def _in_steps(network: Network, dt: float) -> Network:
     """The same with delays in steps, once for all pieces of a run."""
-    return network.with_delays(_delays(network, dt))
+    return network.with_delays(_delays(network, dt=dt))
 
 
 def _free(state: State) -> State:

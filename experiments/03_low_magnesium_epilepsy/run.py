@@ -17,7 +17,7 @@ import numpy as np
 
 import cortexmg as cx
 from cortexmg import models, plots, recorders, results, statistics, stimuli
-from cortexmg.sheet import Sheet
+from cortexmg.models.cortex import sheet_of
 
 HERE = Path(__file__).parent
 SETTLE, MG = 500.0, "environment/ions/mg/outside"
@@ -70,8 +70,8 @@ def pharmacology(n: int, seeds: int, duration: float) -> list[dict]:
 def spread(n: int, seed: int, gaba: float) -> list[dict]:
     """Speed of the front that a kick in the middle of a sheet starts, at each magnesium."""
     network = models.cortex_slice(n, seed, drive=0.1, ca=1.3, wiring="distance")
-    side = 1e3 * np.sqrt(n / 4000.0)
-    sheet, cells = Sheet(side, side, True), network.populations["E"].n
+    sheet, cells = sheet_of(network.sizes), network.populations["E"].n
+    side = sheet.width
     places = sheet.positions(cells)
     distance = sheet.distance(places, np.full_like(places, side / 2))
     kick = stimuli.step_current("E", np.where(distance < 150.0, 2000.0, 0.0), 50.0, 70.0)

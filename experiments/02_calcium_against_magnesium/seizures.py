@@ -1,0 +1,85 @@
+"""Does calcium make up for magnesium where sodium, potassium and chloride move?
+
+Slices in which ions move, in the fluids of Isaev et al. (2012): in how many of them does a seizure
+begin, with all mechanisms? A seizure is a discharge of more than 2 s. Run with --quick for a small
+version.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+
+import cortexmg as cx
+from cortexmg import models, recorders, results, statistics
+
+OUT = Path(__file__).parent / "results"
+# Magnesium, calcium and potassium (mM); 0.05 mM is what "no magnesium" fluid still holds.
+FLUIDS = {
+    "1.3 Mg, 2 Ca": (1.3, 2.0, 3.5),
+    "0 Mg, 1 Ca": (0.05, 1.0, 3.5),
+    "0 Mg, 2 Ca": (0.05, 2.0, 3.5),
+    "0 Mg, 3 Ca": (0.05, 3.0, 3.5),
+    "0 Mg, 3 Ca, 5 K": (0.05, 3.0, 5.0),
+}
+SETTLE, SEIZURE = 500.0, 2000.0  # ms
+
+
+def measure(n: int, key: int, duration: float) -> list[dict]:
+    """Discharges in each fluid, of a slice with a wiring and a noise of its own."""
+    network = models.cortex_slice(n, key, ions=True)
+    fluids = np.array(list(FLUIDS.values())).T
+    values = {
+        f"environment/ions/{ion}/outside": x
+        for ion, x in zip(("mg", "ca", "k"), fluids, strict=True)
+    }
+    record: dict[str, recorders.Recorder] = {"E": recorders.Spikes("E")}
+    record["k"] = recorders.Probe("E", "tissues/potassium/felt", [0], every=50.0)
+    runs = cx.sweep(network, values, duration, record=record, key=200 + key)
+    rows = []
+    for name, run in zip(FLUIDS, runs, strict=True):
+        trains = run["E"].between(SETTLE, duration)
+        # As in experiment 01: discharges at 3 Hz and more are one seizure.
+        found = statistics.bursts(
+            trains, bin=20.0, smoothing=100.0, over_median=0.0, least_rate=5.0, gap=350.0
+        )
+        lengths = found.stops - found.starts
+        rows.append(
+            {
+                "fluid": name,
+                "key": key,
+                "seizures": int(np.sum(lengths > SEIZURE)),
+                "longest s": 1e-3 * float(lengths.max(initial=0.0)),
+                "shorter per minute": 60e3
+                * float(np.sum(lengths <= SEIZURE))
+                / (duration - SETTLE),
+                "rate": statistics.mean_rate(trains),
+                "highest K": float(run["k"].values.max()),
+            }
+        )
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true")
+    quick = parser.parse_args().quick
+    n, keys, duration = (100, 1, 1000.0) if quick else (400, 20, 20_000.0)
+    rows: list[dict] = []
+    for key in range(keys):
+        rows += measure(n, key, duration)
+        print(key, [r["seizures"] for r in rows[-len(FLUIDS) :]], flush=True)
+    for fluid in FLUIDS:
+        same = [r for r in rows if r["fluid"] == fluid]
+        share = np.mean([r["seizures"] > 0 for r in same])
+        each = {x: [r[x] for r in same] for x in list(same[0])[3:]}
+        cells = [f"{x} {np.mean(y):.3g} +- {np.std(y):.2g}" for x, y in each.items()]
+        print(fluid, f"seizures in {share:.2f}", *cells, sep="; ")
+    if not quick:
+        account = {"versions": results.versions(), "commit": results.commit(), "n": n, "rows": rows}
+        (OUT / "seizures.json").write_text(json.dumps(account, indent=1))
+
+
+if __name__ == "__main__":
+    main()
