@@ -441,6 +441,26 @@ def test_noradrenaline_ends_down_states_and_magnesium_brings_them_back(single_pr
     assert down_fraction(activity=0.5, mg=0.5) < 0.02 < 0.2 < down_fraction(activity=0.5, mg=1.5)
 
 
+@pytest.mark.slow
+def test_a_slice_without_magnesium_has_a_seizure_that_needs_nmda_receptors():
+    network = models.cortex_slice(200, mg=0.05, ca=1.3, ions=True)
+    gain = "populations/{}/receptors/nmda/gain"
+    blocked = {
+        gain.format(p): [x.receptors["nmda"].gain, 0.0] for p, x in network.populations.items()
+    }
+    record = {
+        "E": recorders.Spikes("E"),
+        "k": recorders.Probe("E", "tissues/potassium/felt", [0], every=10.0),
+    }
+    seizure, silent = cx.sweep(network, blocked, 8000.0, record=record)
+    found = statistics.bursts(
+        seizure["E"], bin=20.0, smoothing=100.0, over_median=0.0, least_rate=5.0, gap=350.0
+    )
+    assert np.max(found.stops - found.starts) > 2000.0
+    assert 7.5 < seizure["k"].values.max() < 12.0
+    assert statistics.mean_rate(silent["E"]) < 0.5 and silent["k"].values.max() < 4.0
+
+
 # Hz, of NEST 3.10 at a scale of 0.1: experiments/21_microcircuit, mean of 3 seeds.
 NEST_MICROCIRCUIT = {
     "L23E": 0.471, "L23I": 2.096, "L4E": 3.973, "L4I": 5.011,

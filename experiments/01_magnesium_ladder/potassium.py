@@ -17,7 +17,7 @@ from cortexmg import models, plots, recorders, results, statistics
 
 HERE = Path(__file__).parent
 MAGNESIUM = [0.02, 0.05, 0.1, 0.5, 1.0]  # mM
-SETTLE, EPISODE = 500.0, 2000.0  # ms
+SETTLE, EPISODE, SHOWN = 500.0, 2000.0, 40e3  # ms
 IONS = "environment/ions"
 COLUMNS = (
     "rate", "per minute", "median s", "longest s", "episodes", "first at s", "highest K", "block s"
@@ -70,15 +70,16 @@ def found(run: cx.Run, duration: float) -> dict:
     }
 
 
-def draw(runs: list[cx.Run], duration: float) -> None:
-    """Potassium at each magnesium, and the rates of E and I cells at the lowest, in 3.5 mM."""
-    t, labels = runs[0]["k"].t, [f"{mg:g} mM Mg" for mg in MAGNESIUM]
-    k = np.stack([run["k"].values[:, 0] for run in runs[: len(MAGNESIUM)]], axis=1)
+def draw(runs: list[cx.Run]) -> None:
+    """Potassium and rates of E cells in the beginning, at each magnesium in 3.5 mM potassium."""
+    labels = [f"{mg:g} mM Mg" for mg in MAGNESIUM]
+    shown, edges = runs[: len(labels)], np.arange(0.0, SHOWN + 1.0, 100.0)
+    t = shown[0]["k"].t[: int(SHOWN / 50.0)]
+    k = np.stack([run["k"].values[: t.size, 0] for run in shown], axis=1)
     plots.save(plots.traces(t, k, labels, ylabel="[K⁺]ₒ (mM)"), HERE / "results/potassium.png")
-    edges = np.arange(0.0, duration + 1.0, 100.0)
-    rates = [np.histogram(runs[0][p].times, edges)[0] / (0.1 * runs[0][p].n) for p in "EI"]
-    figure = plots.traces(edges[1:], np.stack(rates, axis=1), ["E", "I"], ylabel="rate (Hz)")
-    plots.save(figure, HERE / "results/episode.png")
+    rates = [np.histogram(run["E"].times, edges)[0] / (0.1 * run["E"].n) for run in shown]
+    figure = plots.traces(edges[1:], np.stack(rates, axis=1), labels, ylabel="rate of E (Hz)")
+    plots.save(figure, HERE / "results/seizures.png")
 
 
 def main() -> None:
@@ -91,7 +92,7 @@ def main() -> None:
         more, runs = measure(n, key, duration)
         rows += more
         if not key and not quick:
-            draw(runs, duration)
+            draw(runs)
     for case in CASES:
         same = [r for r in rows if case.items() <= r.items()]
         each = {x: [r[x] for r in same] for x in COLUMNS}
