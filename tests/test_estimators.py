@@ -65,6 +65,7 @@ def cells_that_spikes_reach():
     )
 
 
+@pytest.mark.slow
 def test_where_runs_are_smooth_all_estimators_agree_though_cells_fire():
     """The upstroke of a Hodgkin-Huxley cell is smooth, and so is release by given spikes."""
     net = cells_that_spikes_reach()
@@ -140,6 +141,7 @@ def test_a_condition_takes_the_place_of_what_is_fitted():
     assert np.all(found.statistics[:, 1] < found.statistics[:, 0])
 
 
+@pytest.mark.slow
 def test_a_strongly_coupled_network_has_the_sign_of_differences():
     """The quick form of experiment 10, with the default of fits."""
     net = cx.models.cortex(400, mg=0.7, cells="LIF")

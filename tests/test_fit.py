@@ -248,10 +248,11 @@ def test_gradients_are_finite_at_bounds_without_magnesium_silent_and_saturated()
     net = network(mg=0.0)
     bounds = {WEIGHT: BOUNDS[WEIGHT], MG: cx.Bounds(0.0, 5.0)}
     rates = []
+    p = Protocol(net, Coordinates(net, bounds), {"r": MEASURES["rate"]}, **times)
     for start in ({WEIGHT: 0.2, MG: 0.0}, {WEIGHT: 5.0, MG: 5.0}):
-        p = Protocol(net, Coordinates(net, bounds, start), {"r": MEASURES["rate"]}, **times)
+        there = Coordinates(net, bounds, start).start
         for estimator in (Forward(), Reverse(), Differences()):
-            found = estimator.estimate(p, p.coordinates.start, keys, np.ones_like)
+            found = estimator.estimate(p, there, keys, np.ones_like)
             assert np.all(np.isfinite(found.gradients)), estimator
         rates.append(found.statistics.mean())
     assert rates[0] > 100 and rates[1] > 100  # saturated; silent ones have a test of their own
