@@ -63,6 +63,7 @@ def test_what_is_kept_changes_no_bit(monkeypatch):
     jax.tree.map(np.testing.assert_array_equal, *found)
 
 
+@pytest.mark.slow
 def test_memory_grows_with_the_root_of_the_duration_as_foretold():
     built = network(2000)
 

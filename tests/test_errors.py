@@ -451,12 +451,12 @@ def networks(draw):
 
 
 few_examples = settings(
-    max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
+    max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
 )
 
 
 @given(network=networks())
-@settings(few_examples, max_examples=4)
+@settings(few_examples, max_examples=3)
 def test_random_legal_networks_are_finite_deterministic_and_resumable(network, same_bits):
     record = {"spikes": recorders.Spikes("cells"), "v": recorders.Probe("cells", every=0.5)}
 

@@ -114,6 +114,7 @@ def test_damping_shortens_how_far_derivatives_go_and_values_stay():
         np.testing.assert_array_equal(x.statistics, found[0].statistics)
 
 
+@pytest.mark.slow
 def test_differences_are_the_same_in_any_directions_where_statistics_are_linear():
     protocol = protocol_of(0.06, [WEIGHT, MG, STRENGTH])
     single = at_start(Differences(0.01), protocol).sensitivity.mean(axis=0)

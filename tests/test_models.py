@@ -264,7 +264,11 @@ def test_an_unknown_wiring_of_cortex_is_refused():
 
 @pytest.mark.parametrize(
     "nmda, mechanisms, same",
-    [(0.0, (), True), (0.25, (), False), (0.0, ("surface", "release"), False)],
+    [
+        (0.0, (), True),
+        (0.0, ("surface", "release"), False),
+        pytest.param(0.25, (), False, marks=pytest.mark.slow),
+    ],
 )
 def test_magnesium_acts_through_nmda_and_the_mechanisms_that_are_chosen(nmda, mechanisms, same):
     network = models.cortex(40, nmda=nmda, mechanisms=mechanisms)

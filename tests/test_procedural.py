@@ -32,6 +32,7 @@ def network(e, i):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("single_precision")
 def test_a_run_is_that_with_the_same_contacts_stored(same_bits):
     e = wiring.procedural(N_E, N_I, 40, 0.5, 1.0, key=1)
