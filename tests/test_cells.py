@@ -232,7 +232,7 @@ def errors_before_the_spike():
 @pytest.mark.parametrize(
     "name",
     [
-        "rs",
+        pytest.param("rs", marks=pytest.mark.slow),
         "ib_shell",
         "lts",
     ],

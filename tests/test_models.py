@@ -491,7 +491,10 @@ def test_a_size_that_is_none_is_refused(model, n, without_type_checks):
         getattr(models, model)(n)
 
 
-@pytest.mark.parametrize("contacts, low, high", [(100, 11.0, 15.0), (1000, 6.5, 10.0)])
+@pytest.mark.parametrize(
+    "contacts, low, high",
+    [pytest.param(100, 11.0, 15.0, marks=pytest.mark.slow), (1000, 6.5, 10.0)],
+)
 def test_balanced_fires_as_its_docstring_says(contacts, low, high):
     network = models.balanced(4000, contacts=contacts, procedural=True)
     record = {"spikes": recorders.Spikes("cells")}
