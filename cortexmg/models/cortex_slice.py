@@ -46,7 +46,7 @@ def cortex_slice(
     doi:10.1152/jn.2000.84.1.495), and volumes are those of Barreto and Cressman (2011, J Biol Phys
     37:361) for an area of membrane. Assumptions: that these go together; that leaks and pump are
     such that no ion moves at the reversal of the leak of `cortex`, of whose conductance chloride
-    takes a fifth; and that N-type calcium channels inactivate. For cells="HH".
+    takes a fifth (E) or an eighth (I); and that N-type calcium channels inactivate. For cells="HH".
 
     `options` are those of `cortex`.
     """
