@@ -86,6 +86,20 @@ def test_gates_stay_between_closed_and_open(x, v, dt):
                 assert all(-1e-15 <= leaf <= 1 + 1e-15 for leaf in jax.tree.leaves(state))
 
 
+def test_calcium_channels_close_slowly_where_a_cell_stays_depolarised():
+    v, plain = np.array([-35.0, -90.0, 20.0]), CalciumN()
+    channel = CalciumN(inactivation=Inactivation())
+    rest = channel.init(np.full(3, -70.0), ENV)
+    np.testing.assert_allclose(rest, 1.0 / (1.0 + np.exp(-35.0 / 8.0)))
+    assert np.all(channel.step(rest, v, ENV, 1.0) > 0.985 * rest)  # a spike does little
+    closing = channel.step(rest, v, ENV, 500.0)  # one time constant, and many
+    settled = channel.step(rest, v, ENV, 1e5)
+    np.testing.assert_allclose((closing - settled) / (rest - settled), np.exp(-1.0), rtol=1e-6)
+    np.testing.assert_allclose(settled, [0.5, 1 / (1 + np.exp(-55 / 8)), 1 / (1 + np.exp(55 / 8))])
+    left = channel.pathway(settled, v, ENV).g / plain.pathway(None, v, ENV).g
+    np.testing.assert_allclose(left, settled)
+
+
 def test_conductances_and_currents_are_finite_and_open_channels_conduct(channel, precision):
     v = V.astype(precision)
     effect = channel.pathway(channel.init(v, ENV), v, ENV)

@@ -16,6 +16,7 @@ from cortexmg import models, recorders, statistics
 from cortexmg.channels import IonLeak
 from cortexmg.factors import hill_release
 from cortexmg.membrane import Current
+from cortexmg.units import mM_per_pA_ms
 
 REFERENCE = Path(__file__).parent / "reference"
 sys.path.insert(0, str(REFERENCE))
@@ -23,7 +24,7 @@ from cases import cell_statistics  # noqa: E402 - beside the data it describes
 
 EVERY_MODEL = {name: f for name, f in vars(models).items() if inspect.isfunction(f)}
 SMALL = {"ei_nmda": 50}  # others run with 40 cells
-SLOW_TO_COMPILE = ("microcircuit",)
+SLOW_TO_COMPILE = ("microcircuit", "cortex")  # other tests run the second
 SMALL_SCALE = 0.004  # of those whose size is a scale
 # The modules, not the functions.
 cortex_file = importlib.import_module("cortexmg.models.cortex")
@@ -328,8 +329,12 @@ def test_a_slice_rests_as_cortex_does_and_no_ion_moves_there():
             net += -path.i if isinstance(path, Current) else path.g * (leak.e - path.e)
             for ion, current in c.carried(None, path, leak.e, env).items():
                 total[ion] += float(current)
-        chloride = p.channels["cl leak"].g / leak.g
-        assert min(c.g for c in leaks) > 1.0 and 0.1 < chloride < 0.25
+        share = {"E": 1 / 5, "I": 1 / 8}[name]
+        np.testing.assert_allclose(p.channels["cl leak"].g / leak.g, share, rtol=0.05)
+        assert min(c.g for c in leaks) > 1.0
+        # 0.3 mM/s of Wei, Ullah and Schiff.
+        kcc2 = p.channels["kcc2"].rate * mM_per_pA_ms(1, p.pools["ions"].volume)
+        np.testing.assert_allclose(kcc2, 0.3e-3, rtol=1e-6)
         np.testing.assert_allclose([*total.values(), net], 0.0, atol=0.01)  # pA, of up to 1000
 
 

@@ -103,6 +103,7 @@ def test_a_network_of_every_kind_is_that_without_a_queue(noisy_network, devices,
         same_bits(loop[name].ids, both)
 
 
+@pytest.mark.slow
 def test_a_queue_works_in_double_precision():
     with jax.enable_x64(True):
         loop, queue = run(volley(1.5), 0), run(volley(1.5), 16)

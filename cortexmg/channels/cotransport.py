@@ -16,7 +16,7 @@ class KCC2(Ungated, Mechanism):
 
     It stops where chloride is in equilibrium at the potential of potassium, and turns round where
     potassium outside rises above that. Wei, Ullah and Schiff (2014, J Neurosci 34:11733), who have
-    0.3 mM/s: 60 pA in a cell of 2,070 um3.
+    0.3 mM/s. A rate of 60 pA is that in 2,070 um3, about the volume of a Huebel-Dahlem cell.
     """
 
     evidence = Evidence(

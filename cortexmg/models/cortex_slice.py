@@ -19,7 +19,8 @@ from cortexmg.tissues import Potassium, Uptake
 from cortexmg.units import mM_per_pA_ms
 
 DEPTH = VOLUME / AREA  # um, of the volume inside beneath an area of membrane
-# mM: potassium reverses at -100 mV, as in `cortex`, and GABA_A receptors at -82 mV.
+# mM: potassium reverses at -100 mV, as in `cortex`, and GABA_A receptors at -82 mV; sodium at 50 mV
+# (an assumption, as in `cortex`).
 INSIDE = {"k": 3.5 * math.exp(100.0 / 26.6405), "na": 21.6, "cl": 3.3}
 # Wei, Ullah and Schiff (2014): mM/ms of cotransport and uptake, 1/ms of exchange with the bath.
 COTRANSPORT, UPTAKE, EXCHANGE = 0.3e-3, 5e-3, 0.25e-3

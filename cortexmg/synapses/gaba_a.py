@@ -11,7 +11,7 @@ from cortexmg.synapses.two_exponential import TwoExponentialKinetics, TwoExponen
 class GABAA(TwoExponentialSynapse):
     """Chloride conductance; one arrival of weight w peaks at w * gain nS.
 
-    With `e=None` chloride and bicarbonate set the reversal, and pools see the chloride.
+    With `e=None` chloride and bicarbonate set the reversal, and pools see what it carries.
     Time constants and reversal are an assumption, usual in network models of cortex
     (physiological reversal: -75 to -70 mV).
     """

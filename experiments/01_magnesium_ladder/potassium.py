@@ -42,16 +42,15 @@ def measure(n: int, key: int, duration: float) -> tuple[list[dict], list]:
         left = [gain * (c["blocked"] != receptor) for c in CASES]
         values[f"populations/{population}/receptors/{receptor}/gain"] = left
     runs = cx.sweep(network, values, duration, record=record, key=100 + key, progress=True)
-    return [
-        c | {"key": key} | found(run, duration) for c, run in zip(CASES, runs, strict=True)
-    ], runs
+    each = zip(CASES, runs, strict=True)
+    return [c | {"key": key} | found(run, duration) for c, run in each], runs
 
 
 def found(run: cx.Run, duration: float) -> dict:
     """Discharges of a run; those of more than 2 s are episodes."""
     trains = run["E"].between(SETTLE, duration)
-    # One goes on while the population fires above 5 Hz. In seizures discharges come at 3 to 10 Hz,
-    # so pauses of up to 350 ms are part of it.
+    # One goes on while the population fires above 5 Hz, with pauses of up to 350 ms: in recorded
+    # seizures discharges come at 3 to 10 Hz, here at 2 to 3, so what is one depends on that.
     bursts = statistics.bursts(
         trains, bin=20.0, smoothing=100.0, over_median=0.0, least_rate=5.0, gap=350.0
     )
@@ -65,7 +64,7 @@ def found(run: cx.Run, duration: float) -> dict:
         "episodes": int(long.size),
         "first at s": 1e-3 * float(long[0]) if long.size else float("nan"),
         "highest K": float(run["k"].values.max()),
-        # For how long more than half of the E cells are too depolarised to fire.
+        # For how long more than half of the E cells are above -40 mV, firing or not.
         "block s": 0.05 * float(np.sum(np.mean(run["v"].values > -40.0, axis=1) > 0.5)),
     }
 

@@ -40,7 +40,7 @@ def measure(n: int, key: int, duration: float) -> list[dict]:
     rows = []
     for name, run in zip(FLUIDS, runs, strict=True):
         trains = run["E"].between(SETTLE, duration)
-        # As in experiment 01: discharges at 3 Hz and more are one seizure.
+        # As in experiment 01: with pauses of up to 350 ms discharges are one.
         found = statistics.bursts(
             trains, bin=20.0, smoothing=100.0, over_median=0.0, least_rate=5.0, gap=350.0
         )
