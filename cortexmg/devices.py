@@ -14,26 +14,29 @@ from cortexmg.waiting import AXIS
 
 Devices = Any  # how many, a list of them, a Mesh, or None
 WORTHWHILE = 25_000  # cells per CPU device: with two from 50,000 cells on a second one saves time
+LONG = 100_000  # cells of a run from which on several threads share its kernels
+DISABLED = "xla_disable_hlo_passes"
+CUTTING = "cpu-parallel-task-assigner"  # the pass of XLA that cuts kernels into parts for threads
 
 
 def start() -> None:
-    """Start JAX with one thread for kernels of a CPU, unless it runs or somebody chose otherwise.
+    """Start JAX such that kernels of a CPU are not cut into parts, unless it runs already.
 
-    With more, XLA cuts some kernels of a step into parts for a pool of threads, and these are so
-    short that a step of 4,000 cells takes 1.5 times as long. Programs of ours are spared that by
-    an option (see programs.py), those that a caller compiles are not. JAX_NUM_CPU_DEVICES, its
-    setting in `jax.config`, the XLA flag of the same purpose and NPROC are respected; nothing
-    stays changed.
+    With several threads XLA cuts kernels into parts for them, and most of a step are so short that
+    waking a thread takes longer: a step of 4,000 cells takes 1.5 times as long. Programs of ours
+    choose for themselves (`compiler_options`), those that a caller compiles have no such choice.
+    What the user has told XLA not to do is respected; nothing stays changed in the environment.
     """
-    said = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
-    said = said or jax.config.jax_num_cpu_devices != -1  # pyright: ignore
-    if said or "NPROC" in os.environ:
+    before = os.environ.get("XLA_FLAGS")
+    if DISABLED in (before or ""):
         return
-    os.environ["NPROC"] = "1"
+    os.environ["XLA_FLAGS"] = f"{before or ''} --{DISABLED}={CUTTING}"
     try:
         jax.devices()
     finally:
-        del os.environ["NPROC"]
+        del os.environ["XLA_FLAGS"]
+        if before is not None:
+            os.environ["XLA_FLAGS"] = before
 
 
 def mesh_of(devices: Devices, worthwhile: int) -> Mesh | None:
@@ -80,19 +83,18 @@ def _check_processes(devices: Sequence[Any]) -> None:
         )
 
 
-def compiler_options(platform: str) -> dict | None:
-    """How runs are compiled for a CPU other than XLA would by itself.
+def compiler_options(platform: str, long: bool = False) -> dict | None:
+    """How runs are compiled for a CPU, other than XLA would.
 
     It uses half the width of the vector registers: with all of it the update of Hodgkin-Huxley
-    cells is 1.34 times as fast (5.9, not 8.0 ns). And if it has several threads, it cuts two or
-    three kernels of a step into parts for them: waking a thread takes longer than such a kernel,
-    and a step of 4,000 cells 1.5 times as long.
+    cells is 1.34 times as fast (5.9, not 8.0 ns). And its kernels are cut into parts for several
+    threads only in `long` ones, of runs of at least LONG cells on one device.
     """
     if platform != "cpu":
         return None
     options: dict = {"xla_cpu_prefer_vector_width": 512}
-    if "xla_disable_hlo_passes" not in os.environ.get("XLA_FLAGS", ""):  # it would be replaced
-        options["xla_disable_hlo_passes"] = "cpu-parallel-task-assigner"
+    if DISABLED not in os.environ.get("XLA_FLAGS", ""):  # it would be replaced
+        options[DISABLED] = "" if long else CUTTING
     return options
 
 

@@ -96,7 +96,7 @@ def compiled_step(network: Network, dt: float, platform: str = "", device: Any =
     state = state_of(network, dt)
     network = jax.eval_shape(partial(Network.in_steps, dt=dt), network)
     given = placed(network), placed(state), {}, placed(jax.ShapeDtypeStruct((), jnp.int32))
-    program = compiled(platform)
+    program = compiled(platform, long=False)  # which kernels there are, not who shares them
     traced = program.trace(*given, plan=plan_of({}, dt), dt=dt, most=1000)
     return traced.lower(lowering_platforms=(platform,)).compile()
 

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec as P
 
-from cortexmg.devices import compiler_options, partitioned_by_gspmd
+from cortexmg.devices import LONG, compiler_options, partitioned_by_gspmd
 from cortexmg.division import joined_state, stacked_networks, stacked_states
 from cortexmg.frames import run_frames
 from cortexmg.network import Network, State
@@ -36,7 +36,8 @@ class OneDevice:
 
     def advance(self, record, frames: int, **fixed) -> tuple[Any, Any]:
         """What was saved in so many frames, and whether each population is healthy."""
-        call = compiled(jax.default_backend())
+        long = sum(self.network.sizes.values()) >= LONG
+        call = compiled(jax.default_backend(), long)
         self.state, saved, healthy = call(self.network, self.state, record, frames, **fixed)
         return saved, healthy
 
@@ -95,7 +96,8 @@ class Members(OneDevice):
             self.network, self.values, self.state = spread(whole, mesh, specs)
 
     def advance(self, record, frames: int, **fixed) -> tuple[Any, Any]:
-        call = compiled_members(jax.default_backend(), self.key_axis, self.mesh)
+        cells = 0 if self.mesh else self.members * sum(self.network.sizes.values())
+        call = compiled_members(jax.default_backend(), self.key_axis, self.mesh, cells >= LONG)
         with partitioned_by_gspmd() if self.mesh else nullcontext():
             self.state, saved, healthy = call(
                 self.network, self.values, self.state, record, frames, **fixed
@@ -141,18 +143,15 @@ def initial_members(key_axis: int | None):
 
 
 @cache
-def compiled(platform: str):
-    """The jitted `run_frames`."""
-    return jax.jit(
-        run_frames,
-        static_argnames=FIXED,
-        compiler_options=compiler_options(platform),
-    )
+def compiled(platform: str, long: bool):
+    """The jitted `run_frames`, for kernels that are `long` or not."""
+    options = compiler_options(platform, long)
+    return jax.jit(run_frames, static_argnames=FIXED, compiler_options=options)
 
 
 @cache
-def compiled_members(platform: str, key_axis: int | None, mesh: Mesh | None):
-    """The jitted `run_frames` of the members of a sweep."""
+def compiled_members(platform: str, key_axis: int | None, mesh: Mesh | None, long: bool):
+    """The jitted `run_frames` of the members of a sweep, for kernels that are `long` or not."""
     axes = members_axes(key_axis)
 
     def run(network, values, state, record, frames, *, plan, dt, most):
@@ -172,7 +171,8 @@ def compiled_members(platform: str, key_axis: int | None, mesh: Mesh | None):
             )
         return every(network, frames, values, state)
 
-    return jax.jit(run, static_argnames=FIXED, compiler_options=compiler_options(platform))
+    options = compiler_options(platform, long)
+    return jax.jit(run, static_argnames=FIXED, compiler_options=options)
 
 
 @cache

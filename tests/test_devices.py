@@ -195,30 +195,46 @@ import os, jax, cortexmg as cx
 from cortexmg import cells
 network = cx.Network(cx.acsf(), {"a": cells.leaky_integrate_and_fire(%d)})
 cx.simulate(network, 1.0, 0.1)
-print(len(jax.devices()), os.environ.get('NPROC'))
+print(len(jax.devices()), os.environ.get('XLA_FLAGS'))
 """
 
 
-def test_one_thread_is_the_default_and_what_the_user_has_said_is_respected():
+def test_one_device_is_the_default_and_what_the_user_has_said_is_respected():
     assert in_a_fresh_process(USES % 10) == ["1", "None"]
-    assert in_a_fresh_process(USES % 10, NPROC="2") == ["1", "2"]
     flag = "--xla_force_host_platform_device_count=3"
-    assert in_a_fresh_process(USES % 10, XLA_FLAGS=flag) == ["3", "None"]
+    assert in_a_fresh_process(USES % 10, XLA_FLAGS=flag) == ["3", flag]
     assert in_a_fresh_process(USES % 10, JAX_NUM_CPU_DEVICES="5") == ["5", "None"]
 
 
 CUTS = """
 import jax, jax.numpy as jnp
-from cortexmg.devices import compiler_options
+from cortexmg.devices import compiler_options, start
+start()
 x = jnp.ones(10**6)
-for options in (None, compiler_options("cpu")):
+for options in (None, compiler_options("cpu"), compiler_options("cpu", long=True)):
     f = jax.jit(lambda x: jnp.exp(x) / (1.0 + jnp.exp(-x * x)), compiler_options=options)
     print("outer_dimension_partitions" in f.lower(x).compile().as_text())
-print("xla_disable_hlo_passes" in compiler_options("cpu"))
 """
 
 
-def test_kernels_are_not_cut_into_parts_for_threads_unless_the_user_has_said_what_to_disable():
-    assert in_a_fresh_process(CUTS, NPROC="2") == ["True", "False", "True"]
-    flags = "--xla_disable_hlo_passes=cpu-parallel-task-assigner"
-    assert in_a_fresh_process(CUTS, NPROC="2", XLA_FLAGS=flags) == ["False", "False", "False"]
+def test_only_long_kernels_are_cut_into_parts_unless_the_user_has_said_what_to_disable():
+    assert in_a_fresh_process(CUTS, NPROC="2") == ["False", "False", "True"]
+    flags = "--xla_disable_hlo_passes=algsimp"
+    assert in_a_fresh_process(CUTS, NPROC="2", XLA_FLAGS=flags) == ["True", "True", "True"]
+
+
+THREADS = """
+import hashlib, jax, numpy as np, cortexmg as cx
+from cortexmg import models, programs, recorders
+record = {"spikes": recorders.SpikeCount("cells", every=1.0)}
+for long in (100_000, 1):
+    programs.LONG = long
+    run = cx.simulate(models.cobahh(20_000), 50.0, 0.1, record=record)
+    bits = [np.asarray(x).tobytes() for x in jax.tree.leaves(run.state.populations)]
+    print(hashlib.sha256(b"".join(bits)).hexdigest(), int(np.sum(run["spikes"].values)))
+"""
+
+
+def test_threads_that_share_kernels_change_no_bit():
+    alone, count, shared, again = in_a_fresh_process(THREADS, NPROC="2")
+    assert alone == shared and count == again and int(count) > 10_000
