@@ -231,11 +231,7 @@ def errors_before_the_spike():
 
 @pytest.mark.parametrize(
     "name",
-    [
-        pytest.param("rs", marks=pytest.mark.slow),
-        "ib_shell",
-        "lts",
-    ],
+    [pytest.param(n, marks=pytest.mark.slow) for n in ("rs", "ib_shell", "lts")],
 )
 def test_the_error_of_the_voltage_is_of_second_order_in_the_step(errors_before_the_spike, name):
     errors = errors_before_the_spike[name]

@@ -95,6 +95,13 @@ def test_by_the_weight_of_every_contact():
     assert np.all(found[WEIGHTS][inert] == 0) and np.sum(found[WEIGHTS] != 0) > 6
     np.testing.assert_allclose(weights @ found[WEIGHTS], found[STRENGTH], rtol=1e-6)
 
+
+@pytest.mark.slow
+def test_by_the_weight_of_every_contact_forwards_and_in_a_batch():
+    cells = network(6, Uniform(1.0, 3.0))
+    weights = jnp.asarray(cells.projections["among"].connectivity.weights, float)
+    values = {WEIGHTS: weights, STRENGTH: jnp.asarray(1.0)}
+    found = jax.jit(jax.grad(loss_by))(values, cells)
     along = jnp.asarray(np.random.default_rng(1).normal(size=weights.shape))
     onwards = {WEIGHTS: along, STRENGTH: jnp.zeros(())}
     forward = jax.jit(lambda v: jax.jvp(lambda v: loss_by(v, cells), (v,), (onwards,))[1])(values)

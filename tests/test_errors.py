@@ -581,7 +581,7 @@ def check_that_it_runs_or_is_refused(changes):
 # Of equinox, which answers before us.
 answered_before = pytest.mark.filterwarnings("ignore:A JAX array is being set as static")
 many_examples = settings(
-    max_examples=500, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 

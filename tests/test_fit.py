@@ -115,7 +115,7 @@ def test_any_optimiser_and_a_loss_of_ones_own():
 @pytest.mark.parametrize(
     "how",
     [
-        {"estimator": Differences(0.2, 4, local=True)},
+        pytest.param({"estimator": Differences(0.2, 4, local=True)}, marks=pytest.mark.slow),
         pytest.param(
             {"estimator": Reverse(), "optimiser": optax.adam(0.1)}, marks=pytest.mark.slow
         ),
@@ -243,7 +243,12 @@ def test_a_loss_that_is_not_a_number_stops_with_the_values_and_keeps_the_course(
     assert cx.results.load(tmp_path / "fit")[0]["losses"].size >= 1
 
 
-def test_gradients_are_finite_at_bounds_without_magnesium_silent_and_saturated():
+@pytest.mark.parametrize(
+    "estimator",
+    [Forward(), pytest.param(Reverse(), marks=pytest.mark.slow), Differences()],
+    ids=["forward", "reverse", "differences"],
+)
+def test_gradients_are_finite_at_bounds_without_magnesium_silent_and_saturated(estimator):
     keys, times = keys_of(0, 0, 2), TIMES | {"settle": 0.0}
     net = network(mg=0.0)
     bounds = {WEIGHT: BOUNDS[WEIGHT], MG: cx.Bounds(0.0, 5.0)}
@@ -251,9 +256,8 @@ def test_gradients_are_finite_at_bounds_without_magnesium_silent_and_saturated()
     p = Protocol(net, Coordinates(net, bounds), {"r": MEASURES["rate"]}, **times)
     for start in ({WEIGHT: 0.2, MG: 0.0}, {WEIGHT: 5.0, MG: 5.0}):
         there = Coordinates(net, bounds, start).start
-        for estimator in (Forward(), Reverse(), Differences()):
-            found = estimator.estimate(p, there, keys, np.ones_like)
-            assert np.all(np.isfinite(found.gradients)), estimator
+        found = estimator.estimate(p, there, keys, np.ones_like)
+        assert np.all(np.isfinite(found.gradients))
         rates.append(found.statistics.mean())
     assert rates[0] > 100 and rates[1] > 100  # saturated; silent ones have a test of their own
 

@@ -448,7 +448,7 @@ def test_the_slow_clock_does_not_change_what_happens():
     np.testing.assert_allclose(k[1], k[0], rtol=5e-3)
 
 
-@pytest.mark.parametrize("count", [2, 8])
+@pytest.mark.parametrize("count", [pytest.param(2, marks=pytest.mark.slow), 8])
 def test_tissues_on_several_devices_give_the_same_bits(count, same_bits, single_precision):
     network = piece({"E": 700, "I": 300}, columns=8, rows=5, glia=Uptake())
     network = replace(network, tissues=network.tissues | {"arousal": rising()})
@@ -470,6 +470,7 @@ def test_a_run_in_two_parts_and_a_sweep_are_one_long_run(same_bits):
     assert not eqx.tree_equal(members[0].state.tissues, members[1].state.tissues)
 
 
+@pytest.mark.slow
 def test_derivatives_pass_through_the_slow_clock():
     network = piece({"E": 6, "I": 3}, columns=3, rows=1, current=20.0, every=0.5, start=5.0)
 

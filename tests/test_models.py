@@ -24,7 +24,7 @@ from cases import cell_statistics  # noqa: E402 - beside the data it describes
 
 EVERY_MODEL = {name: f for name, f in vars(models).items() if inspect.isfunction(f)}
 SMALL = {"ei_nmda": 50}  # others run with 40 cells
-SLOW_TO_COMPILE = ("microcircuit", "cortex")  # other tests run the second
+SLOW_TO_COMPILE = ("microcircuit", "cortex", "cortex_slice", "brunel_wang")
 SMALL_SCALE = 0.004  # of those whose size is a scale
 # The modules, not the functions.
 cortex_file = importlib.import_module("cortexmg.models.cortex")
@@ -267,7 +267,7 @@ def test_an_unknown_wiring_of_cortex_is_refused():
     "nmda, mechanisms, same",
     [
         (0.0, (), True),
-        (0.0, ("surface", "release"), False),
+        pytest.param(0.0, ("surface", "release"), False, marks=pytest.mark.slow),
         pytest.param(0.25, (), False, marks=pytest.mark.slow),
     ],
 )
@@ -372,6 +372,7 @@ def cobahh_both():
     return {name: np.array(values) for name, values in ours.items()}, theirs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["rate_hz", "cv"])
 def test_cobahh_has_the_rate_and_irregularity_of_brian2(cobahh_both, name):
     ours, theirs = (x[name] for x in cobahh_both)
@@ -381,6 +382,7 @@ def test_cobahh_has_the_rate_and_irregularity_of_brian2(cobahh_both, name):
     assert abs(ours.mean() - theirs.mean()) < 3 * error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [0, 1], ids=["excitatory", "inhibitory"])
 @pytest.mark.parametrize("name", ["rate_quantiles", "cv_quantiles"])
 def test_cobahh_cells_are_distributed_as_in_brian2(cobahh_both, name, kind):

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.usefixtures("single_precision")
 
 def network(key=1):
     """Noisy and recurrent: more cells than a device gets at least."""
-    n, receptors = 600, {"nmda": synapses.NMDA()}
+    n, receptors = 600, {"ampa": synapses.Exponential(5.0, 0.0)}
     contacts = wiring.fixed_in_degree(n, n, 10, LogNormal(1.0, 0.5), Uniform(0.3, 1.5), key=key)
     return cx.Network(
         cx.acsf(),
@@ -52,7 +52,7 @@ RECORD = {
     "all": recorders.Probe("E"),
 }
 SPIKES = {"spikes": RECORD["spikes"]}
-MAGNESIUM = {"environment/ions/mg/outside": np.array([0.1, 0.5, 1.0])}
+STRENGTHS = {"projections/E to E/strength": np.array([0.1, 0.5, 1.0])}
 
 
 def everything(**options):
@@ -60,7 +60,7 @@ def everything(**options):
     first = cx.simulate(network(), 20.0, DT, record=RECORD, key=3, progress=True, **options)
     second = cx.simulate(network(), 10.0, DT, record=RECORD, state=first.state, **options)
     keys = jax.random.split(jax.random.key(5, impl="philox4x32"), 3)
-    swept = cx.sweep(network(), MAGNESIUM, 10.0, DT, record=SPIKES, key=keys, **options)
+    swept = cx.sweep(network(), STRENGTHS, 10.0, DT, record=SPIKES, key=keys, **options)
     drawn = cx.simulate(unstored(), 20.0, DT, record=SPIKES, key=3, at_once=8, **options)
     return {
         f"{name} {i}": numbers((run.recordings, run.state))

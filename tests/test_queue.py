@@ -71,7 +71,7 @@ def run(network, at_once, duration=6.0, **options):
         pytest.param(
             Uniform(1.0, 2.5), None, 3, id="many delays, 3 devices", marks=pytest.mark.slow
         ),
-        pytest.param(1.5, TsodyksMarkram(), 3, id="depressing, 3 devices"),
+        pytest.param(1.5, TsodyksMarkram(), 3, id="depressing, 3 devices", marks=pytest.mark.slow),
     ],
 )
 def test_when_all_fire_at_once_nothing_is_lost_and_nothing_is_early(
@@ -145,6 +145,7 @@ def test_late_spikes_are_an_error_that_says_what_to_raise():
         cx.sweep(network, {"projections/c/strength": [1.0, 3.0]}, 6.0, DT, at_once=32)
 
 
+@pytest.mark.slow
 def test_runs_with_a_queue_go_on_and_sweep(same_bits):
     network = volley(1.5)
     whole, first = run(network, 16), run(network, 16, 2.3)

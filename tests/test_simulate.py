@@ -441,6 +441,7 @@ def test_a_run_inside_jit_continues_at_the_time_of_its_state(pair):
     np.testing.assert_allclose(inside(start)["v"].values, outside["v"].values, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_vmap_over_parameters_is_a_loop(pair):
     values = jnp.asarray([0.0, 0.5, 2.0])
     batched = jax.vmap(lambda mg: last_voltage(pair, {MG: mg}))(values)

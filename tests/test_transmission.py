@@ -68,7 +68,11 @@ def test_the_order_of_contacts_does_not_change_a_bit(delay):
     np.testing.assert_allclose(exact, in_floats, rtol=1e-6, atol=10 * quantum)
 
 
-@pytest.mark.parametrize("delay", [1.0, Uniform(0.5, 3.0)], ids=["one delay", "many"])
+@pytest.mark.parametrize(
+    "delay",
+    [1.0, pytest.param(Uniform(0.5, 3.0), marks=pytest.mark.slow)],
+    ids=["one delay", "many"],
+)
 def test_a_run_goes_on_differentiable_and_back(delay):
     plain = network(lognormal(delay))
     whole = cx.simulate(plain, 40.0, DT, record=RECORD)

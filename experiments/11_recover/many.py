@@ -38,7 +38,7 @@ FAR = 1.5, 2.0  # times that the homogeneous start is off
 SIGMA = 0.3  # initial, of a coordinate
 POPULATION = 32  # CMA-ES suggests 18 for 128 parameters
 METHODS = ("fit", "CMA-ES", "Nevergrad")
-STARTS = {"fit": 5, "CMA-ES": 2, "Nevergrad": 2}
+STARTS = {"fit": 5, "CMA-ES": 5, "Nevergrad": 5}
 BUDGET = {"CMA-ES": 10_000.0, "Nevergrad": 5000.0}  # simulated s
 
 

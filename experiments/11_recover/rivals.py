@@ -35,7 +35,7 @@ POPULATION = 24  # CMA-ES suggests 10 without noise; this fills 6 batches of 16 
 WORKERS = 12  # candidates at once, of Nevergrad
 ROUNDS = 10  # of sequential inference
 METHODS = ("fit", "CMA-ES", "Nevergrad", "NPE", "TSNPE")
-STARTS = {"fit": 5, "CMA-ES": 3, "Nevergrad": 2, "NPE": 1, "TSNPE": 3}
+STARTS = {"fit": 5, "CMA-ES": 5, "Nevergrad": 5, "NPE": 5, "TSNPE": 5}
 BUDGET = {"CMA-ES": 12_000.0, "Nevergrad": 3000.0, "NPE": 3200.0, "TSNPE": 4800.0}  # simulated s
 
 
