@@ -16,18 +16,19 @@ from cortexmg.devices import WORTHWHILE, Devices, mesh_of, start
 from cortexmg.frames import Plan, Record, plan_of, run_frame
 from cortexmg.hardware import memory_here
 from cortexmg.hostloop import HostLoop, Run, frames_in
+from cortexmg.members import Members
 from cortexmg.memory import check_memory, steps_at_once
 from cortexmg.network import Network, State
 from cortexmg.parameters import with_parameters
 from cortexmg.part import check_members, shown
 from cortexmg.processes import check_alike
-from cortexmg.programs import ManyDevices, Members, OneDevice
+from cortexmg.programs import ManyDevices, OneDevice
 from cortexmg.progress import Progress
 from cortexmg.queue import AT_ONCE
 from cortexmg.recorders import Recorder
 from cortexmg.selfcheck import check_arithmetic
 from cortexmg.shadows import shadowed
-from cortexmg.states import arrays, initial, resumed
+from cortexmg.states import arrays, checked, initial, resumed
 from cortexmg.tangents import Tangents
 
 
@@ -99,6 +100,7 @@ def sweep(
     dt: float = 0.05,
     *,
     record: Mapping[str, Recorder] | None = None,
+    state: State | None = None,
     key: int | Key[Array, "..."] = 0,
     progress: bool = False,
     devices: Devices = None,
@@ -107,11 +109,13 @@ def sweep(
     """Run `network` once for each entry of `values`, as one batched program.
 
     `values` maps parameter names to arrays of one length, the number of runs. All runs share the
-    wiring, and the noise too unless `key` is an array of keys, one for each. They are spread over
-    `devices`, by default all. `at_once` and errors: as `simulate`.
+    wiring, and the noise too unless `key` is an array of keys, one for each. All go on from
+    `state`, and with its noise unless there is an array of keys: a network that has settled is put
+    into another fluid. They are spread over `devices`, by default all. `at_once` and errors: as
+    `simulate`.
     """
     start()
-    network = _with_queue(network, at_once)
+    network = _with_queue(network, at_once, state=state)
     values = {name: np.asarray(v) for name, v in values.items()}
     keys = _key(key)
     sizes = {name: v.shape[0] if v.ndim else 0 for name, v in values.items()}
@@ -127,8 +131,10 @@ def sweep(
     mesh = mesh_of(devices, size)
     _check_memory(network, record, duration, dt, plan, mesh, members=size)
     times = {"duration": duration, "dt": dt}
-    check_alike(mesh, network=network, values=values, key=keys, record=record, **times)
-    program = Members(network, values, keys, dt, mesh)
+    check_alike(mesh, network=network, values=values, state=state, key=keys, record=record, **times)
+    if state is not None:
+        state = checked(arrays(network), state, dt)
+    program = Members(network, values, state, keys, dt, mesh)
     loop = HostLoop(program, network, plan, duration, dt)
     return loop.run(record, values, Progress(progress and not jax.process_index(), duration, size))
 

@@ -29,6 +29,11 @@ def resumed(network: Network, state: Any, dt: float, exact: bool) -> State:
 
     What is underway goes on as exact or differentiable as the run needs it.
     """
+    return _adopted(network, checked(network, state, dt), exact)
+
+
+def checked(network: Network, state: Any, dt: float) -> State:
+    """The state, with no late spikes; raises unless it is one of `network` at `dt`."""
     if not isinstance(state, State):
         raise TypeError(f"state must be the state of a run (run.state), got {shown(state)}.")
     if not isinstance(state.dt, Tracer) and abs(float(state.dt) - dt) > 1e-6 * dt:
@@ -52,7 +57,7 @@ def resumed(network: Network, state: Any, dt: float, exact: bool) -> State:
                 f"state is not one of this network: {name} is {given.get(name, 'missing')}, "
                 f"expected {expected.get(name, 'none')}. Go on with the network that it came from."
             )
-    return _adopted(network, state, exact)
+    return state
 
 
 def _how(queued: bool) -> str:

@@ -251,7 +251,7 @@ LAYERS = [
     {"measures", "kernels", "choice", "hardware", "cache"},
     {"frames", "results", "plots"},
     {"programs"},
-    {"outline"},
+    {"outline", "members"},
     {"memory"},
     {"plan"},
     {"hostloop"},

@@ -195,6 +195,29 @@ def test_a_sweep_over_keys_is_a_loop_of_runs_and_so_is_vmap(few_cells):
     assert not np.array_equal(alone[0]["count"].values, alone[1]["count"].values)
 
 
+def test_a_sweep_goes_on_from_a_state(few_cells):
+    keys = jax.random.split(jax.random.key(8, impl="philox4x32"), 2)
+    settled = cx.simulate(few_cells, 30.0, dt=0.1, key=3).state
+    values = {MEAN: [100.0, 300.0]}
+    runs = cx.sweep(few_cells, values, 100.0, dt=0.1, record=FEW, state=settled)
+    noisy = cx.sweep(few_cells, values, 100.0, dt=0.1, record=FEW, state=settled, key=keys)
+    for i, (run, other) in enumerate(zip(runs, noisy, strict=True)):
+        changed = cx.with_parameters(few_cells, {MEAN: values[MEAN][i]})
+        for found, state in (run, settled), (other, settled._replace(key=keys[i])):
+            single = cx.simulate(changed, 100.0, dt=0.1, record=FEW, state=state)
+            assert found.start == single.start == 30.0 and found["v"].t[0] > 30.0
+            np.testing.assert_array_equal(found["spikes"].times, single["spikes"].times)
+            np.testing.assert_allclose(found["v"].values, single["v"].values, atol=1e-9)
+    assert runs[1]["spikes"].times.size > 20
+    assert not np.array_equal(runs[1]["v"].values, noisy[1]["v"].values)
+
+
+def test_a_sweep_refuses_the_state_of_another_network(few_cells, noisy_network):
+    state = cx.simulate(noisy_network, 1.0, dt=0.1).state
+    with pytest.raises(ValueError, match="state is not one of this network"):
+        cx.sweep(few_cells, {MEAN: [100.0]}, 10.0, dt=0.1, state=state)
+
+
 def test_a_member_of_a_sweep_can_be_continued_alone(few_cells):
     runs = cx.sweep(few_cells, {MEAN: [100.0, 300.0]}, 20.0, dt=0.1, record=FEW, key=3)
     network = cx.with_parameters(few_cells, {MEAN: 300.0})
