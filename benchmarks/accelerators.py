@@ -34,7 +34,7 @@ PROGRAMS = [
     "several:cobahh:20000",
     "several:cortex:20000",
 ]
-PATIENCE = 600  # s, for one program
+PATIENCE = 1500  # s, for one program; a step of cortex for a v5e takes 800
 DT = {"cobahh": 0.1, "ei_nmda": 0.1, "cortex": 0.05}  # ms
 TPUS = {"v5e": "v5e:2x2", "v5p": "v5p:2x2x1", "v6e": "v6e:2x4"}
 # What XLA asks about a GPU, from the data sheets and tuning guides of NVIDIA: capability, streaming
