@@ -113,24 +113,18 @@ def check_memory(
     exact: bool = True,
     kept: int = 0,
     available: float | None = None,
-    derivative: int = 0,
 ) -> None:
     """Raise MemoryError if a run cannot fit, naming what to shrink and the largest size that fits.
 
-    `available` is in bytes; by default it is what the device of JAX has left. `derivative` is of
-    how many steps a derivative in reverse is taken. Networks that need a small part of what there
-    is are not looked at closely, which takes a fraction of a second.
+    `available` is in bytes; by default it is what the device of JAX has left. Networks that need
+    a small part of it are not looked at closely, which takes a fraction of a second.
     """
     room = memory_here() if available is None else available
     cells = members * sum(network.sizes.values())
     roughly = 4 * _size(network) + 1e4 * cells + (most + 4 * len(record) * kept) * cells
-    roughly += 1e3 * math.sqrt(derivative) * cells
     if roughly < room:
         return
     memory = needed(shapes(network), record, dt, most, members, exact, kept)
-    if derivative:
-        more = needed_by_derivative(shapes(network), dt, derivative)
-        memory |= {part: members * size for part, size in more.items()}
     total = sum(memory.values())
     if total <= room:
         return

@@ -14,9 +14,7 @@ from jaxtyping import Array, Float, Key
 from cortexmg.bounds import Bounds, Coordinates, paths_of, values_at
 from cortexmg.clock import whole_steps
 from cortexmg.devices import Devices, compiler_options, mesh_of, partitioned_by_gspmd, start
-from cortexmg.frames import plan_of
 from cortexmg.measures import Measure
-from cortexmg.memory import check_memory
 from cortexmg.network import Network
 from cortexmg.parameters import parameters, with_parameters
 from cortexmg.part import check_members
@@ -62,10 +60,7 @@ class Protocol:
         dt: float = 0.05,
         devices: Devices = None,
     ):
-        """Raises: KeyError for unknown names, ValueError for what cannot be measured or run.
-
-        MemoryError for what cannot fit.
-        """
+        """Raises: KeyError for unknown names, ValueError for what cannot be measured or run."""
         start()
         check_members("measures", measures, Measure)
         if not measures:
@@ -91,22 +86,6 @@ class Protocol:
             self.settle,
             self.duration,
             self.dt,
-        )
-        self.check_memory()
-
-    def check_memory(self, reverse: bool = False) -> None:
-        """Raise MemoryError if the runs computed side by side do not fit, and their derivatives."""
-        record = {repr(r): r for m in self.measures.values() for r in m.recorders.values()}
-        steps = round((self.settle + self.duration) / self.dt)
-        cpu = jax.default_backend() == "cpu"  # where devices share the memory
-        check_memory(
-            self.network,
-            record,
-            self.dt,
-            steps // plan_of(record, self.dt)[0][0],
-            members=self.side_by_side // (1 if cpu else self.parts),
-            exact=not reverse,
-            derivative=steps * reverse,
         )
 
     @cached_property

@@ -120,11 +120,10 @@ def test_models_give_the_same_bits(name, same_bits):
 @pytest.mark.parametrize("members", [1, pytest.param(3, marks=pytest.mark.slow)])
 def test_a_sweep_over_devices_gives_the_same_bits(few_cells, same_bits, members):
     mg = {"environment/ions/mg/outside": np.linspace(0.1, 2.0, members)}
-    how = {
-        "record": {"E": recorders.Spikes("E")},
-        "state": cx.simulate(few_cells, 5.0, DT).state,
+    runs = {
+        count: cx.sweep(few_cells, mg, 20.0, DT, record={"E": recorders.Spikes("E")}, devices=count)
+        for count in (1, 2)
     }
-    runs = {count: cx.sweep(few_cells, mg, 20.0, DT, devices=count, **how) for count in (1, 2)}
     assert len(runs[2]) == members
     for one, two in zip(runs[1], runs[2], strict=True):
         same_bits(one.recordings, two.recordings)

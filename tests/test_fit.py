@@ -1,7 +1,5 @@
 """Fits: what they find, how they end, go on and refuse."""
 
-import sys
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -262,19 +260,6 @@ def test_gradients_are_finite_at_bounds_without_magnesium_silent_and_saturated(e
         assert np.all(np.isfinite(found.gradients))
         rates.append(found.statistics.mean())
     assert rates[0] > 100 and rates[1] > 100  # saturated; silent ones have a test of their own
-
-
-def test_what_does_not_fit_is_refused_before_it_runs(monkeypatch):
-    net, module = network(), sys.modules["cortexmg.memory"]
-    c, given = Coordinates(net, BOUNDS), TIMES | {"duration": 20_000.0}
-    monkeypatch.setattr(module, "memory_here", lambda: 1e6)
-    with pytest.raises(MemoryError, match="'recording'.*less often.*fit instead of 32"):
-        Protocol(net, c, {"r": MEASURES["rate"]}, **given)
-    monkeypatch.setattr(module, "memory_here", lambda: 4e8)
-    p = Protocol(net, c, {"r": MEASURES["rate"]}, **given)  # which fits, but no derivative does
-    monkeypatch.setattr(p, "members", None)  # called by what allocates
-    with pytest.raises(MemoryError, match="fit instead of 32"):
-        Reverse().estimate(p, c.start, keys_of(0, 0, 2), np.ones_like)
 
 
 def test_no_run_leaves_the_bounds(protocol, monkeypatch):

@@ -24,7 +24,6 @@ class Reverse(Estimator):
     def estimate(
         self, protocol: Protocol, u: Float[np.ndarray, " p"], keys: Key[Array, " s"], slope: Slope
     ) -> Estimate:
-        protocol.check_memory(reverse=True)
         us, seeds = np.repeat(u[None], keys.shape[0], axis=0), keys.shape[0]
         statistics = finite_runs(protocol, us[:, None], keys)[:, 0]
         # The mean is over the seeds in which a statistic is defined.
