@@ -28,7 +28,7 @@ def start() -> None:
     What the user has told XLA not to do is respected; nothing stays changed in the environment.
     """
     before = os.environ.get("XLA_FLAGS")
-    if DISABLED in (before or ""):
+    if _user_decides():
         return
     os.environ["XLA_FLAGS"] = f"{before or ''} --{DISABLED}={CUTTING}"
     try:
@@ -37,6 +37,12 @@ def start() -> None:
         del os.environ["XLA_FLAGS"]
         if before is not None:
             os.environ["XLA_FLAGS"] = before
+
+
+def _user_decides() -> bool:
+    """Whether the user has told XLA what to disable, or flags are in a file, which may do so."""
+    flags = os.environ.get("XLA_FLAGS", "").strip()
+    return DISABLED in flags or (bool(flags) and not flags.startswith("-"))
 
 
 def mesh_of(devices: Devices, worthwhile: int) -> Mesh | None:
@@ -93,7 +99,7 @@ def compiler_options(platform: str, long: bool = False) -> dict | None:
     if platform != "cpu":
         return None
     options: dict = {"xla_cpu_prefer_vector_width": 512}
-    if DISABLED not in os.environ.get("XLA_FLAGS", ""):  # it would be replaced
+    if not _user_decides():
         options[DISABLED] = "" if long else CUTTING
     return options
 

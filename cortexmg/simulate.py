@@ -109,10 +109,10 @@ def sweep(
     """Run `network` once for each entry of `values`, as one batched program.
 
     `values` maps parameter names to arrays of one length, the number of runs. All runs share the
-    wiring, and the noise too unless `key` is an array of keys, one for each. All go on from
-    `state`, and with its noise unless there is an array of keys: a network that has settled is put
-    into another fluid. They are spread over `devices`, by default all. `at_once` and errors: as
-    `simulate`.
+    wiring, and the noise too unless `key` is an array of keys, one for each. With a `state` all go
+    on from there, with the key of that run unless there is an array of them: a network that has
+    settled is put into other fluids. They are spread over `devices`, by default all. `at_once` and
+    errors: as `simulate`.
     """
     start()
     network = _with_queue(network, at_once, state=state)

@@ -217,10 +217,14 @@ for options in (None, compiler_options("cpu"), compiler_options("cpu", long=True
 """
 
 
-def test_only_long_kernels_are_cut_into_parts_unless_the_user_has_said_what_to_disable():
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="XLA cuts for the cores there are")
+def test_only_long_kernels_are_cut_into_parts_unless_the_user_has_said_otherwise(tmp_path):
     assert in_a_fresh_process(CUTS, NPROC="2") == ["False", "False", "True"]
     flags = "--xla_disable_hlo_passes=algsimp"
     assert in_a_fresh_process(CUTS, NPROC="2", XLA_FLAGS=flags) == ["True", "True", "True"]
+    (tmp_path / "flags").write_text(flags)  # XLA takes the name of a file too
+    told = in_a_fresh_process(CUTS, NPROC="2", XLA_FLAGS=str(tmp_path / "flags"))
+    assert told == ["True", "True", "True"]
 
 
 THREADS = """
@@ -232,9 +236,11 @@ for long in (100_000, 1):
     run = cx.simulate(models.cobahh(20_000), 50.0, 0.1, record=record)
     bits = [np.asarray(x).tobytes() for x in jax.tree.leaves(run.state.populations)]
     print(hashlib.sha256(b"".join(bits)).hexdigest(), int(np.sum(run["spikes"].values)))
+print(programs.compiled.cache_info().currsize)
 """
 
 
 def test_threads_that_share_kernels_change_no_bit():
-    alone, count, shared, again = in_a_fresh_process(THREADS, NPROC="2")
+    alone, count, shared, again, ways = in_a_fresh_process(THREADS, NPROC="2")
     assert alone == shared and count == again and int(count) > 10_000
+    assert ways == "2"  # compiled

@@ -130,7 +130,6 @@ def test_where_release_is_certain_no_bit_changes(single_precision, same_bits):
     same_bits(certain.state.populations, random.state.populations)
 
 
-@pytest.mark.slow
 def test_draws_do_not_depend_on_devices_or_interruption(single_precision, same_bits, one):
     first = run(network(RANDOM), 4.7, devices=2)
     rest = run(network(RANDOM), 5.3, state=first.state, devices=1)
