@@ -15,6 +15,7 @@ from cortexmg.distributions import LogNormal, Uniform
 from cortexmg.releases import TsodyksMarkram
 
 DT = 0.1
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 pytestmark = pytest.mark.usefixtures("single_precision")
 
 
@@ -217,7 +218,7 @@ for options in (None, compiler_options("cpu"), compiler_options("cpu", long=True
 """
 
 
-@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="XLA cuts for the cores there are")
+@pytest.mark.skipif(CORES < 2, reason="XLA cuts for the cores there are")
 def test_only_long_kernels_are_cut_into_parts_unless_the_user_has_said_otherwise(tmp_path):
     assert in_a_fresh_process(CUTS, NPROC="2") == ["False", "False", "True"]
     flags = "--xla_disable_hlo_passes=algsimp"
