@@ -97,6 +97,7 @@ def test_a_fit_that_goes_on_is_the_one_that_was_not_interrupted(targets, tmp_pat
             cx.fit(given.pop("network"), BOUNDS, given.pop("aim"), steps=6, **given)
 
 
+@pytest.mark.slow
 def test_any_optimiser_and_a_loss_of_ones_own():
     def loss(found):
         return (jnp.log(found["control"]["rate"]) - jnp.log(60.0)) ** 2
@@ -290,6 +291,7 @@ def test_no_run_leaves_the_bounds(protocol, monkeypatch):
     assert np.all(tried >= c.low - 1e-12) and np.all(tried <= c.high + 1e-12)
 
 
+@pytest.mark.slow
 def test_steps_that_are_small_by_order_are_not_convergence(protocol):
     aim = cx.Targets(MEASURES, [cx.Target("rate", 60.0, "control")], CONDITIONS)
     given = {"optimiser": optax.sgd(1e-6), "steps": 6, "start": {WEIGHT: 0.8, MG: 1.0}, "seeds": 2}

@@ -358,7 +358,7 @@ def test_potassium_moves_between_cells_space_and_glia_and_none_is_lost(periodic)
     np.testing.assert_allclose(sum(end), sum(start), rtol=1e-12)
 
 
-@pytest.mark.parametrize("drive", [0.0, 3.0])
+@pytest.mark.parametrize("drive", [pytest.param(0.0, marks=pytest.mark.slow), 3.0])
 def test_potassium_of_a_slice_gathers_where_cells_fire_and_none_is_lost(drive):
     network = models.cortex_slice(40, drive=drive, ions=True)
     tissue = replace(network.tissues["potassium"], exchange=0.0, glia=Uptake(0.0))

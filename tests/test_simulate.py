@@ -58,6 +58,7 @@ def short_pieces(monkeypatch):
 # ---- the same bits ------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_run_in_sixty_pieces_is_the_run_in_one(
     whole, noisy_network, every_recorder, short_pieces, same_bits
 ):

@@ -43,7 +43,11 @@ def lognormal(delay, seed=3):
 
 
 @pytest.mark.usefixtures("single_precision")
-@pytest.mark.parametrize("delay", [1.0, Uniform(0.5, 3.0)], ids=["one delay", "many"])
+@pytest.mark.parametrize(
+    "delay",
+    [pytest.param(1.0, marks=pytest.mark.slow), Uniform(0.5, 3.0)],
+    ids=["one delay", "many"],
+)
 def test_the_order_of_contacts_does_not_change_a_bit(delay):
     """The same contacts with the presynaptic cells numbered backwards are summed backwards."""
     c = lognormal(delay)
