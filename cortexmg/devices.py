@@ -93,8 +93,8 @@ def compiler_options(platform: str, long: bool = False) -> dict | None:
     """How runs are compiled for a CPU, other than XLA would.
 
     It uses half the width of the vector registers: with all of it the update of Hodgkin-Huxley
-    cells is 1.34 times as fast (5.9, not 8.0 ns). And its kernels are cut into parts for several
-    threads only in `long` ones, of runs of at least LONG cells on one device.
+    cells is 1.34 times as fast (5.9, not 8.0 ns). And it cuts kernels into parts for several
+    threads only if they are `long`: those of runs of at least LONG cells on one device.
     """
     if platform != "cpu":
         return None

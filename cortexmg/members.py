@@ -15,7 +15,6 @@ from cortexmg.network import State
 from cortexmg.parameters import with_parameters
 from cortexmg.processes import everywhere, spread
 from cortexmg.programs import FIXED, OneDevice, free, in_steps
-from cortexmg.states import arrays
 from cortexmg.waiting import AXIS
 
 
@@ -25,7 +24,7 @@ class Members(OneDevice):
     def __init__(self, network, values, state: State | None, key, dt: float, mesh: Mesh | None):
         self.members = next((v.shape[0] for v in values.values()), key.shape[0] if key.ndim else 1)
         self.key_axis, self.mesh = 0 if key.ndim else None, mesh
-        self.network = in_steps(arrays(network), dt)
+        self.network = in_steps(network, dt)
         self.first = 0 if state is None else int(state.step)
         more = -self.members % (mesh.size if mesh else 1)  # the last member again, to fill up
         fill = jnp.minimum(jnp.arange(self.members + more), self.members - 1)

@@ -16,7 +16,6 @@ from cortexmg.division import joined_state, stacked_networks, stacked_states
 from cortexmg.frames import run_frames
 from cortexmg.network import Network, State
 from cortexmg.processes import assembled, everywhere, own_parts
-from cortexmg.states import arrays
 from cortexmg.waiting import AXIS
 
 FIXED = ("plan", "dt", "most")
@@ -29,7 +28,7 @@ class OneDevice:
     mesh: Mesh | None = None
 
     def __init__(self, network: Network, state: State, dt: float):
-        self.network, self.state = in_steps(arrays(network), dt), state
+        self.network, self.state = in_steps(network, dt), state
         self.first = int(state.step)
 
     def advance(self, record, frames: int, **fixed) -> tuple[Any, Any]:

@@ -87,8 +87,9 @@ def simulate(
     times = {"duration": duration, "dt": dt}
     check_alike(mesh, network=network, state=state, key=key, record=record, **times)
     _check_memory(network, record, duration, dt, plan, mesh, exact=not gradients)
-    begin = _beginning(arrays(network), state, key, dt, not gradients)
-    program = ManyDevices(network, begin, dt, mesh) if mesh else OneDevice(network, begin, dt)
+    numbers = arrays(network)  # once: their wiring can be large
+    begin = _beginning(numbers, state, key, dt, not gradients)
+    program = ManyDevices(network, begin, dt, mesh) if mesh else OneDevice(numbers, begin, dt)
     loop = HostLoop(program, network, plan, duration, dt)
     return loop.run(record, {}, Progress(progress and not jax.process_index(), duration, 1))[0]
 
@@ -132,9 +133,9 @@ def sweep(
     _check_memory(network, record, duration, dt, plan, mesh, members=size)
     times = {"duration": duration, "dt": dt}
     check_alike(mesh, network=network, values=values, state=state, key=keys, record=record, **times)
-    if state is not None:
-        state = checked(arrays(network), state, dt)
-    program = Members(network, values, state, keys, dt, mesh)
+    numbers = arrays(network)
+    begin = None if state is None else checked(numbers, state, dt)
+    program = Members(numbers, values, begin, keys, dt, mesh)
     loop = HostLoop(program, network, plan, duration, dt)
     return loop.run(record, values, Progress(progress and not jax.process_index(), duration, size))
 
