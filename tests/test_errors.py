@@ -141,6 +141,10 @@ ILLEGAL = {
         lambda: cx.Reset(threshold=-50.0, reset=-40.0),
         ["Reset.reset", "below", "-40", "-50"],
     ),
+    "slow depression of everything": (
+        lambda: releases.SlowDepression(share=1.0),
+        ["SlowDepression.share", "at most 0.99", "1"],
+    ),
     "utilisation above one": (
         lambda: releases.TsodyksMarkram(1.5),
         ["TsodyksMarkram.u0", "at most 1", "1.5"],
@@ -392,6 +396,8 @@ RELEASES = st.sampled_from(
         releases.TsodyksMarkram(),
         releases.Saturating(30.0),
         releases.Binomial(sites=2),
+        releases.SlowDepression(),
+        releases.Binomial(releases.SlowDepression(releases.Certain(), 0.5)),
     ]
 )
 

@@ -9,7 +9,7 @@ import cortexmg as cx
 from cortexmg import cells, recorders, stimuli, synapses, wiring
 from cortexmg.noise import philox
 from cortexmg.quantal import Quantal
-from cortexmg.releases import Binomial, Certain
+from cortexmg.releases import Binomial, Certain, SlowDepression
 from cortexmg.rows import Rows
 
 DT, N = 0.1, 300
@@ -179,5 +179,7 @@ def test_derivatives_are_those_of_the_average_with_the_same_outcomes():
 def test_a_release_that_varies_twice_is_refused(without_type_checks):
     with pytest.raises(TypeError, match="Binomial.release must be a Release without chance"):
         Binomial(Binomial())
+    with pytest.raises(TypeError, match="SlowDepression.release must be a Release without chance"):
+        SlowDepression(Binomial())
     with pytest.raises(ValueError, match="Binomial.sites must be a whole number of at least 1"):
         Binomial(sites=0)

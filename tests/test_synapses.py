@@ -22,7 +22,7 @@ from cortexmg import (
 )
 from cortexmg.channels import Leak
 from cortexmg.membrane import Current, advance
-from cortexmg.releases import Certain, Release, Saturating, TsodyksMarkram
+from cortexmg.releases import Certain, Release, Saturating, SlowDepression, TsodyksMarkram
 from cortexmg.stimuli import SpikeInput
 from cortexmg.synapses import (
     AMPA,
@@ -488,6 +488,31 @@ def test_facilitating_synapses_facilitate():
     spikes[::20] = 1.0
     out = released(TsodyksMarkram(u0=0.09, tau_d=138.0, tau_f=670.0), spikes, 1.0)[::20, 0]
     assert out[0] == pytest.approx(1.0) and out[1] > 1.2 * out[0]
+
+
+def test_slow_depression_goes_with_what_is_released_and_recovers_by_its_time_constant():
+    """Spikes 20 s apart find the fast part recovered; a burst takes as much as what it releases."""
+    fast, share, tau, dt = TsodyksMarkram(0.5, 50.0, 1.0), 0.2, 9200.0, 2.0
+    spikes = np.zeros((10_021, 1))
+    spikes[[0, 1, 2, 10_000, 10_020]] = 1.0
+    alone = released(fast, spikes, dt)[:, 0]
+    out = released(SlowDepression(fast, share, tau), spikes, dt)[:, 0]
+    left = 1.0
+    for k in (0, 1, 2):
+        np.testing.assert_allclose(out[k], left * alone[k], rtol=1e-6)
+        left = 1.0 - (1.0 - left * (1.0 - share) ** alone[k]) * np.exp(-dt / tau)
+    left = 1.0 - (1.0 - left) * np.exp(-9997 * dt / tau)
+    np.testing.assert_allclose(out[10_000], left * alone[10_000], rtol=1e-6)
+    assert 0.9 < left < 0.99  # 20 s are two time constants
+    left = 1.0 - (1.0 - left * (1.0 - share) ** alone[10_000]) * np.exp(-20 * dt / tau)
+    np.testing.assert_allclose(out[10_020], left * alone[10_020], rtol=1e-6)
+
+
+def test_slow_depression_of_nothing_changes_nothing():
+    spikes = np.random.default_rng(2).random((200, 4)) < 0.3
+    plain, slow = TsodyksMarkram(), SlowDepression(TsodyksMarkram(), share=0.0)
+    found, expected = released(slow, spikes, 0.1), released(plain, spikes, 0.1)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)  # two programs
 
 
 spike_trains = st.lists(st.booleans(), min_size=40, max_size=40)

@@ -25,7 +25,7 @@ from cortexmg.network import Network
 from cortexmg.pools.calcium import soma
 from cortexmg.population import Population
 from cortexmg.projection import Projection
-from cortexmg.releases import Certain, Release, TsodyksMarkram
+from cortexmg.releases import Certain, Release, SlowDepression, TsodyksMarkram
 from cortexmg.sheet import Sheet
 from cortexmg.stimuli import Poisson
 from cortexmg.surface import Screening
@@ -45,6 +45,9 @@ REFERENCE = {"ca_ref": 1.2, "mg_ref": 1.0}
 LAWS = {"E to E": steep, "E to I": shallow, "I to E": intermediate, "I to I": intermediate}
 CALCIUM, POTASSIUM = 290.0, 100.0  # nS, of E cells: N-type calcium, and what calcium opens
 U0 = 0.0792  # of E to E contacts: 0.5 at 2 mM calcium, where it is measured
+# Slow depression takes this share of what is left when everything is released (an assumption), and
+# contacts between E cells are then so many times as strong.
+DEPLETION, STRENGTH = 0.2, 3.3
 
 
 def cortex(
@@ -58,6 +61,7 @@ def cortex(
     nmda: float = 1.0,
     mechanisms: Collection[str] = MECHANISMS,
     cells: str = "HH",
+    slow_depression: bool = False,
 ) -> Network:
     """`n` cells, 80 % regular-spiking "E" and 20 % fast-spiking "I" (Pospischil et al. 2008).
 
@@ -74,6 +78,11 @@ def cortex(
     that magnesium blocks, calcium in the soma of E cells, and potassium channels that it opens
     (Wang 1998, with a small part of his potassium conductance: there is an M-current too).
     Input from outside the network is held: its release does not follow the ions.
+
+    With `slow_depression` contacts between E cells also depress for seconds, the more the more they
+    release, and are 3.3 times as strong, which at 1 mM magnesium leaves the network asynchronous.
+    Then it has synchronous events at 0.5 mM, and a slice has bursts seconds apart at 0.1 mM. It
+    settles within some 20 s.
 
     `cells` that integrate and fire, "LIF" or "AdEx", have the same capacitance and leak, and cost
     less; they have no calcium channels, and other rates.
@@ -93,9 +102,10 @@ def cortex(
     projections = {}
     for i, (name, weight) in enumerate(WEIGHTS.items()):
         pre, _, post = name.split()
+        weight *= STRENGTH if slow_depression and name == "E to E" else 1.0
         contacts = _contacts(wiring, pre, post, sizes, weight, 4 * key + i)
         transmitter = {"E": "glutamate", "I": "gaba"}[pre]
-        release = _release(name, "release" in mechanisms)
+        release = _release(name, "release" in mechanisms, slow_depression)
         projections[name] = Projection(pre, post, transmitter, contacts, release)
     stimuli = {f"outside {name}": Poisson(name, "ampa", *OUTSIDE[name]) for name in sizes}
     return Network(acsf(mg=mg, ca=ca), populations, projections, stimuli)
@@ -130,11 +140,12 @@ def _check_choices(wiring: str, mechanisms: Collection[str], cells: str) -> None
         raise ValueError(f"mechanisms must be some of {MECHANISMS}, got {mechanisms!r}.")
 
 
-def _release(projection: str, ions: bool) -> Release:
+def _release(projection: str, ions: bool, slow: bool) -> Release:
     factors: dict[str, ReleaseLaw] = {"ions": LAWS[projection](**REFERENCE)} if ions else {}
-    if projection == "E to E":
-        return TsodyksMarkram(U0, factors=factors)
-    return Certain(factors)
+    if projection != "E to E":
+        return Certain(factors)
+    release = TsodyksMarkram(U0, factors=factors)
+    return SlowDepression(release, share=DEPLETION * U0) if slow else release
 
 
 def _receptors(nmda: float, gaba_b: bool, potentiated: bool) -> dict[str, Synapse]:

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
 from cortexmg.environment import Environment
-from cortexmg.part import PerCell, Scalar, count, shown
+from cortexmg.part import PerCell, Scalar, count
 from cortexmg.quantal import Quantal
-from cortexmg.releases.release import Release
+from cortexmg.releases.release import Release, check_average
 from cortexmg.releases.tsodyks_markram import TsodyksMarkram
 
 
@@ -32,11 +32,7 @@ class Binomial(Release):
     sites: int = count(1)
 
     def __check_init__(self):
-        if not isinstance(self.release, Release) or self.release.varies:
-            raise TypeError(
-                f"Binomial.release must be a Release without chance of its own, got "
-                f"{shown(self.release)}: give the average, such as TsodyksMarkram()."
-            )
+        check_average("Binomial.release", self.release)
 
     def init(self, n: int) -> Any:
         return self.release.init(n)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from jaxtyping import Array, Float, Int, Key
 
 from cortexmg.environment import Environment
-from cortexmg.part import Part, PerCell, Scalar
+from cortexmg.part import Part, PerCell, Scalar, shown
 
 
 class Release(Part):
@@ -46,3 +46,12 @@ class Release(Part):
         """
         del amounts, step, key
         return rows
+
+
+def check_average(field: str, release: Any) -> None:
+    """Refuse as `field` what is not a release, or one that `varies` by itself."""
+    if not isinstance(release, Release) or release.varies:
+        raise TypeError(
+            f"{field} must be a Release without chance of its own, got {shown(release)}: "
+            "give the average, such as TsodyksMarkram()."
+        )

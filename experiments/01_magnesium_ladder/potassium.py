@@ -2,7 +2,8 @@
 
 Slices of cortex in which sodium, potassium and chloride move, along a ladder of magnesium, in baths
 of 3.5 and 5 mM potassium: how often does the network discharge, for how long, how high does
-potassium rise, and does it need NMDA or AMPA receptors? Run with --quick for a small version.
+potassium rise, and does it need NMDA or AMPA receptors? And if contacts between E cells also
+depress for seconds (`--slow`)? Run with --quick for a small version.
 """
 
 import argparse
@@ -27,9 +28,10 @@ CASES = [dict(bath=k, mg=mg, blocked="nothing") for k in (3.5, 5.0) for mg in MA
 CASES += [dict(bath=3.5, mg=0.02, blocked=blocked) for blocked in ("nmda", "ampa")]
 
 
-def measure(n: int, key: int, duration: float) -> tuple[list[dict], list]:
+def measure(n: int, key: int, duration: float, slow: bool) -> tuple[list[dict], list]:
     """Discharges and potassium of each case, and the runs."""
-    network = models.cortex_slice(n, key, ca=1.3, ions=True)
+    options = {"drive": 0.1, "slow_depression": True} if slow else {}
+    network = models.cortex_slice(n, key, ca=1.3, ions=True, **options)
     record: dict[str, recorders.Recorder] = {p: recorders.Spikes(p) for p in "EI"}
     record["k"] = recorders.Probe("E", "tissues/potassium/felt", [0], every=50.0)
     record["v"] = recorders.Probe("E", every=50.0)
@@ -69,29 +71,33 @@ def found(run: cx.Run, duration: float) -> dict:
     }
 
 
-def draw(runs: list[cx.Run]) -> None:
+def draw(runs: list[cx.Run], end: str) -> None:
     """Potassium and rates of E cells in the beginning, at each magnesium in 3.5 mM potassium."""
     labels = [f"{mg:g} mM Mg" for mg in MAGNESIUM]
     shown, edges = runs[: len(labels)], np.arange(0.0, SHOWN + 1.0, 100.0)
     t = shown[0]["k"].t[: int(SHOWN / 50.0)]
     k = np.stack([run["k"].values[: t.size, 0] for run in shown], axis=1)
-    plots.save(plots.traces(t, k, labels, ylabel="[K⁺]ₒ (mM)"), HERE / "results/potassium.png")
+    plots.save(
+        plots.traces(t, k, labels, ylabel="[K⁺]ₒ (mM)"), HERE / f"results/potassium{end}.png"
+    )
     rates = [np.histogram(run["E"].times, edges)[0] / (0.1 * run["E"].n) for run in shown]
     figure = plots.traces(edges[1:], np.stack(rates, axis=1), labels, ylabel="rate of E (Hz)")
-    plots.save(figure, HERE / "results/seizures.png")
+    plots.save(figure, HERE / f"results/seizures{end}.png")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
-    quick = parser.parse_args().quick
+    parser.add_argument("--slow", action="store_true", help="with slow depression")
+    quick, slow = (getattr(parser.parse_args(), name) for name in ("quick", "slow"))
+    end = "_slow" if slow else ""
     n, keys, duration = (200, 1, 1e3) if quick else (400, 3, 120e3)
     rows: list[dict] = []
     for key in range(keys):
-        more, runs = measure(n, key, duration)
+        more, runs = measure(n, key, duration, slow)
         rows += more
         if not key and not quick:
-            draw(runs)
+            draw(runs, end)
     for case in CASES:
         same = [r for r in rows if case.items() <= r.items()]
         each = {x: [r[x] for r in same] for x in COLUMNS}
@@ -99,7 +105,7 @@ def main() -> None:
         print(*case.values(), *cells, sep="; ")
     if not quick:
         account = {"versions": results.versions(), "commit": results.commit(), "n": n, "rows": rows}
-        (HERE / "results/potassium.json").write_text(json.dumps(account, indent=1))
+        (HERE / f"results/potassium{end}.json").write_text(json.dumps(account, indent=1))
 
 
 if __name__ == "__main__":

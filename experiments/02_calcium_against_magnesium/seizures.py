@@ -1,8 +1,8 @@
 """Does calcium make up for magnesium where sodium, potassium and chloride move?
 
 Slices in which ions move, in the fluids of Isaev et al. (2012): in how many of them does a seizure
-begin, with all mechanisms? A seizure is a discharge of more than 2 s. Run with --quick for a small
-version.
+begin, with all mechanisms? A seizure is a discharge of more than 2 s. And if contacts between E
+cells also depress for seconds (`--slow`)? Run with --quick for a small version.
 """
 
 import argparse
@@ -26,9 +26,10 @@ FLUIDS = {
 SETTLE, SEIZURE = 500.0, 2000.0  # ms
 
 
-def measure(n: int, key: int, duration: float) -> list[dict]:
+def measure(n: int, key: int, duration: float, slow: bool) -> list[dict]:
     """Discharges in each fluid, of a slice with a wiring and a noise of its own."""
-    network = models.cortex_slice(n, key, ions=True)
+    options = {"drive": 0.1, "slow_depression": True} if slow else {}
+    network = models.cortex_slice(n, key, ions=True, **options)
     fluids = np.array(list(FLUIDS.values())).T
     values = {
         f"environment/ions/{ion}/outside": x
@@ -64,11 +65,12 @@ def measure(n: int, key: int, duration: float) -> list[dict]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
-    quick = parser.parse_args().quick
+    parser.add_argument("--slow", action="store_true", help="with slow depression")
+    quick, slow = (getattr(parser.parse_args(), name) for name in ("quick", "slow"))
     n, keys, duration = (100, 1, 1000.0) if quick else (400, 20, 20_000.0)
     rows: list[dict] = []
     for key in range(keys):
-        rows += measure(n, key, duration)
+        rows += measure(n, key, duration, slow)
         print(key, [r["seizures"] for r in rows[-len(FLUIDS) :]], flush=True)
     for fluid in FLUIDS:
         same = [r for r in rows if r["fluid"] == fluid]
@@ -78,7 +80,7 @@ def main() -> None:
         print(fluid, f"seizures in {share:.2f}", *cells, sep="; ")
     if not quick:
         account = {"versions": results.versions(), "commit": results.commit(), "n": n, "rows": rows}
-        (OUT / "seizures.json").write_text(json.dumps(account, indent=1))
+        (OUT / f"seizures{'_slow' if slow else ''}.json").write_text(json.dumps(account, indent=1))
 
 
 if __name__ == "__main__":
