@@ -76,14 +76,14 @@ def in_slices(n: int, key: int, settle: float, duration: float) -> tuple[list[di
 
 def show(rows: list[dict], case: dict, values: list[float], columns: tuple[str, ...]) -> None:
     """Print mean and standard deviation over keys of each statistic along a ladder."""
-    print(f"\n{' '.join(map(str, case.values())):14s}" + "".join(f"{x:>14g}" for x in values))
+    print(f"\n{' '.join(map(str, case.values())):14s}" + "".join(f"{x:>20g}" for x in values))
     for column in columns:
         cells = []
         for x in values:
             same = [r[column] for r in rows if r.items() >= (case | {"mM": x}).items()]
             found = np.array(same)[np.isfinite(same)]
             cells.append(f"{found.mean():.3g} +- {found.std():.2g}" if found.size else "-")
-        print(f"{column:14s}" + "".join(f"{x:>14s}" for x in cells))
+        print(f"{column:14s}" + "".join(f"{x:>20s}" for x in cells))
 
 
 def draw(runs: dict[str, cx.Run]) -> None:
