@@ -1,17 +1,19 @@
 """The sum over the contacts of active cells that delivery and its derivatives are."""
 
-from functools import cached_property
-from typing import NamedTuple
+from functools import cached_property, partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from cortexmg.compaction import next_active
-from cortexmg.rows import Contacts
+from cortexmg.rows import Contacts, Rows, entry, piece
 
 OUTSIDE = np.int32(2**31 - 1)  # beyond the end of every array
+EVEN = jax.lax.RoundingMethod.TO_NEAREST_EVEN
 SHORT = 256  # contacts: of rows up to here several are visited together
+CACHED = 2**17  # contacts: wiring up to here is in the cache, and read one row at a time
 
 
 class Layout(NamedTuple):
@@ -31,75 +33,88 @@ def _at(array, member, index):
     return index if array.shape[0] == 1 else member * array.shape[1] + index
 
 
+def _entry(array, member, i):
+    """The entry `i` of a member, or of each of them."""
+    place = _at(array, member, i)
+    return array.reshape(-1)[place] if jnp.ndim(place) else entry(array.reshape(-1), place)
+
+
 def _shared(new, share):
     """What contacts deliver of `new`, where each has a share of its own."""
     return new if share is None else new * share
 
 
-def _each_row(active, rows, visit, carry, form):
-    """`carry` after a visit to every piece of `row` contacts of every active cell.
+def _searched(active, layout, deliver, carry):
+    """`carry` after `deliver` got the ids of all active cells, some at a time."""
+    active = active.reshape(active.shape[0] * layout.blocks, -1)
+
+    def some(state):
+        word, carry = state
+        word, ids, found = next_active(active, word, layout.n_pre // layout.blocks)
+        return word, deliver(carry, ids, found)
+
+    return jax.lax.while_loop(lambda s: s[0] < active.size, some, (jnp.int32(0), carry))[1]
+
+
+def _each_row(visit, rows, form, members, total, ids, found):
+    """`total` after a visit to every piece of `row` contacts of the active cells found.
 
     A visit gets so many cells `together`: of each the member, the number of the row, and contacts.
     Where the same cells are active in all members, a visit is for `every` one of them.
     """
-    members, (n_pre, blocks, first, row, *_) = active.shape[0], form.layout
-    together, every = form.together, form.every
-    active = active.reshape(members * blocks, -1)
+    (n_pre, _, first, row, *_), together, every = form.layout, form.together, form.every
 
-    def some(state):
-        word, carry = state
-        word, ids, found = next_active(active, word, n_pre // blocks)
+    def some_pieces(state):
+        # One cursor of two numbers: every number that a loop carries costs a kernel per visit.
+        cursor, total = state
+        k, offset = cursor[0], cursor[1]
+        visited, left = [], jnp.int32(0)
+        for r in range(together):
+            there, one = k + r < found, entry(ids, k + r)
+            member, cell = (every, one) if members == 1 else jnp.divmod(one, n_pre)
+            i = jax.lax.select(there, cell - first, jnp.zeros_like(cell))
+            contacts = rows.contacts(i, offset, row)
+            if together > 1:
+                contacts = contacts._replace(mine=contacts.mine & there)
+            visited.append((member, i, contacts))
+            left = jnp.maximum(left, jnp.where(there, rows.length(i) - offset, 0))
+        total = visit(total, visited)
+        next_cells, next_piece = jnp.stack([k + together, 0]), jnp.stack([k, offset + row])
+        return jnp.where(left <= row, next_cells, next_piece), total
 
-        def piece(state):
-            # One cursor of two numbers: every number that a loop carries costs a kernel per visit.
-            cursor, carry = state
-            k, offset = cursor[0], cursor[1]
-            visited, left = [], jnp.int32(0)
-            for r in range(together):
-                there, one = k + r < found, ids[k + r]
-                member, cell = (every, one) if members == 1 else jnp.divmod(one, n_pre)
-                i = jnp.where(there, cell - first, 0)
-                contacts = rows.contacts(i, offset, row)
-                if together > 1:
-                    contacts = contacts._replace(mine=contacts.mine & there)
-                visited.append((member, i, contacts))
-                left = jnp.maximum(left, jnp.where(there, rows.length(i) - offset, 0))
-            carry = visit(carry, visited)
-            next_cells, next_piece = jnp.stack([k + together, 0]), jnp.stack([k, offset + row])
-            return jnp.where(left <= row, next_cells, next_piece), carry
-
-        start = (jnp.zeros(2, jnp.int32), carry)
-        return word, jax.lax.while_loop(lambda state: state[0][0] < found, piece, start)[1]
-
-    return jax.lax.while_loop(lambda s: s[0] < active.size, some, (jnp.int32(0), carry))[1]
+    start = (jnp.zeros(2, jnp.int32), total)
+    return jax.lax.while_loop(lambda state: state[0][0] < found, some_pieces, start)[1]
 
 
 class _Form:
     """T for the arrays at hand: what a piece of a row reads, and where it writes."""
 
-    def __init__(self, known, onto, step, layout, every):
+    def __init__(self, known, onto, step, layout, every, cached=False):
         self.known, self.onto, self.step, self.layout = known, onto, step, layout
         self.every = every  # of the members for which a visit is, or 0
+        self.cached = cached  # whether the wiring is
 
     def places(self, array, member, c: Contacts):
         """Where contacts lie in an array over slots and targets."""
-        inside = self.layout.base + c.targets
-        if self.layout.slots > 1:
-            slot = (
-                self.step[member if self.step.shape[0] > 1 else 0] + c.delays.astype(jnp.int32)
-            ) % self.layout.slots
-            inside = slot * self.layout.n_post + inside
+        base, slots, n = self.layout.base, self.layout.slots, self.layout.n_post
+        inside = base + c.targets if base else c.targets
+        if slots > 1:
+            step = self.step[member] if self.step.shape[0] > 1 else self.step[0]
+            now = jax.lax.rem(step, jnp.int32(slots)).astype(jnp.uint32)
+            # Less than twice the slots; of less than once the difference is a huge whole number.
+            slot = now + c.delays.astype(jnp.uint32)
+            inside = jnp.minimum(slot, slot - jnp.uint32(slots)).astype(jnp.int32) * n + inside
         return _at(array, member, inside)
 
     def x(self, member, i):
         x = self.known["x"]
-        return x.reshape(-1)[_at(x, member, i if x.shape[1] > 1 else 0)]
+        return _entry(x, member, i if x.shape[1] > 1 else 0)
 
     def w(self, member, first):
         w = self.known["w"]
         if w.shape[1] == 1:  # one weight for all contacts
-            return w.reshape(-1)[_at(w, member, 0)]
-        return self._piece(w.reshape(-1), _at(w, member, first))
+            return _entry(w, member, 0)
+        return piece(w.reshape(-1), _at(w, member, first), self.layout.row)
 
     def y(self, member, c: Contacts):
         y = self.known["y"]
@@ -109,7 +124,7 @@ class _Form:
         """What contacts deliver, one number for each or one for all."""
         new = _shared(self.x(member, i) * self.w(member, first), share)
         whole = jnp.issubdtype(self.onto.dtype, jnp.integer)
-        return jnp.rint(new).astype(self.onto.dtype) if whole else new
+        return jax.lax.round(new, EVEN).astype(self.onto.dtype) if whole else new
 
     @cached_property
     def same_for_all(self):
@@ -123,7 +138,13 @@ class _Form:
     @property
     def together(self):
         """How many cells a visit is for: several, if one has few contacts, to y of one member."""
-        several = self.layout.row <= SHORT and "y" not in self.known and jnp.ndim(self.every) == 0
+        # They are fetched at the same time. From the cache that gains nothing, and each is code.
+        several = (
+            not self.cached
+            and self.layout.row <= SHORT
+            and "y" not in self.known
+            and jnp.ndim(self.every) == 0
+        )
         return 4 if several else 1
 
     def add_to_y(self, total, visited):
@@ -135,7 +156,7 @@ class _Form:
             each = [self.amount(m, i, c.first, c.share) for m, i, c in visited]
             new = jnp.concatenate([jnp.broadcast_to(x, shape).reshape(-1) for x in each])
         places = jnp.concatenate([x.reshape(-1) for x in places])
-        return total.at[places].add(new, mode="drop")
+        return total.at[places].add(new, mode="drop", wrap_negative_indices=False)
 
     def add_to_x(self, total, visited):
         ((member, i, c),) = visited
@@ -150,10 +171,8 @@ class _Form:
         if self.onto.shape[1] == 1:
             return total.at[_at(self.onto, member, 0)].add(jnp.sum(new))
         start = _at(self.onto, member, c.first)
-        return jax.lax.dynamic_update_slice(total, self._piece(total, start) + new, (start,))
-
-    def _piece(self, array, first):
-        return jax.lax.dynamic_slice(array, (first,), (self.layout.row,))
+        new = piece(total, start, self.layout.row) + new
+        return jax.lax.dynamic_update_slice(total, new, (start,), allow_negative_indices=False)
 
 
 def contract(onto, a, b, active, near, step, *leaves, out, layout, tree):
@@ -177,5 +196,34 @@ def contract(onto, a, b, active, near, step, *leaves, out, layout, tree):
     if out == "y":
         form.same_for_all  # noqa: B018 - before the loop, not in it
     visit = {"y": form.add_to_y, "x": form.add_to_x, "w": form.add_to_w}[out]
-    total = _each_row(active, rows, visit, onto.reshape(-1), form)
-    return total.reshape(onto.shape)
+    deliver = partial(_each_row, visit, rows, form, active.shape[0])
+    return _searched(active, layout, deliver, onto.reshape(-1)).reshape(onto.shape)
+
+
+class Sent(NamedTuple):
+    """What the active cells of a population deliver through one projection, without members."""
+
+    inbox: int  # the number of the array into which it is written
+    amounts: Any
+    weights: Any
+    rows: Any
+    layout: Layout
+
+
+def contract_together(inboxes, sent: list[Sent], active, step):
+    """The inboxes after each delivery of the same cells, which are searched for once."""
+    visits = []
+    for s in sent:
+        known = {"x": s.amounts[None], "w": s.weights[None]}
+        cached = isinstance(s.rows, Rows) and s.rows.targets.size <= CACHED
+        form = _Form(known, inboxes[s.inbox][None], step[None], s.layout, jnp.int32(0), cached)
+        form.same_for_all  # noqa: B018 - before the loop, not in it
+        visits.append((s.inbox, partial(_each_row, form.add_to_y, s.rows, form, 1)))
+
+    def deliver(totals, ids, found):
+        totals = list(totals)
+        for k, visit in visits:
+            totals[k] = visit(totals[k], ids, found)
+        return totals
+
+    return _searched(active[None], sent[0].layout, deliver, list(inboxes))

@@ -12,7 +12,7 @@ follows the active cells, on every platform, forwards, backwards and under vmap.
 """
 
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 import jax
 import jax.numpy as jnp
@@ -61,12 +61,25 @@ def deliver(
     return out[0]
 
 
-def _shape(onto, a, b, *_, **__):
+def check_sizes(onto: Any, a: Any, b: Any) -> None:
+    """Raise if arrays are so large that their entries could not be numbered."""
     if max(x.size for x in (onto, a, b)) >= 2**31:
         raise ValueError(
             f"Arrays of {onto.shape}, {a.shape} and {b.shape} are too large for delivery, which "
             f"counts to 2^31: sweep over fewer members, or use smaller populations."
         )
+
+
+def no_derivative() -> NoReturn:
+    """Raise: sums of whole numbers have none."""
+    raise TypeError(
+        "Exactly summed input has no derivative: run with simulate(..., gradients=True) or "
+        "Network.init(..., exact=False)."
+    )
+
+
+def _shape(onto, a, b, *_, **__):
+    check_sizes(onto, a, b)
     return ShapedArray(onto.shape, onto.dtype)
 
 
@@ -81,10 +94,7 @@ def _jvp(primals, tangents, **params):
     d_onto, d_a, d_b, *_ = tangents
     value = contract_p.bind(*primals, **params)
     if not jnp.issubdtype(value.dtype, jnp.floating):
-        raise TypeError(
-            "Exactly summed input has no derivative: run with simulate(..., gradients=True) or "
-            "Network.init(..., exact=False)."
-        )
+        no_derivative()
     tangent = jnp.zeros_like(value) if isinstance(d_onto, ad.Zero) else d_onto
     first, _ = [k for k in "xwy" if k != params["out"]]
     if not isinstance(d_a, ad.Zero):

@@ -47,7 +47,9 @@ def bits(
 
 
 def _keys(key, step, n: int, first) -> Key[Array, " blocks"]:
-    key = jax.random.fold_in(key, step)
+    # Barrier: XLA would make a kernel of each of the twenty words that rounds take from the key,
+    # each of them with all rounds by which the key of the stream has been found.
+    key = jax.random.fold_in(jax.lax.optimization_barrier(key), step)
     blocks = first // BLOCK + jnp.arange(-(-n // BLOCK))
     return jax.vmap(jax.random.fold_in, (None, 0))(key, blocks.astype(jnp.uint32))
 

@@ -21,6 +21,19 @@ class Contacts(NamedTuple):
     share: Any = None  # of what the cell releases, one for each; None: each releases all of it
 
 
+def piece(array: Array, first: Int[Array, ""] | int, length: int) -> Array:
+    """So many entries from `first` on, all of them in the array.
+
+    To look whether an index is negative would take half of the instructions of a delivery.
+    """
+    return jax.lax.dynamic_slice(array, (first,), (length,), allow_negative_indices=False)
+
+
+def entry(array: Array, i: Int[Array, ""] | int) -> Array:
+    """The entry with this number, one of the array."""
+    return piece(array, i, 1).reshape(())
+
+
 class Rows(NamedTuple):
     """Contacts sorted by presynaptic cell, padded with at least one `row` of inert ones."""
 
@@ -31,7 +44,7 @@ class Rows(NamedTuple):
 
     def length(self, i: Int[Array, ""]) -> Int[Array, ""]:
         """How many contacts row `i` has."""
-        return self.starts[i + 1] - self.starts[i]
+        return entry(self.starts, i + 1) - entry(self.starts, i)
 
     def number(self, i: Int[Array, ""], offset: Int[Array, ""]) -> Int[Array, ""]:
         """The number of a contact of row `i` among those on all devices."""
@@ -39,14 +52,10 @@ class Rows(NamedTuple):
 
     def contacts(self, i: Int[Array, ""], offset: Int[Array, ""], row: int) -> Contacts:
         """`row` contacts of row `i`, from number `offset` on."""
-        first = self.starts[i] + offset
-
-        def piece(array):
-            return jax.lax.dynamic_slice(array, (first,), (row,))
-
-        mine = jnp.arange(row, dtype=jnp.int32) < self.starts[i + 1] - first
-        delays = self.delays if self.delays.shape[0] == 1 else piece(self.delays)
-        return Contacts(mine, piece(self.targets), delays, first)
+        first = entry(self.starts, i) + offset
+        mine = jnp.arange(row, dtype=jnp.int32) < entry(self.starts, i + 1) - first
+        delays = self.delays if self.delays.shape[0] == 1 else piece(self.delays, first, row)
+        return Contacts(mine, piece(self.targets, first, row), delays, first)
 
     def whole_rows(self, i: Int[Array, " n"], longest: int) -> Contacts:
         """All contacts of several rows, [n, longest], of which none has more."""

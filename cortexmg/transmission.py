@@ -14,15 +14,16 @@ import jax.numpy as jnp
 from jaxtyping import Array, Int, Key
 
 from cortexmg.compaction import unpack, words_for
+from cortexmg.contraction import Layout
 from cortexmg.derivatives import kept
 from cortexmg.environment import Environment
-from cortexmg.events import Layout, deliver
+from cortexmg.events import deliver
 from cortexmg.part import PerCell
 from cortexmg.projection import Projection
 from cortexmg.quanta import Inputs, number_kind, quanta, quantum_for
 from cortexmg.shadows import followed
 from cortexmg.slots import put, read
-from cortexmg.spiking import Spikes
+from cortexmg.together import delivered
 from cortexmg.waiting import Split, Waiting, contacts, due, spread, wait
 
 TOGETHER = "\n"  # between the names of transmitters that share a ring; not in any of them
@@ -89,8 +90,8 @@ def arrive(
     """What arrives in this step (nS), the releases after it, and what is still underway."""
     exact, after, waiting = underway.exact, {}, dict(underway.waiting)
     lanes = _lanes(projections, sizes, dt)
-    rings = {post: dict(by_transmitter) for post, by_transmitter in underway.rings.items()}
-    now, shadows = _empty_inboxes(lanes, sizes, number_kind(exact)), dict(underway.shadows)
+    inboxes, shadows = _inboxes(underway.rings, lanes, sizes, exact), dict(underway.shadows)
+    alike: dict[Any, list] = {}  # of projections with the same spikes, what they deliver
     for name in sorted(projections):
         p = projections[name]
         lane, c = lanes[p.post, p.transmitter], p.connectivity
@@ -98,35 +99,62 @@ def arrive(
         spikes, waiting[p.pre] = due(waiting[p.pre], p, n_pre, step, dt, split.parts)
         after[name], amount = p.release.step(releases[name], spikes.amount, env, dt)
         scale = p.strength / underway.quanta[p.post][p.transmitter] if exact else p.strength
-        inboxes, of = (now, p.post) if lane.slots == 1 else (rings[p.post], p.transmitter)
         rows = contacts(name, p, amount, step, 1 + wait(p, dt), key, dt)
         layout = Layout(n_pre, split.parts, c.senders.start, c.row, *lane, c.n_post)
+        of = p.post, p.transmitter if lane.slots > 1 else None
+        if exact:
+            given = of, *_sent(p, amount, scale, exact), rows, layout
+            same = p.pre, wait(p, dt), c.senders.start, c.n_senders
+            alike.setdefault(same, []).append((spikes.fired, given))
+            continue
+        who = {"fired": spikes.fired, "near": spikes.near, "step": step, "layout": layout}
         if name in shadows:
-            who = {"fired": spikes.fired, "near": spikes.near, "step": step, "layout": layout}
             pair = inboxes[of], shadows[name]
             inboxes[of], shadows[name] = followed(*pair, amount * scale, rows, **who)
             constant = jax.lax.stop_gradient(c.weights)
             p = eqx.tree_at(lambda p: p.connectivity.weights, p, constant)
-        inboxes[of] = _add(p, inboxes[of], rows, layout, spikes, amount, scale, step)
-    arrived: Inputs = {name: {} for name in sizes}
-    for (post, transmitter), lane in lanes.items():
-        if lane.slots == 1:
-            inbox = now[post][lane.base : lane.base + sizes[post]]
-            # Barrier: what follows would be derived within the sum over lanes, element by element.
-            inbox = inbox if exact else jax.lax.optimization_barrier(inbox)
-        else:
-            inbox, rings[post][transmitter] = _take(rings[post][transmitter], sizes[post], step)
-        unit = underway.quanta[post][transmitter] if exact else 1.0
-        arrived[post][transmitter] = kept(inbox * unit)
+        inboxes[of] = deliver(inboxes[of], *_sent(p, amount, scale, exact), rows, **who)
+    for sent in alike.values():
+        inboxes |= delivered(inboxes, [given for _, given in sent], sent[0][0], step)
+    arrived, rings = _taken_out(inboxes, lanes, sizes, underway.quanta, step)
     return arrived, after, Underway(waiting, rings, underway.quanta, underway.amounts, shadows)
 
 
-def _empty_inboxes(lanes: dict[tuple[str, str], _Lane], sizes: dict[str, int], kind: Any):
-    """Where what arrives now is summed: an array per population, for separate zeros are copied."""
+def _taken_out(
+    inboxes: dict[Any, Array],
+    lanes: dict[tuple[str, str], _Lane],
+    sizes: dict[str, int],
+    units: Inputs,
+    step: Array,
+) -> tuple[Inputs, Inputs]:
+    """What arrives in this step (nS), and the rings with its slot emptied."""
+    arrived: Inputs = {name: {} for name in sizes}
+    rings: Inputs = {}
+    for (post, transmitter), lane in lanes.items():
+        if lane.slots == 1:
+            inbox = inboxes[post, None][lane.base : lane.base + sizes[post]]
+            # Barrier: what follows would be derived within the sum over lanes, element by element.
+            inbox = inbox if units else jax.lax.optimization_barrier(inbox)
+        else:
+            inbox, ring = _take(inboxes[post, transmitter], sizes[post], step)
+            rings.setdefault(post, {})[transmitter] = ring
+        unit = units[post][transmitter] if units else 1.0
+        arrived[post][transmitter] = kept(inbox * unit)
+    return arrived, rings
+
+
+def _inboxes(
+    rings: Inputs, lanes: dict[tuple[str, str], _Lane], sizes: dict[str, int], exact: bool
+) -> dict[Any, Array]:
+    """Rings by population and transmitter; by None, what arrives now of all transmitters."""
+    found: dict[Any, Array] = {(post, t): ring for post in rings for t, ring in rings[post].items()}
     count = dict.fromkeys(sizes, 0)
     for (post, _), lane in lanes.items():
         count[post] += lane.slots == 1
-    return {post: jnp.zeros(count[post] * n, kind) for post, n in sizes.items()}
+    # An array per population, for separate zeros are copied.
+    return found | {
+        (post, None): jnp.zeros(count[post] * n, number_kind(exact)) for post, n in sizes.items()
+    }
 
 
 def exactly(
@@ -200,34 +228,18 @@ def _lanes(
     return lanes
 
 
-def _add(
-    p: Projection,
-    inbox: Array,
-    rows: Any,
-    layout: Layout,
-    spikes: Spikes,
-    amount: PerCell,
-    scale: Any,
-    step: Array,
-) -> Array:
-    """The inbox with the spikes of one projection, in units of 1 / scale."""
-    c = p.connectivity
+def _sent(p: Projection, amount: PerCell, scale: Any, exact: bool) -> tuple[Array, Array]:
+    """What the cells of a projection release, and the weights, in units of 1 / scale."""
+    weights = p.connectivity.weights
     # A factor on every stored weight would cost a pass over all contacts in every step.
-    same, exact = jnp.ndim(c.weights) == 0, jnp.issubdtype(inbox.dtype, jnp.integer)
-    weights = c.weights * scale if same else c.weights
-    if same and not exact:
+    if jnp.ndim(weights):
+        amount = amount * scale
+    elif exact:
+        weights = weights * scale
+    else:
         # The weight of all is part of the amounts: one visit to a row gives both derivatives.
-        amount, weights = amount * weights, 1.0
-    return deliver(
-        inbox,
-        amount if same else amount * scale,
-        jnp.asarray(weights, amount.dtype),
-        rows,
-        fired=spikes.fired,
-        near=spikes.near,
-        step=step,
-        layout=layout,
-    )
+        amount, weights = amount * (weights * scale), 1.0
+    return amount, jnp.asarray(weights, amount.dtype)
 
 
 def _take(ring: Array, n: int, step: Array) -> tuple[Array, Array]:

@@ -198,12 +198,17 @@ def due(
     return found, w._replace(amount=ring)
 
 
-def with_row(senders: list[slice], n: int, blocks: int) -> UInt32[Array, " words"]:
-    """Packed flags of the cells of `n` that are among the `senders`."""
+def with_row(senders: list[slice], n: int, blocks: int) -> np.ndarray:
+    """Packed flags of the cells of `n` that are among the `senders`, uint32[words]."""
+    # On the host: packing is a hundred instructions, to be compiled for every projection.
+    words = words_for(n // blocks)
     found = np.zeros((blocks, n // blocks), bool)
     for some in senders:
         found.reshape(-1)[some] = True
-    return jnp.concatenate([pack(jnp.asarray(block)) for block in found])
+    room = np.zeros((blocks, 32 * words), np.uint32)
+    room[:, : n // blocks] = found
+    bits = room.reshape(blocks, 32, words) << np.arange(32, dtype=np.uint32)[:, None]
+    return np.bitwise_or.reduce(bits, axis=1).reshape(-1)
 
 
 def _get(ring: Array, slot: Array, size: int) -> Array:

@@ -242,7 +242,7 @@ LAYERS = [
     {"connectivity", "procedural", "quantal"},
     {"channels", "synapses", "releases", "stimuli", "pools", "wiring", "contraction", "tissues"},
     {"population", "projection", "events"},
-    {"waiting", "quanta", "shadows"},
+    {"waiting", "quanta", "shadows", "together"},
     {"transmission", "surroundings"},
     {"queue"},
     {"cells", "network"},

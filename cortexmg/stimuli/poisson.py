@@ -3,6 +3,7 @@
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int, Key
@@ -71,13 +72,21 @@ def _poisson(bits: Array, mean: Array, most: int) -> Array:
     The probability of at least k arrivals is a sum of positive terms, so that rare ones, at low
     rates and short steps, keep all their digits.
     """
-    probabilities = [jnp.exp(-mean)]
-    for k in range(1, most + 1):
-        probabilities.append(probabilities[-1] * mean / k)
-    at_least, bounds = 0.0, []
-    for probability in reversed(probabilities[1:]):
-        at_least = at_least + probability
-        bounds.insert(0, (at_least * 2.0**32).astype(jnp.uint32))
+    mean = jax.lax.stop_gradient(mean)
+    # Loops: written out, XLA makes a kernel of each sum, all of which begin with the exponential.
+    inverse = 1.0 / jnp.arange(1, most + 1, dtype=mean.dtype)
+
+    def times(p, x):
+        p = p * mean * x
+        return p, p
+
+    def plus(total, p):
+        total = total + p
+        return total, total
+
+    _, p = jax.lax.scan(times, jnp.exp(-mean), inverse)
+    _, p = jax.lax.scan(plus, jnp.zeros_like(mean), p, reverse=True)
+    bounds = list((p * 2.0**32).astype(jnp.uint32))
     counts = jnp.zeros(bits.shape, jnp.int32)
     while bounds:  # a binary search takes half as long as adding up the comparisons
         half = len(bounds) // 2
