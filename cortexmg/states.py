@@ -79,8 +79,11 @@ def arrays(network: Network) -> Network:
     def array(path, x):
         if isinstance(x, Tracer):
             return x
-        kind = np.asarray(x).dtype.kind if not isinstance(x, jax.Array) else x.dtype.kind
-        real = kind == "f" or (kind in "iu" and path_name(path) in known)
-        return jnp.asarray(x, jnp.result_type(float)) if real else jnp.asarray(x)
+        x = x if isinstance(x, jax.Array) else np.asarray(x)
+        real = x.dtype.kind == "f" or (x.dtype.kind in "iu" and path_name(path) in known)
+        x = x.astype(jnp.result_type(float), copy=False) if real else x
+        # Not jnp.asarray, which compiles a program for every shape. What the caller writes into an
+        # array later must not change a network.
+        return jax.device_put(x, may_alias=isinstance(x, jax.Array))
 
     return jax.tree_util.tree_map_with_path(array, network)

@@ -1,4 +1,4 @@
-"""The published findings, as ranges of statistics under nine conditions, and what is fitted.
+"""The published findings, as ranges of statistics under ten conditions, and what is fitted.
 
 A range becomes a target: its middle, with half its width as standard deviation, on the scale on
 which the measure is compared (rates: the logarithm).
@@ -31,6 +31,7 @@ CONDITIONS = {
     "0.5 mM Mg": {MG: 0.5},
     "0.1 mM Mg": {MG: 0.1},
     "3 mM Mg": {MG: 3.0},
+    "1 Mg, 2 Ca": {MG: 1.0, CA: 2.0},
     "slice, 0 Mg, 1 Ca": SLICE | {MG: 0.05, CA: 1.0},  # "0 Mg" fluid still holds some
     "slice, 0 Mg, 2 Ca": SLICE | {MG: 0.05, CA: 2.0},
     "slice, 0 Mg, 3 Ca": SLICE | {MG: 0.05, CA: 3.0},
@@ -125,6 +126,8 @@ def findings() -> list[Finding]:
     bursts = "bursts of 50-500 ms, 0.1-1 per second, above 30 Hz (assumption); mean rate and chi "
     bursts += "are derived from it (`bursting`)"
     dies = "activity dies above 3 mM: less than a tenth of the control (assumption)"
+    markram = "Markram et al. 2015: synchronous at 2 mM Ca; chi is twice that of an asynchronous "
+    markram += "network or more (assumption)"
     silent = "derived from Isaev et al. 2012: a slice that does not burst is all but silent"
     avoli = "Avoli et al. 1991: discharges are abolished by NMDA antagonists"
     return [
@@ -137,6 +140,7 @@ def findings() -> list[Finding]:
         Finding("0.1 mM Mg", "rate", *rate, bursts),
         Finding("0.1 mM Mg", "chi", *chi, bursts),
         Finding("3 mM Mg", "rate", 0.0, 0.1 * CONTROL, dies),
+        Finding("1 Mg, 2 Ca", "chi", 0.3, 0.8, markram),
         Finding("slice, 0 Mg, 1 Ca", "chi", 0.8, 1.0, isaev),
         Finding("slice, 0 Mg, 2 Ca", "chi", 0.48, 0.76, isaev),
         Finding("slice, 0 Mg, 3 Ca", "chi", 0.0, 0.2, isaev),
