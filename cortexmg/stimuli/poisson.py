@@ -72,9 +72,22 @@ def _poisson(bits: Array, mean: Array, most: int) -> Array:
     The probability of at least k arrivals is a sum of positive terms, so that rare ones, at low
     rates and short steps, keep all their digits.
     """
-    mean = jax.lax.stop_gradient(mean)
-    # Loops: written out, XLA makes a kernel of each sum, all of which begin with the exponential.
-    inverse = 1.0 / jnp.arange(1, most + 1, dtype=mean.dtype)
+    bounds = list(_bounds(jax.lax.stop_gradient(mean), most))
+    counts = jnp.zeros(bits.shape, jnp.int32)
+    while bounds:  # a binary search takes half as long as adding up the comparisons
+        half = len(bounds) // 2
+        more = bits < bounds[half]
+        counts = counts + jnp.where(more, half + 1, 0)
+        bounds = [jnp.where(more, *x) for x in zip(bounds[half + 1 :], bounds[:half], strict=True)]
+    return counts.astype(jnp.float32)
+
+
+def _bounds(mean: Array, most: int) -> Array:
+    """Below which random bits mean at least 1, 2, ... `most` arrivals, [most, *mean].
+
+    On a CPU by loops: written out, XLA makes a kernel of each sum, all of which begin with the
+    exponential. On others, where every round of a loop is a kernel, written out.
+    """
 
     def times(p, x):
         p = p * mean * x
@@ -84,13 +97,10 @@ def _poisson(bits: Array, mean: Array, most: int) -> Array:
         total = total + p
         return total, total
 
-    _, p = jax.lax.scan(times, jnp.exp(-mean), inverse)
-    _, p = jax.lax.scan(plus, jnp.zeros_like(mean), p, reverse=True)
-    bounds = list((p * 2.0**32).astype(jnp.uint32))
-    counts = jnp.zeros(bits.shape, jnp.int32)
-    while bounds:  # a binary search takes half as long as adding up the comparisons
-        half = len(bounds) // 2
-        more = bits < bounds[half]
-        counts = counts + jnp.where(more, half + 1, 0)
-        bounds = [jnp.where(more, *x) for x in zip(bounds[half + 1 :], bounds[:half], strict=True)]
-    return counts.astype(jnp.float32)
+    def summed(rounds: int) -> Array:
+        inverse = 1.0 / jnp.arange(1, most + 1, dtype=mean.dtype)
+        _, p = jax.lax.scan(times, jnp.exp(-mean), inverse, unroll=rounds)
+        _, p = jax.lax.scan(plus, jnp.zeros_like(mean), p, reverse=True, unroll=rounds)
+        return (p * 2.0**32).astype(jnp.uint32)
+
+    return jax.lax.platform_dependent(cpu=lambda: summed(1), default=lambda: summed(most))
