@@ -473,7 +473,7 @@ def test_a_slice_without_magnesium_has_a_seizure_that_needs_nmda_receptors():
 
 
 @pytest.mark.slow
-def test_slow_depression_makes_synchronous_events_in_vivo_and_rare_bursts_in_slices():
+def test_with_slow_depression_there_are_events_in_vivo_and_rare_bursts_in_slices_of_little_input():
     """What is required at 0.5 and 0.1 mM; 1 mM stays asynchronous."""
     network = models.cortex(1000, slow_depression=True)
     record = {"E": recorders.Spikes("E"), "v": recorders.Probe("E", every=1.0)}

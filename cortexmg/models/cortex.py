@@ -81,7 +81,8 @@ def cortex(
 
     With `slow_depression` contacts between E cells also depress for seconds, the more the more they
     release, and are 3.3 times as strong, which at 1 mM magnesium leaves the network asynchronous.
-    Then it has synchronous events at 0.5 mM, and a slice has bursts seconds apart at 0.1 mM. It
+    Then it has synchronous events at 0.5 mM, and a slice with a tenth of its input bursts every two
+    seconds at 0.1 mM; share and strength were chosen for that (experiments/01_magnesium_ladder). It
     settles within some 20 s.
 
     `cells` that integrate and fire, "LIF" or "AdEx", have the same capacitance and leak, and cost

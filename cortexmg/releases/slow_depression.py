@@ -22,10 +22,11 @@ class Supply(NamedTuple):
 class SlowDepression(Release):
     """`release` with a second, weaker depression that follows what is released.
 
-    Synapses onto layer 2/3 of visual cortex have both; the slow one recovers with 9.2 s: Varela et
-    al. (1997, doi:10.1523/JNEUROSCI.17-20-07926.1997). Refilling the vesicles that were ready takes
-    4 s in hippocampus: Wesseling and Lo (2002, doi:10.1523/JNEUROSCI.22-22-09708.2002), and the
-    intervals between bursts of CA3 follow it: Staley et al. (2001, J Neurophysiol 86:2736).
+    Synapses onto layer 2/3 of visual cortex have both; the slow one recovers within several
+    seconds: Varela et al. (1997, doi:10.1523/JNEUROSCI.17-20-07926.1997; 9.2 s as others quote it).
+    Refilling the vesicles that were ready takes 4 s in hippocampus: Wesseling and Lo (2002,
+    doi:10.1523/JNEUROSCI.22-22-09708.2002), and the intervals between bursts of CA3 follow the
+    recovery of its synapses: Staley et al. (2001, J Neurophysiol 86:2736).
 
     A spike that makes `release` release 1, as the first after a rest at the reference does, takes
     `share` of what is left, and one that makes it release k takes 1 - (1 - share)^k. So more

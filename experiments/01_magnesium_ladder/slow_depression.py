@@ -1,4 +1,4 @@
-"""Does depression that lasts for seconds make bursts rare?
+"""What does depression that lasts for seconds do to events and bursts?
 
 `cortex` whose contacts between E cells also depress slowly, along ladders of magnesium and of
 calcium, with all its input from outside; and slices with and without slow depression, with a
