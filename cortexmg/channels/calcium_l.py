@@ -49,7 +49,7 @@ class CalciumL(Channel):
     def rates(self, v: PerCell) -> tuple[tuple[PerCell, PerCell], tuple[PerCell, PerCell]]:
         """(alpha, beta) of q and of r (1/ms)."""
         alpha_q = 0.209 * linoid((-27.0 - v) / 3.8)
-        beta_q = 0.94 * bounded_exp((-75.0 - v) / 17.0)
-        alpha_r = 0.000457 * bounded_exp((-13.0 - v) / 50.0)
+        beta_q = 0.94 * bounded_exp((-75.0 - v) / 17.0, power=4)
+        alpha_r = 0.000457 * bounded_exp((-13.0 - v) / 50.0, power=4)
         beta_r = 0.0065 / (1.0 + bounded_exp((-15.0 - v) / 28.0))
         return (alpha_q, beta_q), (alpha_r, beta_r)

@@ -38,7 +38,7 @@ class CressmanSodium(Channel):
 
     def rates(self, v: PerCell) -> tuple[PerCell, PerCell]:
         """(alpha, beta) of h (1/ms)."""
-        alpha = 0.07 * bounded_exp(-(v + 44.0) / 20.0)
+        alpha = 0.07 * bounded_exp(-(v + 44.0) / 20.0, power=4)
         return self.phi * alpha, self.phi / (1.0 + bounded_exp(-(v + 14.0) / 10.0))
 
 
@@ -102,4 +102,4 @@ def _activation(v: PerCell) -> PerCell:
 
 def _potassium_rates(v: PerCell) -> tuple[PerCell, PerCell]:
     """(alpha, beta) of n (1/ms), before phi."""
-    return 0.1 * linoid(-(v + 34.0) / 10.0), 0.125 * bounded_exp(-(v + 44.0) / 80.0)
+    return 0.1 * linoid(-(v + 34.0) / 10.0), 0.125 * bounded_exp(-(v + 44.0) / 80.0, power=4)

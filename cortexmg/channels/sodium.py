@@ -1,5 +1,6 @@
 """Fast sodium current of cortical cells."""
 
+import math
 from typing import NamedTuple
 
 import equinox as eqx
@@ -54,9 +55,11 @@ class Sodium(Channel):
     def rates(self, v: PerCell) -> tuple[tuple[PerCell, PerCell], tuple[PerCell, PerCell]]:
         """(alpha, beta) of m and of h (1/ms)."""
         u = v - self.v_t
-        up = bounded_exp((u - 40.0) / 5.0)  # serves beta_m and, as its reciprocal, beta_h
-        alpha_m = 1.28 * linoid((13.0 - u) / 4.0)
+        # Powers of one exponential, which takes longer than they do.
+        root = bounded_exp((u - 40.0) / 20.0, power=5)
+        up, down = root**4, (math.exp(-27.0 / 20.0) / root) ** 5
+        alpha_m = 1.28 * linoid((13.0 - u) / 4.0, down)
         beta_m = 1.4 * linoid((u - 40.0) / 5.0, up)
-        alpha_h = 0.128 * bounded_exp((17.0 - u) / 18.0)
+        alpha_h = 0.128 * bounded_exp((17.0 - u) / 18.0, power=4)
         beta_h = 4.0 * up / (1.0 + up)
         return (alpha_m, beta_m), (alpha_h, beta_h)
