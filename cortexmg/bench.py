@@ -16,6 +16,7 @@ import numpy as np
 
 from cortexmg import models, results
 from cortexmg.choice import builder_of
+from cortexmg.devices import Devices
 from cortexmg.hardware import peak_memory
 from cortexmg.network import Network
 from cortexmg.recorders import PopulationRate
@@ -41,7 +42,7 @@ SCALE_COLUMNS = COLUMNS | {"contacts": "contacts", "wiring": "wiring", "build_s"
 
 
 def turns(
-    network: Network, duration: float, transient: float = TRANSIENT
+    network: Network, duration: float, transient: float = TRANSIENT, devices: Devices = None
 ) -> Iterator[dict[str, Any]]:
     """A network of one population "cells" run on and on: one more `duration` (ms) for each item.
 
@@ -53,7 +54,7 @@ def turns(
 
     def run(time_: float, state=None):
         began = time.perf_counter()
-        done = simulate(network, time_, dt=DT, record=record, state=state)
+        done = simulate(network, time_, dt=DT, record=record, state=state, devices=devices)
         return done, time.perf_counter() - began
 
     done, cold = run(FIRST)

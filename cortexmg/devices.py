@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import jax
@@ -13,20 +13,21 @@ from cortexmg.part import shown
 from cortexmg.waiting import AXIS
 
 Devices = Any  # how many, a list of them, a Mesh, or None
-WORTHWHILE = 25_000  # cells per CPU device: with two from 50,000 cells on a second one saves time
 LONG = 100_000  # cells of a run from which on several threads share its kernels
 DISABLED = "xla_disable_hlo_passes"
+FORCED = "xla_force_host_platform_device_count"
 CUTTING = "cpu-parallel-task-assigner"  # the pass of XLA that cuts kernels into parts for threads
 
 
 def start() -> None:
-    """Start JAX such that kernels of a CPU are not cut into parts, unless it runs already.
+    """Start JAX with a device for each core of a CPU and kernels in one part, unless it runs.
 
-    With several threads XLA cuts kernels into parts for them, and most of a step are so short that
+    Sweeps and fits use all devices. With several threads XLA cuts kernels into parts for them, and most of a step are so short that
     waking a thread takes longer: a step of 4,000 cells takes 1.5 times as long. Programs of ours
     choose for themselves (`compiler_options`), those that a caller compiles have no such choice.
     What the user has told XLA not to do is respected; nothing stays changed in the environment.
     """
+    _request_cores()
     before = os.environ.get("XLA_FLAGS")
     if _user_decides():
         return
@@ -39,6 +40,17 @@ def start() -> None:
             os.environ["XLA_FLAGS"] = before
 
 
+def _request_cores() -> None:
+    """Ask JAX for as many CPU devices as there are cores, unless the user has said how many."""
+    said = jax.config.jax_num_cpu_devices != -1  # pyright: ignore
+    if said or FORCED in os.environ.get("XLA_FLAGS", "") or jax.distributed.is_initialized():
+        return
+    able = getattr(os, "sched_getaffinity", None)  # not on macOS and Windows
+    cores = len(able(0)) if able else os.cpu_count() or 1
+    with suppress(RuntimeError):  # JAX runs already
+        jax.config.update("jax_num_cpu_devices", cores)
+
+
 def _user_decides() -> bool:
     """Whether the user has told XLA what to disable, or flags are in a file, which may do so."""
     flags = os.environ.get("XLA_FLAGS", "").strip()
@@ -49,8 +61,8 @@ def mesh_of(devices: Devices, worthwhile: int) -> Mesh | None:
     """The devices that a run uses; None for one.
 
     `devices` is how many, or which, or a mesh with one axis; None takes all of an accelerator, and
-    of those that a CPU was asked to have as many as are `worthwhile`. Several processes run
-    together: each must have one of them, and None takes all.
+    of those of a CPU as many as are `worthwhile`. Several processes run together: each must have
+    one of them, and None takes all.
 
     Raises: ValueError if there are not so many, or if they leave a process out.
     """
@@ -66,8 +78,8 @@ def mesh_of(devices: Devices, worthwhile: int) -> Mesh | None:
         if not 1 <= devices <= len(found):
             raise ValueError(
                 f"devices must be between 1 and {len(found)}, the number of {found[0].platform} "
-                f"devices of JAX, got {devices}. Those of a CPU are requested before JAX starts: "
-                f"set JAX_NUM_CPU_DEVICES={devices}."
+                f"devices of JAX, got {devices}. Those of a CPU, by default one for each core, are "
+                f"requested before JAX starts: set JAX_NUM_CPU_DEVICES={devices}."
             )
         devices = found[:devices]
     elif not named or not devices or not all(isinstance(d, jax.Device) for d in devices):

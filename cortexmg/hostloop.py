@@ -81,7 +81,7 @@ class HostLoop:
             if pending:
                 self._keep(record, *pending, values, progress)
         seconds = time.perf_counter() - began
-        return [self._result(record, m, done, seconds) for m in range(self.program.members)]
+        return self._results(record, done, seconds)
 
     def _keep(self, record, saved, healthy, done, frames, before, values, progress) -> None:
         """Move the recordings of a piece to the host.
@@ -94,8 +94,7 @@ class HostLoop:
         late = self._lateness(healthy.late, when, values)
         if message := late or self._sickness(healthy.finite, when, values):
             program.state = before
-            runs = [self._result(record, m, done, 0.0) for m in range(program.members)]
-            raise (Late if late else NotFinite)(message, runs)
+            raise (Late if late else NotFinite)(message, self._results(record, done, 0.0))
         for name, r in record.items():
             steps = next(s for s, names in self.plan if name in names)
             count = frames * self.frame // steps
@@ -139,14 +138,17 @@ class HostLoop:
             )
         return ""
 
-    def _result(self, record: Record, m: int, done: int, seconds: float) -> Run:
+    def _results(self, record: Record, done: int, seconds: float) -> list[Run]:
         start, stop = self.first * self.dt, (self.first + done) * self.dt
-        recordings = {
-            name: r.result(_join(self.pieces[m][name]), self.network, start, stop)
-            for name, r in record.items()
-            if self.pieces[m][name]
-        }
-        return Run(recordings, self.program.end(m), start, stop, seconds, done == self.steps)
+        runs = []
+        for pieces, end in zip(self.pieces, self.program.ends(), strict=True):
+            recordings = {
+                name: r.result(_join(pieces[name]), self.network, start, stop)
+                for name, r in record.items()
+                if pieces[name]
+            }
+            runs.append(Run(recordings, end, start, stop, seconds, done == self.steps))
+        return runs
 
 
 class _Interrupt:

@@ -13,7 +13,7 @@ from cortexmg.devices import LONG, compiler_options, partitioned_by_gspmd
 from cortexmg.frames import run_frames
 from cortexmg.network import State
 from cortexmg.parameters import with_parameters
-from cortexmg.processes import everywhere, spread
+from cortexmg.processes import everywhere, is_key, spread
 from cortexmg.programs import FIXED, OneDevice, free, in_steps
 from cortexmg.waiting import AXIS
 
@@ -53,12 +53,19 @@ class Members(OneDevice):
     def of(self, m: int, saved: Any) -> Any:
         return jax.tree.map(lambda x: np.asarray(x)[m], saved)
 
-    def end(self, m: int) -> State:
-        parts = zip(self.state, members_axes(self.key_axis), strict=True)
-        mine = State._make(
-            x if axis is None else jax.tree.map(lambda leaf: leaf[m], x) for x, axis in parts
-        )
-        return free(everywhere(mine, self.mesh))
+    def ends(self) -> list[State]:
+        axes = members_axes(self.key_axis)
+        whole = everywhere(self.state, self.mesh)
+        # On the host first: slices on a device are a call for each of thousands of arrays.
+        whole = jax.tree.map(lambda x: x if is_key(x) else np.asarray(x), whole)
+        return [
+            free(State._make(_member(m, x, axis) for x, axis in zip(whole, axes, strict=True)))
+            for m in range(self.members)
+        ]
+
+
+def _member(m: int, part: Any, axis: int | None) -> Any:
+    return part if axis is None else jax.tree.map(lambda leaf: leaf[m], part)
 
 
 def members_axes(key_axis: int | None) -> State:

@@ -21,7 +21,7 @@ Memory = dict[str, float]  # bytes by part
 REMEDY = {
     "libraries and compiler": "use a machine with more memory",
     "wiring": "fewer contacts per cell, or one weight and one delay for all contacts of a "
-    "projection, which are otherwise stored for each",
+    "projection, which are otherwise stored for each; in a sweep fewer `devices`",
     "wiring, copied to the device": "fewer contacts per cell, or one weight and one delay for all",
     "cells": "fewer cells, or fewer channels and receptors",
     "spikes and inputs underway": "shorter delays or a larger dt",
@@ -45,10 +45,12 @@ def needed(
     members: int = 1,
     exact: bool = True,
     kept: int = 0,
+    copies: int = 1,
 ) -> Memory:
     """Bytes of a run on its device by part, from the shapes of a network.
 
-    `most` frames are recorded at once, and `kept` in all; `members` runs share the wiring.
+    `most` frames are recorded at once, and `kept` in all; `members` runs share the wiring, of which
+    there are so many `copies`.
     """
     state, saved = _state_and_saved(network, record, dt, exact)
     # Spikes are kept as a list, which is much shorter than the bits that are saved.
@@ -61,7 +63,7 @@ def needed(
     cells, float_type = sum(network.sizes.values()), jnp.result_type(float)
     return {
         # As a run begins, delays are there as given and in steps.
-        "wiring": _size(wiring) + delays,
+        "wiring": copies * (_size(wiring) + delays),
         # A piece of a run leaves the state before it, and that of the piece before, as they were.
         "cells": _size(network) - _size(wiring) + STATES * members * _size(changing),
         "spikes and inputs underway": STATES * members * _size(state.underway),
@@ -112,6 +114,7 @@ def check_memory(
     members: int = 1,
     exact: bool = True,
     kept: int = 0,
+    copies: int = 1,
     available: float | None = None,
 ) -> None:
     """Raise MemoryError if a run cannot fit, naming what to shrink and the largest size that fits.
@@ -121,10 +124,10 @@ def check_memory(
     """
     room = memory_here() if available is None else available
     cells = members * sum(network.sizes.values())
-    roughly = 4 * _size(network) + 1e4 * cells + (most + 4 * len(record) * kept) * cells
+    roughly = (3 + copies) * _size(network) + 1e4 * cells + (most + 4 * len(record) * kept) * cells
     if roughly < room:
         return
-    memory = needed(shapes(network), record, dt, most, members, exact, kept)
+    memory = needed(shapes(network), record, dt, most, members, exact, kept, copies)
     total = sum(memory.values())
     if total <= room:
         return

@@ -34,7 +34,7 @@ def spread(tree: Any, mesh: Mesh, specs: Any) -> Any:
         there = NamedSharding(mesh, spec)
 
         def array(x):
-            if _is_key(x):
+            if is_key(x):
                 data, impl = array(jax.random.key_data(x)), jax.random.key_impl(x)
                 return jax.random.wrap_key_data(data, impl=impl)
             x = np.asarray(x)
@@ -100,11 +100,11 @@ def _checksum(tree: Any) -> int:
     # What is fixed when a program is compiled is in the structure; addresses differ.
     total = zlib.crc32(re.sub("0x[0-9a-f]+", "", str(jax.tree.structure(tree))).encode())
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
-        x = np.ascontiguousarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
+        x = np.ascontiguousarray(jax.random.key_data(leaf) if is_key(leaf) else leaf)
         about = f"{jax.tree_util.keystr(path)} {x.dtype} {x.shape}"
         total = zlib.crc32(x.view(np.uint8), zlib.crc32(about.encode(), total))
     return total
 
 
-def _is_key(x: Any) -> bool:
+def is_key(x: Any) -> bool:
     return jnp.issubdtype(getattr(x, "dtype", np.dtype("O")), jax.dtypes.prng_key)

@@ -47,10 +47,9 @@ class OneDevice:
         del m
         return saved
 
-    def end(self, m: int) -> State:
-        """The state of member `m`."""
-        del m
-        return self.state
+    def ends(self) -> list[State]:
+        """The state of each member."""
+        return [self.state]
 
 
 class ManyDevices(OneDevice):
@@ -71,8 +70,8 @@ class ManyDevices(OneDevice):
         v = np.asarray(everywhere(self.state.populations[name].v, self.mesh))
         return v.reshape(1, -1)[:, : self.whole.sizes[name]]  # without those that fill up
 
-    def end(self, m: int) -> State:
-        return free(everywhere(together(self.parts)(self.whole, self.state), self.mesh))
+    def ends(self) -> list[State]:
+        return [free(everywhere(together(self.parts)(self.whole, self.state), self.mesh))]
 
 
 @cache

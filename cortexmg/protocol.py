@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, Key
 from cortexmg.bounds import Bounds, Coordinates, paths_of, values_at
 from cortexmg.clock import whole_steps
 from cortexmg.devices import Devices, compiler_options, mesh_of, partitioned_by_gspmd, start
+from cortexmg.hardware import memory_here
 from cortexmg.measures import Measure
 from cortexmg.network import Network
 from cortexmg.parameters import parameters, with_parameters
@@ -145,13 +146,14 @@ class Protocol:
         k, size = len(self.conditions), self.parts if alone else self.side_by_side
         us, keys = np.repeat(np.asarray(us, np.result_type(float)), k, axis=0), jnp.repeat(keys, k)
         which = np.tile(np.arange(k, dtype=np.int32), us.shape[0] // k)
-        call = compiled(f, self.recipe, how, self.mesh, len(shared))
         network, size = arrays(self.network), min(size, -(-us.shape[0] // self.parts) * self.parts)
-        pieces = []
+        call, pieces = None, []
         for a in range(0, us.shape[0], size):
             at = np.minimum(np.arange(a, a + size), us.shape[0] - 1)  # the last again, to fill up
+            given = network, us[at], which[at], keys[at], *shared
             with partitioned_by_gspmd() if self.mesh else nullcontext():
-                pieces.append(call(network, us[at], which[at], keys[at], *shared))
+                call = call or program(f, self.recipe, how, self.mesh, given)
+                pieces.append(call(*given))
         whole = jax.tree.map(lambda *xs: np.concatenate(xs)[: us.shape[0]], *pieces)
         return jax.tree.map(lambda x: x.reshape(-1, k, *x.shape[1:]), whole)
 
@@ -169,14 +171,38 @@ class Protocol:
         return self.parts * max(1, min(most, room // cells))
 
 
+def program(f: Callable, recipe: Recipe, how: Any, mesh: Any, given: tuple) -> Callable:
+    """`f(recipe, how, *given)`, compiled for many runs: the network and what is shared are one.
+
+    Raises: MemoryError if it needs more than there is, before it runs.
+    """
+    leaves, tree = jax.tree.flatten(given)
+    shapes = tuple(jax.ShapeDtypeStruct(np.shape(x), jax.dtypes.result_type(x)) for x in leaves)
+    call = _compiled(f, recipe, how, mesh, tree, shapes)
+    sizes = call.memory_analysis()
+    needed = float(sizes.temp_size_in_bytes + sizes.output_size_in_bytes)
+    if mesh and jax.default_backend() == "cpu":  # whose devices share its memory
+        needed = mesh.size * needed + (mesh.size - 1) * sizes.argument_size_in_bytes
+    if needed > (room := memory_here()):
+        raise MemoryError(
+            f"Runs of {recipe.settle + recipe.duration:g} ms, {len(given[1])} side by side, need "
+            f"{needed / 1e6:,.0f} MB and {room / 1e6:,.0f} MB are left: simulate fewer cells. "
+            f"Forward needs less for fewer parameters, Reverse for shorter times or a larger dt, "
+            f"and Differences the least; all of them for fewer `devices`."
+        )
+    return call
+
+
 @lru_cache(maxsize=64)
-def compiled(f: Callable, recipe: Recipe, how: Any, mesh: Any, shared: int) -> Callable:
-    """`f(recipe, how, network, u, condition, key, *shared)`, jitted for many runs."""
+def _compiled(f: Callable, recipe: Recipe, how: Any, mesh: Any, tree: Any, shapes: tuple) -> Any:
+    given = jax.tree.unflatten(tree, shapes)
+    shared = len(given) - 4
     every = jax.vmap(partial(f, recipe, how), in_axes=(None, 0, 0, 0, *[None] * shared))
     if mesh:
         specs = (P(), P(AXIS), P(AXIS), P(AXIS), *[P()] * shared)
         every = jax.shard_map(every, mesh=mesh, in_specs=specs, out_specs=P(AXIS), check_vma=False)
-    return jax.jit(every, compiler_options=compiler_options(jax.default_backend()))
+    options = compiler_options(jax.default_backend())
+    return jax.jit(every, compiler_options=options).lower(*given).compile()
 
 
 def keys_of(key: int, step: int, seeds: int) -> jax.Array:

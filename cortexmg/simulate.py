@@ -12,7 +12,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, ArrayLike, Key
 
 from cortexmg.derivatives import group_of, in_groups
-from cortexmg.devices import WORTHWHILE, Devices, mesh_of, start
+from cortexmg.devices import Devices, mesh_of, start
 from cortexmg.frames import Plan, Record, plan_of, run_frame
 from cortexmg.hardware import memory_here
 from cortexmg.hostloop import HostLoop, Run, frames_in
@@ -56,9 +56,9 @@ def simulate(
     `Tangents` say what becomes of derivatives on their way through the run.
 
     `devices` are how many devices, or which ones, share the cells; the result is the same, bit for
-    bit. By default these are all of an accelerator; a CPU has one unless JAX_NUM_CPU_DEVICES says
-    otherwise. Several processes (after jax.distributed.initialize) make the same calls, share all
-    their devices, and each gets the whole result.
+    bit. By default these are all of an accelerator, and one of a CPU, which has one for each core
+    unless JAX_NUM_CPU_DEVICES says otherwise. Several processes (after jax.distributed.initialize)
+    make the same calls, share all their devices, and each gets the whole result.
 
     Spikes are delivered one after the other on a CPU. On an accelerator, whose loops wait for the
     host, those of `at_once` (8) of every 128 cells are delivered together in each step, and more
@@ -83,7 +83,7 @@ def simulate(
         raise ValueError(f"simulate needs one key, got {key.shape[0]}: sweep makes a run for each.")
     network = _with_queue(network, at_once, bool(gradients), state)
     plan = _planned(network, duration, dt, record)
-    mesh = mesh_of(devices, sum(network.sizes.values()) // WORTHWHILE)
+    mesh = mesh_of(devices, 1)
     times = {"duration": duration, "dt": dt}
     check_alike(mesh, network=network, state=state, key=key, record=record, **times)
     _check_memory(network, record, duration, dt, plan, mesh, exact=not gradients)
@@ -181,9 +181,10 @@ def _planned(network: Network, duration: float, dt: float, record: Record) -> Pl
 def _check_memory(network, record, duration, dt, plan: Plan, mesh: Mesh | None, **how) -> None:
     """Raise MemoryError if there is not enough, before anything is allocated."""
     cells, frame = sum(network.sizes.values()) * how.get("members", 1), plan[0][0]
-    several = mesh.size if mesh and jax.default_backend() != "cpu" else 1
-    most, kept = steps_at_once(cells, frame), frames_in(duration, dt, plan)
-    available = several * memory_here()
+    parts, most = mesh.size if mesh else 1, steps_at_once(cells, frame)
+    available = memory_here() * (1 if jax.default_backend() == "cpu" else parts)
+    how["copies"] = parts if "members" in how else 1  # every device of a sweep has all contacts
+    kept = frames_in(duration, dt, plan)
     check_memory(network, record, dt, most, kept=kept, available=available, **how)
 
 

@@ -200,8 +200,9 @@ print(len(jax.devices()), os.environ.get('XLA_FLAGS'))
 """
 
 
-def test_one_device_is_the_default_and_what_the_user_has_said_is_respected():
-    assert in_a_fresh_process(USES % 10) == ["1", "None"]
+def test_there_is_a_device_for_each_core_unless_the_user_has_said_otherwise():
+    assert in_a_fresh_process(USES % 10) == [str(CORES), "None"]
+    assert in_a_fresh_process("import jax; jax.devices()" + USES % 10) == ["1", "None"]
     flag = "--xla_force_host_platform_device_count=3"
     assert in_a_fresh_process(USES % 10, XLA_FLAGS=flag) == ["3", flag]
     assert in_a_fresh_process(USES % 10, JAX_NUM_CPU_DEVICES="5") == ["5", "None"]

@@ -313,6 +313,14 @@ def test_voltages_that_do_not_stay_finite_stop_a_fit_with_their_values(protocol,
     assert failed.value.values[WEIGHT] > 1.35
 
 
+@pytest.mark.parametrize("estimator", [Differences(), Forward(), Reverse()])
+def test_what_does_not_fit_into_memory_is_refused_before_it_runs(protocol, estimator, monkeypatch):
+    monkeypatch.setattr("cortexmg.protocol.memory_here", lambda: 1e3)
+    remedy = "need .* MB and 0 MB are left: simulate fewer cells. Forward needs less for fewer"
+    with pytest.raises(MemoryError, match=remedy):
+        estimator.estimate(protocol, protocol.coordinates.start, keys_of(0, 0, 2), np.ones_like)
+
+
 def test_values_at_bounds_can_be_starts_and_patterns_need_not_agree():
     net = network()
     with jax.enable_x64(False):

@@ -1,6 +1,6 @@
 """cortexmg, the way its users run it. usage: see protocol.py.
 
-Two threads are two CPU devices, which cortexmg uses where it finds them worthwhile.
+With several threads networks of 50,000 cells and more are divided among as many CPU devices.
 """
 
 import os
@@ -10,8 +10,7 @@ from pathlib import Path
 from protocol import serve, task
 
 TASK = task()
-if TASK.threads > 1:
-    os.environ["JAX_NUM_CPU_DEVICES"] = str(TASK.threads)  # before JAX is imported
+DIVIDED = 50_000  # cells
 # A program that was kept would hide the time of compilation.
 os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"
 sys.path.insert(0, str(Path(__file__).parent.parent.parent))
@@ -21,4 +20,5 @@ from cortexmg.choice import builder_of  # noqa: E402
 
 if __name__ == "__main__":
     network = builder_of(TASK.model, TASK.n)(TASK.n, key=TASK.seed)
-    serve(bench.turns(network, TASK.duration), results.versions())
+    devices = TASK.threads if TASK.n >= DIVIDED else 1
+    serve(bench.turns(network, TASK.duration, devices=devices), results.versions())
