@@ -22,10 +22,11 @@ CUTTING = "cpu-parallel-task-assigner"  # the pass of XLA that cuts kernels into
 def start() -> None:
     """Start JAX with a device for each core of a CPU and kernels in one part, unless it runs.
 
-    Sweeps and fits use all devices. With several threads XLA cuts kernels into parts for them, and most of a step are so short that
-    waking a thread takes longer: a step of 4,000 cells takes 1.5 times as long. Programs of ours
-    choose for themselves (`compiler_options`), those that a caller compiles have no such choice.
-    What the user has told XLA not to do is respected; nothing stays changed in the environment.
+    Sweeps and fits use all devices. With several threads XLA cuts kernels into parts for them, and
+    most of a step are so short that waking a thread takes longer: a step of 4,000 cells takes 1.5
+    times as long. Programs of ours choose for themselves (`compiler_options`), those that a caller
+    compiles have no such choice. What the user has told XLA not to do, and a number of devices, are
+    respected; nothing stays changed in the environment.
     """
     _request_cores()
     before = os.environ.get("XLA_FLAGS")

@@ -107,4 +107,5 @@ def _checksum(tree: Any) -> int:
 
 
 def is_key(x: Any) -> bool:
+    """Whether this is a random key, or an array of them."""
     return jnp.issubdtype(getattr(x, "dtype", np.dtype("O")), jax.dtypes.prng_key)

@@ -1,11 +1,9 @@
 """Slow potassium current that makes regular-spiking cells adapt."""
 
-import jax.numpy as jnp
-
 from cortexmg.channels.channel import Channel
 from cortexmg.environment import Environment
 from cortexmg.membrane import Pathway
-from cortexmg.numerics import bounded_exp, relax
+from cortexmg.numerics import bounded_exp, relax_gate
 from cortexmg.part import PerCell, Scalar, quantity
 
 
@@ -25,18 +23,19 @@ class MCurrent(Channel):
 
     def init(self, v: PerCell, env: Environment) -> PerCell:
         del env
-        return self._kinetics(v)[0]
+        opening, closing = self._rates(v)
+        return opening / (opening + closing)
 
     def step(self, state: PerCell, v: PerCell, env: Environment, dt: Scalar) -> PerCell:
         del env
-        return relax(state, *self._kinetics(v), dt)
+        return relax_gate(state, *self._rates(v), dt)
 
     def pathway(self, state: PerCell, v: PerCell, env: Environment) -> Pathway:
         del v
         return Pathway(self.g_max * state, self.reversal(env))
 
-    def _kinetics(self, v: PerCell) -> tuple[PerCell, PerCell]:
-        """Steady state, and time constant (ms)."""
-        open_to_closed = bounded_exp((v + 35.0) / 10.0)
-        up = jnp.sqrt(open_to_closed)  # exp((v + 35) / 20)
-        return open_to_closed / (1.0 + open_to_closed), self.tau_max / (3.3 * up + 1.0 / up)
+    def _rates(self, v: PerCell) -> tuple[PerCell, PerCell]:
+        """Of opening and of closing (1/ms)."""
+        up = bounded_exp((v + 35.0) / 20.0, power=4)
+        closing = (3.3 * up + 1.0 / up) / (self.tau_max * (1.0 + up**2))
+        return up**2 * closing, closing  # open and closed cells in the ratio exp((v + 35) / 10)
