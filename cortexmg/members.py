@@ -64,7 +64,7 @@ class Members(OneDevice):
         ]
 
 
-def _member(m: int, part: Any, axis: int | None) -> Any:
+def _member(m: int, part: Any, axis: Any) -> Any:
     return part if axis is None else jax.tree.map(lambda leaf: leaf[m], part)
 
 
