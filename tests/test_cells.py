@@ -333,3 +333,21 @@ def test_repetitive_bursters_have_more_calcium_current():
 def test_an_unknown_kind_of_exponential_cell_is_refused():
     with pytest.raises(ValueError, match="destexhe knows the kinds .* got 'PV'"):
         destexhe("PV")
+
+
+def test_single_precision_spikes_as_double_does():
+    """Where exp(-dt rate) is a rational function, and rates are powers of one exponential."""
+    network = Network(
+        acsf(),
+        {"E": regular_spiking(3)},
+        stimuli={"drive": step_current("E", np.array([800.0, 1000.0, 1500.0]), 10.0)},
+    )
+    trains = []
+    for double in (True, False):
+        with jax.enable_x64(double):
+            run = simulate(network, 300.0, 0.05, record={"E": recorders.Spikes("E")})
+            trains.append(run["E"])
+    assert trains[0].times.size > 20
+    np.testing.assert_array_equal(*(np.bincount(t.ids) for t in trains))
+    ordered = [t.times[np.lexsort((t.times, t.ids))] for t in trains]
+    np.testing.assert_allclose(*ordered, atol=0.3)  # a quarter of the step: 1 ms

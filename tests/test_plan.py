@@ -174,6 +174,20 @@ def test_the_command_line_refuses_a_size_before_it_builds(monkeypatch, capsys, t
     assert end.value.code == 1 and "limit is 2^31" in capsys.readouterr().err
 
 
+def test_every_device_of_a_sweep_has_all_contacts(monkeypatch):
+    network = models.cobahh(400)
+    how = {"members": 8, "most": 100, "record": {}, "dt": DT}
+    one, four = (memory.needed(network, copies=c, **how) for c in (1, 4))
+    assert four.pop("wiring") == 4 * one.pop("wiring") > 0 and four == one
+    asked = []
+    simulate = sys.modules["cortexmg.simulate"]  # the package has a function of that name
+    monkeypatch.setattr(simulate, "check_memory", lambda *_, **how: asked.append(how))
+    mg = {"environment/ions/mg/outside": np.linspace(0.5, 1.0, 3)}
+    for count in (1, 2):
+        cx.sweep(network, mg, 1.0, DT, devices=count)
+    assert [how["copies"] for how in asked] == [1, 2]
+
+
 def test_procedural_wiring_is_planned_without_memory_per_contact():
     few, many = (
         memory.needed(
