@@ -29,6 +29,7 @@ from cortexmg import bench
 
 HERE = Path(__file__).parent
 DURATIONS, TANGENTS, RATES = (1, 100, 400, 1600), (1, 2, 4, 8), (0, 1, 10, 100)
+PAUSE = 2.0  # s
 COLUMNS = {
     "series": "series",
     "participant": "simulator",
@@ -66,6 +67,12 @@ def cases(series: str, peers: dict[str, str]) -> list[Case]:
     return [Case("cortexmg", f"rate-{rate}", 10_000, 100.0) for rate in RATES]
 
 
+def _rested(simulator: Simulator) -> dict:
+    """Its turn, when the one before has freed its gigabytes, for which Jaxley needs the core."""
+    time.sleep(PAUSE)
+    return simulator.turn()
+
+
 def measured(cases: list[Case], peers: dict[str, str], repetitions: int) -> list[dict]:
     """A row for each case; they take turns."""
     pythons, waiting = {"cortexmg": sys.executable} | peers, []
@@ -76,7 +83,7 @@ def measured(cases: list[Case], peers: dict[str, str], repetitions: int) -> list
             words = [case.what, str(case.n), f"{case.duration:g}", "1", "1"]
             command = [pythons[case.participant], str(script), *words]
             waiting.append(Simulator(case.participant, command, 1))
-        answers = [[s.turn() for s in waiting] for _ in range(repetitions)]
+        answers = [[_rested(s) for s in waiting] for _ in range(repetitions)]
     finally:
         for s in waiting:
             s.end()
