@@ -23,7 +23,7 @@ class PopulationState(NamedTuple):
     """What changes in a population."""
 
     v: PerCell  # mV
-    before: PerCell  # mV, v a step earlier, or v where the cell has just been reset
+    change: PerCell  # mV, of v in the last step, or 0 where the cell has just been reset
     channels: dict[str, Any]
     receptors: dict[str, Any]
     pools: dict[str, Any]
@@ -93,7 +93,7 @@ class Population(Part):
         felt = _felt(self.surface.shift(env) if self.surface else None)
         return PopulationState(
             v=v,
-            before=v,
+            change=jnp.zeros_like(v),
             channels={name: c.init(felt(v, c), env) for name, c in self.channels.items()},
             receptors={name: r.init(v, env) for name, r in self.receptors.items()},
             pools=pools,
@@ -127,7 +127,7 @@ class Population(Part):
         }
         # What follows the voltage at once, such as the magnesium block, is held for the step: at
         # its value in the middle of it, extrapolated from the last step, for second order.
-        mid = v + 0.5 * (v - state.before)
+        mid = v + 0.5 * state.change
         through = [
             (c, channels[name], c.pathway(channels[name], felt(mid, c), env))
             for name, c in self.channels.items()
@@ -145,8 +145,8 @@ class Population(Part):
         channels = {
             name: c.spiked(channels[name], spikes.fired, env) for name, c in self.channels.items()
         }
-        before = jnp.where(spikes.fired, after, v) if self.rule.resets else v
-        return PopulationState(after, before, channels, receptors, pools, rule, tissues), spikes
+        change = jnp.where(spikes.fired, 0.0, after - v) if self.rule.resets else after - v
+        return PopulationState(after, change, channels, receptors, pools, rule, tissues), spikes
 
     def local(self, state: PopulationState, env: Environment) -> Environment:
         """The environment as these cells see it."""

@@ -157,7 +157,7 @@ def test_calcium_that_enters_through_nmda_receptors_fills_the_pool_and_opens_pot
     state, charge = cell.init(env), 0.0
     for k in range(100):
         after = step(state, {"glutamate": jnp.full(2, 20.0 if k == 0 else 0.0)})
-        mid = state.v + 0.5 * (state.v - state.before)
+        mid = state.v + 0.5 * state.change
         path = receptors["nmda"].pathway(after.receptors["nmda"], mid, env)
         charge -= 0.6 * 8.0 / (8.0 + 120.0 / 1.38) * path.g * (mid - 40.0) * 0.05
         state = after

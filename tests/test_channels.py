@@ -286,7 +286,7 @@ def test_calcium_in_a_cell_is_the_charge_through_all_its_calcium_channels():
     state, charge = cell.init(ENV), 0.0
     for _ in range(200):
         after, _ = step(state)
-        mid = state.v + 0.5 * (state.v - state.before)  # the voltage in the middle of the step
+        mid = state.v + 0.5 * state.change  # the voltage in the middle of the step
         e = cell.local(state, ENV).reversal("ca")
         open_nS = sum(gates[name].pathway(after.channels[name], mid, ENV).g for name in gates)
         charge += open_nS * (e - mid) * 0.05

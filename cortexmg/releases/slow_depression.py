@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from cortexmg.environment import Environment
-from cortexmg.numerics import relax
+from cortexmg.numerics import relax_gate
 from cortexmg.part import PerCell, Scalar, quantity
 from cortexmg.releases.release import Release, check_average
 from cortexmg.releases.tsodyks_markram import TsodyksMarkram
@@ -48,7 +48,7 @@ class SlowDepression(Release):
         self, state: Supply, amount: Float[Array, " n"], env: Environment, dt: Scalar
     ) -> tuple[Supply, PerCell]:
         inner, released = self.release.step(state.release, amount, env, dt)
-        left = relax(state.left, 1.0, self.tau, dt)
+        left = relax_gate(state.left, 1.0 / self.tau, 0.0, dt)  # slow: see numerics.relax
         after = left * jnp.exp(released * jnp.log1p(-self.share))
         return Supply(inner, after), released * left
 
