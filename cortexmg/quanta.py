@@ -14,9 +14,9 @@ def quanta(projections: dict[str, Projection]) -> Inputs:
     """What a whole number of input stands for (nS), so that no sum can overflow.
 
     At most all contacts of a transmitter onto a cell arrive in one step, with the largest release.
-    That is at most 2^30 quanta (2^60 in double precision); a quantum is a
-    power of 2, so that scaling by it is exact. What arrives is rounded to half a quantum, 2^-31 of
-    that sum.
+    That is 2^29 to 2^30 quanta (2^61 to 2^62 in double precision); a quantum is a power of 2, so
+    that scaling by it is exact. What each contact delivers is rounded to half a quantum, at most
+    2^-30 of that sum: which matters to contacts that are ten thousand times weaker than others.
     """
     most: dict[tuple[str, str], Array] = {}
     for p in projections.values():

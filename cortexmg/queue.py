@@ -20,8 +20,17 @@ from cortexmg.quanta import Inputs, number_kind, quanta
 from cortexmg.releases import Certain
 from cortexmg.rows import Wiring
 from cortexmg.slots import put
-from cortexmg.transmission import TOGETHER, Underway, check_size
-from cortexmg.waiting import Split, Waiting, contacts, counters, spread, wait
+from cortexmg.transmission import TOGETHER, Underway
+from cortexmg.waiting import (
+    Split,
+    Waiting,
+    bathing,
+    check_size,
+    contacts,
+    counters,
+    spread,
+    wait,
+)
 
 # Of a tile of 128 cells at 40 Hz, one in two fires in a step of 0.1 ms. That 17 fire in two steps,
 # after which the shortest delay is over, happens in one of 10^14 such steps.
@@ -37,7 +46,7 @@ class _Lane(NamedTuple):
     base: int  # where it begins in a slot
 
 
-class Sent(NamedTuple):
+class Taken(NamedTuple):
     """Spikes taken from a queue."""
 
     cell: Int[Array, " sent"]
@@ -93,14 +102,14 @@ def _check_together(name: str, cells: int, longest: int) -> None:
 
 def taken(
     w: Waiting, n: int, blocks: int, step: Int[Array, ""], at_once: int
-) -> tuple[Sent, Waiting]:
+) -> tuple[Taken, Waiting]:
     """The spikes of a population of `n` that are delivered now, oldest first, and the others."""
     words = words_for(n // blocks)
     queue = w.fired.reshape(-1, blocks * words)
     slots = queue.shape[0]
     found, left = first_active(queue, step % slots, at_once)
     cell = found.word // words * (n // blocks) + found.word % words + found.bit * words
-    sent = Sent(cell, step - slots + found.row, found.there)
+    sent = Taken(cell, step - slots + found.row, found.there)
     return sent, w._replace(fired=left.reshape(-1), late=w.late + found.more)  # pyright: ignore
 
 
@@ -126,14 +135,17 @@ def arrive_at_once(
     after, amounts = dict(releases), dict(underway.amounts)
     for name in sorted(projections):
         p = projections[name]
+        fluid = bathing(env, p, sizes[p.pre], split)
         if name in amounts:
             new = _newest(underway.waiting[p.pre], p, split, sizes, step)
-            after[name], new = p.release.step(releases[name], new, env, dt)
-            amounts[name] = put(amounts[name], new, step - 1)
+            after[name], new = p.release.step(releases[name], new, fluid, dt)
+            amount = amounts[name] = put(amounts[name], new, step - 1)
+        else:
+            amount = p.release.step(None, jnp.ones(1), fluid, dt)[1]
         unit, lane = underway.quanta[p.post][p.transmitter], lanes[p.post, p.transmitter]
         ring = rings[p.post][lane.ring]
-        rows = contacts(name, p, amounts.get(name), sent[p.pre].step, 0, key, dt)
-        given = p, rows, ring, lane, sent[p.pre], amounts.get(name), unit
+        rows = contacts(name, p, amount, sent[p.pre].step, 0, key, dt)
+        given = p, rows, ring, lane, sent[p.pre], amount, unit
         rings[p.post][lane.ring] = _add(*given, 1 + wait(p, dt))
     arrived, rings = _taken_out(rings, lanes, sizes, underway.quanta, step)
     return arrived, after, Underway(waiting, rings, underway.quanta, amounts)
@@ -175,8 +187,8 @@ def _add(
     rows: Any,
     ring: Array,
     lane: _Lane,
-    sent: Sent,
-    amounts: Array | None,
+    sent: Taken,
+    amounts: Array,
     unit: Any,
     least: int,
 ) -> Array:
@@ -192,10 +204,9 @@ def _add(
     scale = p.strength / unit
     if jnp.ndim(c.weights):
         weights = jnp.asarray(c.weights).at[contacts.first].get(mode="clip")
-        new = (1.0 if amounts is None else _of(amounts, sent, row, c)) * scale * weights
+        new = _of(amounts, sent, row, c) * scale * weights
     else:
-        weight = c.weights * scale
-        new = weight if amounts is None else _of(amounts, sent, row, c) * weight
+        new = _of(amounts, sent, row, c) * (c.weights * scale)
     new = new if contacts.share is None else new * contacts.share
     step = sent.step[:, None] + least + contacts.delays.astype(jnp.int32)
     place = step % lane.slots * lane.width + lane.base + contacts.targets
@@ -204,7 +215,9 @@ def _add(
     return ring.at[place.reshape(-1)].add(new.reshape(-1), mode="drop")
 
 
-def _of(amounts: Array, sent: Sent, row: Array, c: Wiring) -> Array:
+def _of(amounts: Array, sent: Taken, row: Array, c: Wiring) -> Array:
     """The amount of each spike for all its contacts."""
+    if amounts.shape[0] == 1:
+        return amounts
     slot = sent.step % (amounts.shape[0] // c.n_senders)
     return amounts[slot * c.n_senders + row][:, None]

@@ -1,7 +1,8 @@
 """Delivery of the spikes of one population through several projections at once.
 
 The cells that have fired are searched for once, not once for each projection: less to do in every
-step, and half of what a compiler has to compile. For exact sums, which have no derivative.
+step, and half of what a compiler has to compile. For exact sums, which have no derivative. In a
+sweep, whose members fire differently, projections deliver one after the other.
 """
 
 from functools import partial
@@ -56,7 +57,7 @@ def delivered(
     return dict(zip(places, after, strict=True))
 
 
-def _sent(args, onto, layouts, trees) -> tuple[list[Any], list[Sent]]:
+def _given(args, onto, layouts, trees) -> tuple[list[Any], list[Sent]]:
     """The inboxes, and what is sent into each."""
     args, n = iter(args), len(onto)
     inboxes = [next(args) for _ in range(1 + max(onto))]
@@ -66,12 +67,12 @@ def _sent(args, onto, layouts, trees) -> tuple[list[Any], list[Sent]]:
 
 
 def _compute(*args: Any, **params: Any) -> list[Array]:
-    return contract_together(*_sent(args[:-2], **params), *args[-2:])
+    return contract_together(*_given(args[:-2], **params), *args[-2:])
 
 
 def _one_by_one(*args: Any, **params: Any) -> list[Array]:
     """The same, one projection after the other."""
-    inboxes, sent = _sent(args[:-2], **params)
+    inboxes, sent = _given(args[:-2], **params)
     fired, step = args[-2:]
     who = {"fired": fired, "near": fired, "step": step}
     for k, *given, layout in sent:
@@ -80,7 +81,7 @@ def _one_by_one(*args: Any, **params: Any) -> list[Array]:
 
 
 def _shapes(*args: Any, **params: Any) -> list[ShapedArray]:
-    inboxes, sent = _sent(args[:-2], **params)
+    inboxes, sent = _given(args[:-2], **params)
     for s in sent:
         check_sizes(inboxes[s.inbox], s.amounts, s.weights)
     return [ShapedArray(x.shape, x.dtype) for x in inboxes]

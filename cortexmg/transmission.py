@@ -24,7 +24,7 @@ from cortexmg.quanta import Inputs, number_kind, quanta, quantum_for
 from cortexmg.shadows import followed
 from cortexmg.slots import put, read
 from cortexmg.together import delivered
-from cortexmg.waiting import Split, Waiting, contacts, due, spread, wait
+from cortexmg.waiting import Split, Waiting, bathing, check_size, contacts, due, spread, wait
 
 TOGETHER = "\n"  # between the names of transmitters that share a ring; not in any of them
 
@@ -97,7 +97,8 @@ def arrive(
         lane, c = lanes[p.post, p.transmitter], p.connectivity
         n_pre = split.parts * sizes[p.pre]
         spikes, waiting[p.pre] = due(waiting[p.pre], p, n_pre, step, dt, split.parts)
-        after[name], amount = p.release.step(releases[name], spikes.amount, env, dt)
+        fluid = bathing(env, p, sizes[p.pre], split)
+        after[name], amount = p.release.step(releases[name], spikes.amount, fluid, dt)
         scale = p.strength / underway.quanta[p.post][p.transmitter] if exact else p.strength
         rows = contacts(name, p, amount, step, 1 + wait(p, dt), key, dt)
         layout = Layout(n_pre, split.parts, c.senders.start, c.row, *lane, c.n_post)
@@ -170,8 +171,10 @@ def exactly(
             for i, t in enumerate(name.split(TOGETHER)):
                 old = underway.quanta[post][t] if underway.exact else jnp.ones(())
                 found[post][t] = _enough(underway.exact, old, found[post][t], parts[:, i])
-                part = jnp.rint(parts[:, i] * (old / found[post][t]))
-                parts = parts.at[:, i].set(part.astype(parts.dtype))
+                part = jnp.rint(parts[:, i] * (old / found[post][t])).astype(parts.dtype)
+                # In floating point whole numbers above 2^24 would lose digits even times 1.
+                same = underway.exact & (old == found[post][t])
+                parts = parts.at[:, i].set(jnp.where(same, parts[:, i], part))
             rings[post][name] = parts.astype(number_kind(True)).reshape(-1)
     waiting = {pre: w._replace(near=None, amount=None) for pre, w in underway.waiting.items()}
     return Underway(waiting, rings, found, underway.amounts)
@@ -181,8 +184,10 @@ def _enough(exact: bool, old: Array, new: Array, underway: Array) -> Array:
     """A quantum that serves for what will be sent and for what is underway."""
     # With other weights than before, what is underway must fit as well. A quantum twice as large
     # as needed leaves that room: it is kept, so that nothing is rounded again.
-    changed = 2.0 * jnp.maximum(new, quantum_for(jnp.max(underway) * old))
-    return jnp.where(exact & (new <= old) & (old <= 2.0 * new), old, changed)
+    most = jnp.max(underway)
+    changed = 2.0 * jnp.maximum(new, quantum_for(most * old))
+    room = most <= jnp.iinfo(number_kind(True)).max // 2
+    return jnp.where(exact & room & (new <= old) & (old <= 2.0 * new), old, changed)
 
 
 def in_floating_point(
@@ -202,15 +207,6 @@ def in_floating_point(
         for post, by_transmitter in underway.rings.items()
     }
     return Underway(waiting, rings, {}, {})
-
-
-def check_size(population: str, slots: int, n: int) -> None:
-    """Raise if delays are so long that places of steps and cells could not be numbered."""
-    if slots * n >= 2**31:
-        raise ValueError(
-            f"Population {population!r} would need {slots} slots of {n} cells for its delays, 2^31 "
-            f"entries or more: use shorter delays, a larger dt or smaller populations."
-        )
 
 
 def _lanes(

@@ -1,5 +1,6 @@
 """Spikes that wait until the shortest delay of a projection has passed, kept as bits."""
 
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -9,13 +10,16 @@ from jaxtyping import Array, Float, Int, Key, UInt32
 
 from cortexmg.compaction import TILE, pack, unpack, words_for
 from cortexmg.derivatives import kept
+from cortexmg.environment import Environment
 from cortexmg.noise import stream
 from cortexmg.projection import Projection
 from cortexmg.releases import Certain
+from cortexmg.rows import piece
 from cortexmg.slots import put, read
 from cortexmg.spiking import Spikes, no_derivative
 
 STEPS = jnp.dtype("uint16")  # of delays, once they are in steps
+HALF = 0.501  # of a step: what is half way goes down, whatever its last digits
 AXIS = "cells"  # of the devices among which cells are divided
 
 
@@ -66,7 +70,7 @@ def anew(w: Waiting, words: int, at_once: int) -> Array | None:
 
 def steps(delay: float, dt: float) -> int:
     """A delay (ms) to the nearest whole number of steps, at least one."""
-    return max(1, round(delay / dt))
+    return max(1, math.ceil(delay / dt - HALF))
 
 
 def wait(p: Projection, dt: float) -> int:
@@ -78,8 +82,7 @@ def delays_left(p: Projection, dt: float) -> Array:
     """Steps from the end of the wait to the arrival, for each contact or one for all."""
     if jnp.result_type(p.connectivity.delays) == STEPS:
         return jnp.atleast_1d(p.connectivity.delays)
-    # To the nearest step. The upper bound matters where single precision rounds a half up.
-    delays = jnp.round(jnp.atleast_1d(p.connectivity.delays) / dt) - wait(p, dt)
+    delays = jnp.ceil(jnp.atleast_1d(p.connectivity.delays) / dt - HALF) - wait(p, dt)
     return jnp.clip(delays, 0, spread(p, dt)).astype(STEPS)
 
 
@@ -94,10 +97,19 @@ def spread(p: Projection, dt: float) -> int:
     return found
 
 
+def check_size(population: str, slots: int, n: int) -> None:
+    """Raise if delays are so long that places of steps and cells could not be numbered."""
+    if slots * n >= 2**31:
+        raise ValueError(
+            f"Population {population!r} would need {slots} slots of {n} cells for its delays, 2^31 "
+            f"entries or more: use shorter delays, a larger dt or smaller populations."
+        )
+
+
 def contacts(
     name: str,
     p: Projection,
-    amounts: Any,
+    amounts: Array,
     step: Array,
     ago: int,
     key: Key[Array, ""],
@@ -105,13 +117,23 @@ def contacts(
 ) -> Any:
     """The rows of a projection for spikes of `ago` steps before `step`, which release `amounts`.
 
-    These can be None where all release 1, and hold several steps, as `Release.varied` takes them.
+    These can hold several steps, as `Release.varied` takes them.
     """
     rows = p.connectivity.rows(delays_left(p, dt))
-    if amounts is None or not p.release.varies:
+    if not p.release.varies:
         return rows
     amounts = amounts.reshape(-1, p.connectivity.n_senders)
     return p.release.varied(rows, amounts, step - ago, stream(stream(key, "projections"), name))
+
+
+def bathing(env: Environment, p: Projection, n: int, split: Split) -> Environment:
+    """What bathes the presynaptic cells with a row, for their release; a device has `n` of them."""
+
+    def of_rows(x):
+        each = n > 1 and jnp.shape(x) == (n,)
+        return split.everywhere(x)[p.connectivity.senders] if each else x
+
+    return jax.tree.map(of_rows, env)
 
 
 def depart(
@@ -186,7 +208,7 @@ def due(
     c, words = p.connectivity, blocks * words_for(n // blocks)
     slot = (step - 1 - wait(p, dt)) % (w.fired.shape[0] // words)
     mask = with_row([c.senders], n, blocks)
-    fired = _get(w.fired, slot, words) & mask
+    fired = piece(w.fired, slot * words, words) & mask
     if w.amount is None or w.near is None:
         if type(p.release) is Certain:
             return Spikes(jnp.ones(1), fired, fired), w  # one amount for all: none is looked up
@@ -194,7 +216,7 @@ def due(
         return Spikes(amount, fired, fired), w
     ring, amount = read(w.amount, slot, n)
     # Of the rings the derivative keeps no more than this.
-    found = kept(Spikes(amount[c.senders], fired, _get(w.near, slot, words) & mask))
+    found = kept(Spikes(amount[c.senders], fired, piece(w.near, slot * words, words) & mask))
     return found, w._replace(amount=ring)
 
 
@@ -209,7 +231,3 @@ def with_row(senders: list[slice], n: int, blocks: int) -> np.ndarray:
     room[:, : n // blocks] = found
     bits = room.reshape(blocks, 32, words) << np.arange(32, dtype=np.uint32)[:, None]
     return np.bitwise_or.reduce(bits, axis=1).reshape(-1)
-
-
-def _get(ring: Array, slot: Array, size: int) -> Array:
-    return jax.lax.dynamic_slice(ring, (slot * size,), (size,))

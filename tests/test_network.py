@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import cortexmg as cx
-from cortexmg import cells, recorders, states, stimuli, synapses, wiring
+from cortexmg import cells, recorders, states, stimuli, synapses, waiting, wiring
 from cortexmg.distributions import LogNormal
 from cortexmg.releases import TsodyksMarkram
 
@@ -85,6 +85,16 @@ def test_a_delay_between_two_steps_is_rounded():
     fired, landed = arrivals(network_delays, [1.0], 3.0)
     steps = [np.flatnonzero(landed[:, k]) - (fired + 1) for k in range(4)]
     np.testing.assert_array_equal(np.ravel(steps), [1, 2, 1, 3])
+
+
+@pytest.mark.parametrize("others", [[], [0.15, 0.95]], ids=["alone", "with others"])
+def test_a_delay_half_way_between_two_steps_goes_down(others, precision):
+    del precision  # 0.35 / 0.1 is below three and a half in double, and not in single
+    pre, post = np.zeros(1 + len(others), int), np.arange(1 + len(others))
+    c = wiring.from_arrays(pre, post, 1.0, np.array([0.35, *others], np.float32), 1, post.size)
+    p = cx.Projection("a", "b", "glutamate", c)
+    first = int(np.asarray(waiting.delays_left(p, 0.1))[0])
+    assert waiting.wait(p, 0.1) + first == 3
 
 
 @pytest.mark.parametrize("n", [1, 31, 32, 33, 1000])

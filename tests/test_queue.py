@@ -9,7 +9,8 @@ import cortexmg as cx
 from cortexmg import cells, recorders, stimuli, synapses, wiring
 from cortexmg.compaction import TILE, first_active, pack, words_for
 from cortexmg.distributions import LogNormal, Uniform
-from cortexmg.releases import TsodyksMarkram
+from cortexmg.factors import DodgeRahamimoff
+from cortexmg.releases import Certain, TsodyksMarkram
 
 DT, N = 0.1, 300
 pytestmark = pytest.mark.usefixtures("single_precision")
@@ -42,7 +43,7 @@ def test_the_first_bits_of_each_tile_are_found_and_the_others_stay(n, first, mos
     assert {((r - first) % 3, w, b) for r, w, b in np.argwhere(remaining).tolist()} == rest
 
 
-def volley(delay, release=None):
+def volley(delay, release=None, mg=1.0):
     """All cells of one population fire in one step, twice; others listen."""
     c = wiring.fixed_out_degree(N, N, 12, LogNormal(0.5, 0.3), delay, key=1)
     projection = cx.Projection("a", "b", "glutamate", c, *([release] if release else []))
@@ -51,7 +52,10 @@ def volley(delay, release=None):
     listening = {"ampa": synapses.Exponential(5.0)}
     kick = stimuli.SpikeInput("a", "ampa", *map(np.concatenate, kicks), 1000.0)
     return cx.Network(
-        cx.acsf(), {"a": lif(N, listening), "b": lif(N, listening)}, {"c": projection}, {"k": kick}
+        cx.acsf(mg, ca=1.2),
+        {"a": lif(N, listening), "b": lif(N, listening)},
+        {"c": projection},
+        {"k": kick},
     )
 
 
@@ -83,6 +87,19 @@ def test_when_all_fire_at_once_nothing_is_lost_and_nothing_is_early(
     assert float(jnp.max(loop["g"].values)) > 0.0
     same_bits(loop.recordings, queue.recordings)
     same_bits(loop.state.populations, queue.state.populations)
+
+
+@pytest.mark.parametrize(
+    "mg, devices",
+    [(2.5, 1), (np.linspace(0.2, 4.0, N), 3)],
+    ids=["one fluid", "a fluid for each cell, 3 devices"],
+)
+def test_magnesium_acts_on_release_with_a_queue_as_without(mg, devices, same_bits):
+    law = Certain({"law": DodgeRahamimoff()})
+    network, plain = volley(1.5, law, mg), run(volley(1.5, mg=mg), 16)["g"].values
+    loop, queue = run(network, 0), run(network, 16, devices=devices)
+    same_bits(loop.recordings, queue.recordings)
+    assert 0.0 < float(queue["g"].values.max()) < 0.7 * float(plain.max())
 
 
 @pytest.mark.slow

@@ -508,6 +508,23 @@ def test_slow_depression_goes_with_what_is_released_and_recovers_by_its_time_con
     np.testing.assert_allclose(out[10_020], left * alone[10_020], rtol=1e-6)
 
 
+@pytest.mark.usefixtures("single_precision")
+@pytest.mark.parametrize("dt", [0.01, 0.05])
+def test_slow_depression_recovers_in_single_precision(dt):
+    """A step moves what is left by less than a unit of its last place."""
+    release = SlowDepression(Certain(), 0.025, 9200.0)
+    spike, none = jnp.ones(1, jnp.float32), jnp.zeros(1, jnp.float32)
+    state, _ = release.step(release.init(1), spike, ENV, dt)
+    steps = round(1e4 / dt)
+
+    @jax.jit
+    def rested(state):
+        return jax.lax.fori_loop(0, steps, lambda _, s: release.step(s, none, ENV, dt)[0], state)
+
+    _, found = release.step(rested(state), spike, ENV, dt)
+    np.testing.assert_allclose(1.0 - found, 0.025 * np.exp(-1e4 / 9200.0), rtol=2e-3)
+
+
 def test_slow_depression_of_nothing_changes_nothing():
     spikes = np.random.default_rng(2).random((200, 4)) < 0.3
     plain, slow = TsodyksMarkram(), SlowDepression(TsodyksMarkram(), share=0.0)

@@ -17,7 +17,7 @@ class Certain(Release):
         del n
 
     def step(
-        self, state: None, amount: Float[Array, " n"], env: Environment, dt: Scalar
+        self, state: None, amount: Float[Array, " #n"], env: Environment, dt: Scalar
     ) -> tuple[None, PerCell]:
         del dt
         return state, amount * product(self.factors, env)

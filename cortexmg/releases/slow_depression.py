@@ -13,10 +13,10 @@ from cortexmg.releases.tsodyks_markram import TsodyksMarkram
 
 
 class Supply(NamedTuple):
-    """State of the release itself, and the share that slow depression has left of it."""
+    """State of the release itself, and the share that slow depression has taken of it."""
 
     release: Any
-    left: PerCell
+    lost: PerCell
 
 
 class SlowDepression(Release):
@@ -42,15 +42,16 @@ class SlowDepression(Release):
         check_average("SlowDepression.release", self.release)
 
     def init(self, n: int) -> Supply:
-        return Supply(self.release.init(n), jnp.ones(n))
+        return Supply(self.release.init(n), jnp.zeros(n))
 
     def step(
         self, state: Supply, amount: Float[Array, " n"], env: Environment, dt: Scalar
     ) -> tuple[Supply, PerCell]:
         inner, released = self.release.step(state.release, amount, env, dt)
-        left = relax_gate(state.left, 1.0 / self.tau, 0.0, dt)  # slow: see numerics.relax
-        after = left * jnp.exp(released * jnp.log1p(-self.share))
-        return Supply(inner, after), released * left
+        # What is lost, for what is left is so close to 1 that single precision would lose digits.
+        lost = relax_gate(state.lost, 0.0, 1.0 / self.tau, dt)
+        taken = -jnp.expm1(released * jnp.log1p(-self.share))
+        return Supply(inner, lost + (1.0 - lost) * taken), released * (1.0 - lost)
 
     def largest(self) -> PerCell:
         return self.release.largest()
