@@ -11,6 +11,7 @@ import typer
 from cortexmg import bench, evidence, ladder, outline, plots, results
 from cortexmg.cache import keep_compiled
 from cortexmg.choice import MODELS, builder_of, network_of
+from cortexmg.devices import start
 from cortexmg.fit_command import fit
 from cortexmg.hostloop import Run
 from cortexmg.memory import check_memory
@@ -169,6 +170,7 @@ def info(
         return
     for name, f in sorted(MODELS.items()):
         print(f"model    {name:12s} {(inspect.getdoc(f) or '').splitlines()[0]}")
+    start()
     for device in jax.devices():
         print(f"device   {device} ({device.device_kind})")
     for name, version in results.versions().items():
@@ -197,6 +199,7 @@ def _check_before(model: str, n: int | None, dt: float, duration: float, out: Pa
         least = f"at least {SHORTEST:g} ms, two bins of the correlation"
         raise ValueError(f"--duration must be {least}, got {duration:g} ms.")
     results.check_folder(out)
+    start()  # before anything asks JAX for its devices
     if n and n > LARGE:
         check_memory(outline.outline(builder_of(model, n), n), {}, dt, 1)
 

@@ -85,7 +85,7 @@ class Journal:
 
     def write(self, course: Course) -> None:
         """Put the course on disk."""
-        if self.folder:
+        if self.folder and not jax.process_index():  # one of several processes
             state = {f"optimiser {i}": x for i, x in enumerate(jax.tree.leaves(course.optimiser))}
             arrays = course._asdict() | state
             del arrays["optimiser"]

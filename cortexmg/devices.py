@@ -1,6 +1,7 @@
 """Which devices a run uses."""
 
 import os
+import warnings
 from collections.abc import Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -9,6 +10,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from cortexmg.hardware import cores
 from cortexmg.part import shown
 from cortexmg.waiting import AXIS
 
@@ -43,52 +45,88 @@ def start() -> None:
 
 def _request_cores() -> None:
     """Ask JAX for as many CPU devices as there are cores, unless the user has said how many."""
-    said = jax.config.jax_num_cpu_devices != -1  # pyright: ignore
-    if said or FORCED in os.environ.get("XLA_FLAGS", "") or jax.distributed.is_initialized():
+    if _number_said() or jax.distributed.is_initialized():
         return
-    able = getattr(os, "sched_getaffinity", None)  # not on macOS and Windows
-    cores = len(able(0)) if able else os.cpu_count() or 1
     with suppress(RuntimeError):  # JAX runs already
-        jax.config.update("jax_num_cpu_devices", cores)
+        jax.config.update("jax_num_cpu_devices", cores())
 
 
-def _user_decides() -> bool:
-    """Whether the user has told XLA what to disable, or flags are in a file, which may do so."""
+def _number_said() -> bool:
+    """Whether the user has said how many devices a CPU is to have."""
+    return jax.config.jax_num_cpu_devices != -1 or _user_decides(FORCED)  # pyright: ignore
+
+
+def _user_decides(flag: str = DISABLED) -> bool:
+    """Whether the user has told XLA so, or flags are in a file, which may do so."""
     flags = os.environ.get("XLA_FLAGS", "").strip()
-    return DISABLED in flags or (bool(flags) and not flags.startswith("-"))
+    return flag in flags or (bool(flags) and not flags.startswith("-"))
 
 
-def mesh_of(devices: Devices, worthwhile: int) -> Mesh | None:
-    """The devices that a run uses; None for one.
+def mesh_of(devices: Devices, runs: int) -> Mesh | None:
+    """The devices that so many `runs` use; None for one.
 
     `devices` is how many, or which, or a mesh with one axis; None takes all of an accelerator, and
-    of those of a CPU as many as are `worthwhile`. Several processes run together: each must have
-    one of them, and None takes all.
+    of those of a CPU as many as serve the runs in the shortest time. Several processes run
+    together: each must have one of them, and None takes all.
 
     Raises: ValueError if there are not so many, or if they leave a process out.
     """
-    if isinstance(devices, Mesh):
-        devices = list(devices.devices.flat)
-    named = isinstance(devices, Sequence)
+    if isinstance(devices, Mesh) and devices.devices.ndim == 1:
+        devices = list(devices.devices)
     if devices is None:
-        found = jax.devices()
-        alone_on_cpu = found[0].platform == "cpu" and jax.process_count() == 1
-        devices = found[: max(1, worthwhile)] if alone_on_cpu else found
-    elif isinstance(devices, int) and not isinstance(devices, bool):
-        found = jax.devices()
-        if not 1 <= devices <= len(found):
-            raise ValueError(
-                f"devices must be between 1 and {len(found)}, the number of {found[0].platform} "
-                f"devices of JAX, got {devices}. Those of a CPU, by default one for each core, are "
-                f"requested before JAX starts: set JAX_NUM_CPU_DEVICES={devices}."
-            )
-        devices = found[:devices]
-    elif not named or not devices or not all(isinstance(d, jax.Device) for d in devices):
+        chosen = _by_default(runs)
+    elif isinstance(devices, int | np.integer) and not isinstance(devices, bool):
+        chosen = _first(devices)
+    elif isinstance(devices, Sequence) and _different(devices):
+        chosen = list(devices)
+    else:
         raise TypeError(
-            f"devices must be a number, a list of devices or a Mesh, got {shown(devices)}."
+            f"devices must be a number, a list of different devices or a Mesh with one axis, got "
+            f"{shown(devices)}."
         )
-    _check_processes(devices)
-    return Mesh(np.array(devices), (AXIS,)) if named or len(devices) > 1 else None
+    _check_processes(chosen)
+    named = isinstance(devices, Sequence)
+    return Mesh(np.array(chosen), (AXIS,)) if named or len(chosen) > 1 else None
+
+
+def _different(devices: Sequence[Any]) -> bool:
+    return all(isinstance(d, jax.Device) for d in devices) and 0 < len(set(devices)) == len(devices)
+
+
+def _by_default(runs: int) -> list:
+    found = jax.devices()
+    if found[0].platform != "cpu" or jax.process_count() > 1:
+        return found
+    if runs > 1 and len(found) == 1 < cores() and not _number_said():
+        warnings.warn(
+            f"JAX was started before cortexmg could ask for a device for each of {cores()} cores, "
+            f"so that runs side by side use one: set JAX_NUM_CPU_DEVICES={cores()}, or make "
+            f"arrays and keys of JAX after a first call of simulate, sweep or fit.",
+            stacklevel=4,
+        )
+    rounds = -(-runs // len(found))
+    return found[: -(-runs // rounds)]
+
+
+def _first(count: Any) -> list:
+    found = jax.devices()
+    if not 1 <= count <= len(found):
+        more = (
+            "All processes together have no more."
+            if jax.process_count() > 1
+            else f"Those of a CPU, by default one for each core, are requested before JAX starts: "
+            f"set JAX_NUM_CPU_DEVICES={count}."
+        )
+        raise ValueError(
+            f"devices must be between 1 and {len(found)}, the number of {found[0].platform} "
+            f"devices of JAX, got {count}. {more}"
+        )
+    return found[:count]
+
+
+def platform_of(mesh: Mesh | None) -> str:
+    """What kind of devices a run uses."""
+    return mesh.devices.flat[0].platform if mesh else jax.default_backend()
 
 
 def _check_processes(devices: Sequence[Any]) -> None:

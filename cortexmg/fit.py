@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import jax
 import numpy as np
 
 from cortexmg.aim import aim_of
@@ -120,7 +121,7 @@ def _default_optimiser(aim: Targets | Loss, estimator: Estimator) -> Any:
 
 def _say(course: Course, coordinates: Coordinates, progress: bool) -> None:
     """One line about the last step."""
-    if not progress:
+    if not progress or jax.process_index():
         return
     values = coordinates.named(course.tried[-1])
     some = ", ".join(f"{k.split('/')[-1]} {np.mean(v):.4g}" for k, v in list(values.items())[:6])

@@ -76,6 +76,17 @@ def memory_available() -> float:
         return free
 
 
+def cores() -> int:
+    """How many cores this process may use."""
+    able = getattr(os, "sched_getaffinity", None)  # not on macOS and Windows
+    found = len(able(0)) if able else os.cpu_count() or 1
+    try:  # in a container, whose share can be that of fewer
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return max(1, min(found, round(float(quota) / float(period))))
+    except (OSError, ValueError):  # there is none, or it is "max"
+        return found
+
+
 def memory_in_use() -> float:
     """How many bytes this process holds."""
     try:

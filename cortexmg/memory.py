@@ -7,12 +7,15 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
 from cortexmg.derivatives import group_of, remembered
+from cortexmg.devices import platform_of
 from cortexmg.frames import Record, plan_of, run_frame
 from cortexmg.hardware import memory_here
 from cortexmg.network import Network, State
 from cortexmg.outline import shapes, state_of
+from cortexmg.processes import own_parts
 from cortexmg.recorders import Spikes
 from cortexmg.waiting import STEPS
 
@@ -21,7 +24,7 @@ Memory = dict[str, float]  # bytes by part
 REMEDY = {
     "libraries and compiler": "use a machine with more memory",
     "wiring": "fewer contacts per cell, or one weight and one delay for all contacts of a "
-    "projection, which are otherwise stored for each; in a sweep fewer `devices`",
+    "projection, which are otherwise stored for each; in a sweep on accelerators fewer `devices`",
     "wiring, copied to the device": "fewer contacts per cell, or one weight and one delay for all",
     "cells": "fewer cells, or fewer channels and receptors",
     "spikes and inputs underway": "shorter delays or a larger dt",
@@ -139,6 +142,16 @@ def check_memory(
         f"is {worst!r} with {memory[worst] / 1e6:,.0f} MB: {REMEDY[worst]}. With all else equal, "
         f"about {largest:,} cells fit instead of {cells // members:,}."
     )
+
+
+def room_of(mesh: Mesh | None) -> float:
+    """Bytes that arrays can still take on all devices of a mesh, or on the one of JAX.
+
+    Other machines, whose processes have the rest of them, count as this one.
+    """
+    if mesh is None:
+        return memory_here()
+    return memory_here() * mesh.size / (len(own_parts(mesh)) if platform_of(mesh) == "cpu" else 1)
 
 
 def steps_at_once(cells: int, frame: int) -> int:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec as P
 
-from cortexmg.devices import LONG, compiler_options, partitioned_by_gspmd
+from cortexmg.devices import LONG, compiler_options, partitioned_by_gspmd, platform_of
 from cortexmg.division import joined_state, stacked_networks, stacked_states
 from cortexmg.frames import run_frames
 from cortexmg.network import Network, State
@@ -34,7 +34,7 @@ class OneDevice:
     def advance(self, record, frames: int, **fixed) -> tuple[Any, Any]:
         """What was saved in so many frames, and whether each population is healthy."""
         long = sum(self.network.sizes.values()) >= LONG
-        call = compiled(jax.default_backend(), long)
+        call = compiled(platform_of(None), long)
         self.state, saved, healthy = call(self.network, self.state, record, frames, **fixed)
         return saved, healthy
 
@@ -56,9 +56,11 @@ class ManyDevices(OneDevice):
     """A network divided among the devices of a mesh."""
 
     def __init__(self, network: Network, state: State, dt: float, mesh: Mesh):
-        self.whole, self.mesh, self.parts = network, mesh, mesh.size
+        # Without its numbers, of which each device has its own.
+        self.whole = jax.tree.map(lambda _: np.zeros(0, np.float32), network)
+        self.mesh, self.parts = mesh, mesh.size
         self.network, self.first = in_steps(placed(network, mesh), dt), int(state.step)
-        self.state = divided(mesh)(network, state)
+        self.state = divided(mesh)(self.whole, state)
 
     def advance(self, record, frames: int, **fixed) -> tuple[Any, Any]:
         with partitioned_by_gspmd():
@@ -107,7 +109,7 @@ def compiled_on(mesh: Mesh):
     return jax.jit(
         run,
         static_argnames=FIXED,
-        compiler_options=compiler_options(mesh.devices.flat[0].platform),
+        compiler_options=compiler_options(platform_of(mesh)),
     )
 
 

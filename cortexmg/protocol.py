@@ -13,12 +13,20 @@ from jaxtyping import Array, Float, Key
 
 from cortexmg.bounds import Bounds, Coordinates, paths_of, values_at
 from cortexmg.clock import whole_steps
-from cortexmg.devices import Devices, compiler_options, mesh_of, partitioned_by_gspmd, start
+from cortexmg.devices import (
+    Devices,
+    compiler_options,
+    mesh_of,
+    partitioned_by_gspmd,
+    platform_of,
+    start,
+)
 from cortexmg.hardware import memory_here
 from cortexmg.measures import Measure
 from cortexmg.network import Network
 from cortexmg.parameters import parameters, with_parameters
 from cortexmg.part import check_members
+from cortexmg.processes import check_alike, everywhere, own_parts, spread
 from cortexmg.recipe import Recipe, plain_run
 from cortexmg.states import arrays
 from cortexmg.waiting import AXIS
@@ -146,16 +154,21 @@ class Protocol:
         k, size = len(self.conditions), self.parts if alone else self.side_by_side
         us, keys = np.repeat(np.asarray(us, np.result_type(float)), k, axis=0), jnp.repeat(keys, k)
         which = np.tile(np.arange(k, dtype=np.int32), us.shape[0] // k)
-        network, size = arrays(self.network), min(size, -(-us.shape[0] // self.parts) * self.parts)
+        check_alike(self.mesh, network=self.network, rows=us, keys=keys)
+        size = min(size, -(-us.shape[0] // self.parts) * self.parts)
+        network, shared = self._placed((arrays(self.network), shared), P())
         call, pieces = None, []
         for a in range(0, us.shape[0], size):
             at = np.minimum(np.arange(a, a + size), us.shape[0] - 1)  # the last again, to fill up
-            given = network, us[at], which[at], keys[at], *shared
+            given = network, *self._placed((us[at], which[at], keys[at]), P(AXIS)), *shared
             with partitioned_by_gspmd() if self.mesh else nullcontext():
                 call = call or program(f, self.recipe, how, self.mesh, given)
-                pieces.append(call(*given))
+                pieces.append(everywhere(call(*given), self.mesh))
         whole = jax.tree.map(lambda *xs: np.concatenate(xs)[: us.shape[0]], *pieces)
         return jax.tree.map(lambda x: x.reshape(-1, k, *x.shape[1:]), whole)
+
+    def _placed(self, tree: Any, spec: P) -> Any:
+        return spread(tree, self.mesh, spec) if self.mesh else tree
 
     @property
     def parts(self) -> int:
@@ -166,7 +179,7 @@ class Protocol:
     def side_by_side(self) -> int:
         """How many runs are computed side by side."""
         cells = sum(self.network.sizes.values())
-        cpu = jax.default_backend() == "cpu"
+        cpu = platform_of(self.mesh) == "cpu"
         most, room = (16, TOGETHER) if cpu else (64, ON_ACCELERATORS)
         return self.parts * max(1, min(most, room // cells))
 
@@ -177,12 +190,16 @@ def program(f: Callable, recipe: Recipe, how: Any, mesh: Any, given: tuple) -> C
     Raises: MemoryError if it needs more than there is, before it runs.
     """
     leaves, tree = jax.tree.flatten(given)
-    shapes = tuple(jax.ShapeDtypeStruct(np.shape(x), jax.dtypes.result_type(x)) for x in leaves)
+    kinds = [(np.shape(x), jax.dtypes.result_type(x)) for x in leaves]
+    there = [x.sharding if mesh else None for x in leaves]
+    shapes = tuple(
+        jax.ShapeDtypeStruct(*kind, sharding=s) for kind, s in zip(kinds, there, strict=True)
+    )
     call = _compiled(f, recipe, how, mesh, tree, shapes)
     sizes = call.memory_analysis()
     needed = float(sizes.temp_size_in_bytes + sizes.output_size_in_bytes)
-    if mesh and jax.default_backend() == "cpu":  # whose devices share its memory
-        needed = mesh.size * needed + (mesh.size - 1) * sizes.argument_size_in_bytes
+    if mesh and platform_of(mesh) == "cpu":  # whose devices share its memory
+        needed *= len(own_parts(mesh))
     if needed > (room := memory_here()):
         raise MemoryError(
             f"Runs of {recipe.settle + recipe.duration:g} ms, {len(given[1])} side by side, need "
@@ -201,7 +218,7 @@ def _compiled(f: Callable, recipe: Recipe, how: Any, mesh: Any, tree: Any, shape
     if mesh:
         specs = (P(), P(AXIS), P(AXIS), P(AXIS), *[P()] * shared)
         every = jax.shard_map(every, mesh=mesh, in_specs=specs, out_specs=P(AXIS), check_vma=False)
-    options = compiler_options(jax.default_backend())
+    options = compiler_options(platform_of(mesh))
     return jax.jit(every, compiler_options=options).lower(*given).compile()
 
 

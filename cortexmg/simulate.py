@@ -12,12 +12,11 @@ from jax.sharding import Mesh
 from jaxtyping import Array, ArrayLike, Key
 
 from cortexmg.derivatives import group_of, in_groups
-from cortexmg.devices import Devices, mesh_of, start
+from cortexmg.devices import Devices, mesh_of, platform_of, start
 from cortexmg.frames import Plan, Record, plan_of, run_frame
-from cortexmg.hardware import memory_here
 from cortexmg.hostloop import HostLoop, Run, frames_in
 from cortexmg.members import Members
-from cortexmg.memory import check_memory, steps_at_once
+from cortexmg.memory import check_memory, room_of, steps_at_once
 from cortexmg.network import Network, State
 from cortexmg.parameters import with_parameters
 from cortexmg.part import check_members, shown
@@ -62,7 +61,9 @@ def simulate(
 
     Spikes are delivered one after the other on a CPU. On an accelerator, whose loops wait for the
     host, those of `at_once` (8) of every 128 cells are delivered together in each step, and more
-    wait as long as the delays of their contacts permit; the result is the same, bit for bit.
+    wait as long as the delays of their contacts permit; the result is the same, bit for bit. (Only
+    where a `state` goes on with other weights do spikes underway differ: those of a loop act with
+    the new weights, those of a queue with the old.)
 
     Raises: ValueError for times that do not fit, for a dt too large for the cells, and if processes
     were not given the same;
@@ -72,10 +73,11 @@ def simulate(
     start()
     record = _checked(record, network)
     if _traced(network) or _traced(state) or _traced(key):
-        if at_once:
+        if at_once or devices is not None:
             raise ValueError(
-                f"at_once = {shown(at_once)} is not for runs inside jit, grad or vmap, which could "
-                f"not tell of late spikes: leave it away there."
+                f"at_once = {shown(at_once)} and devices = {shown(devices)} are not for runs "
+                f"inside jit, grad or vmap, which are on one device and could not tell of late "
+                f"spikes: leave them away there."
             )
         return _simulate_traced(network, duration, dt, record, state, key, gradients)
     key = _key(key)
@@ -90,6 +92,7 @@ def simulate(
     numbers = arrays(network)  # once: their wiring can be large
     begin = _beginning(numbers, state, key, dt, not gradients)
     program = ManyDevices(network, begin, dt, mesh) if mesh else OneDevice(numbers, begin, dt)
+    del numbers, begin  # several devices have their parts of them now
     loop = HostLoop(program, network, plan, duration, dt)
     return loop.run(record, {}, Progress(progress and not jax.process_index(), duration, 1))[0]
 
@@ -130,12 +133,14 @@ def sweep(
     record = _checked(record, network)
     plan, size = _planned(network, duration, dt, record), next(iter(sizes.values()))
     mesh = mesh_of(devices, size)
-    _check_memory(network, record, duration, dt, plan, mesh, members=size)
+    members = -(-size // mesh.size) * mesh.size if mesh else size  # the last again, to fill up
+    _check_memory(network, record, duration, dt, plan, mesh, members=members)
     times = {"duration": duration, "dt": dt}
     check_alike(mesh, network=network, values=values, state=state, key=keys, record=record, **times)
     numbers = arrays(network)
     begin = None if state is None else checked(numbers, state, dt)
     program = Members(numbers, values, begin, keys, dt, mesh)
+    del numbers, begin
     loop = HostLoop(program, network, plan, duration, dt)
     return loop.run(record, values, Progress(progress and not jax.process_index(), duration, size))
 
@@ -182,10 +187,11 @@ def _check_memory(network, record, duration, dt, plan: Plan, mesh: Mesh | None, 
     """Raise MemoryError if there is not enough, before anything is allocated."""
     cells, frame = sum(network.sizes.values()) * how.get("members", 1), plan[0][0]
     parts, most = mesh.size if mesh else 1, steps_at_once(cells, frame)
-    available = memory_here() * (1 if jax.default_backend() == "cpu" else parts)
-    how["copies"] = parts if "members" in how else 1  # every device of a sweep has all contacts
     kept = frames_in(duration, dt, plan)
-    check_memory(network, record, dt, most, kept=kept, available=available, **how)
+    if parts > 1 and platform_of(mesh) != "cpu":  # the devices of a CPU share their memory
+        how["copies"] = parts if "members" in how else 1  # each device of a sweep has all contacts
+        check_memory(network, {}, dt, 1)  # a run is laid out on the first of them
+    check_memory(network, record, dt, most, kept=kept, available=room_of(mesh), **how)
 
 
 def _simulate_traced(network, duration, dt, record, state, key, gradients) -> Run:

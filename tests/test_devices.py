@@ -144,7 +144,10 @@ def test_devices_are_chosen_by_number_list_and_mesh(few_cells):
         mesh = devices.mesh_of(choice, 1)
         assert mesh.size == 2
     assert list(devices.mesh_of(chosen, 1).devices.flat) == chosen
-    assert devices.mesh_of(None, 0) is None and devices.mesh_of(None, 3).size == 3
+    assert devices.mesh_of(np.int64(2), 1).size == 2
+    # As few as give the runs the same time: 17 runs of which 8 take turns in 3 rounds.
+    sizes = {runs: devices.mesh_of(None, runs).size for runs in (3, 8, 9, 17, 10**6)}
+    assert devices.mesh_of(None, 1) is None and sizes == {3: 3, 8: 8, 9: 5, 17: 6, 10**6: 8}
     run = cx.simulate(few_cells, 5.0, DT, devices=chosen)
     assert run.complete
 
@@ -154,9 +157,15 @@ def test_devices_are_chosen_by_number_list_and_mesh(few_cells):
     [
         (9, ValueError, "between 1 and 8, .* cpu devices .*, got 9.*JAX_NUM_CPU_DEVICES=9"),
         (0, ValueError, "between 1 and 8"),
-        (True, TypeError, "a number, a list of devices or a Mesh, got True"),
-        (2.0, TypeError, "a number, a list of devices or a Mesh, got 2.0"),
-        (["cpu"], TypeError, "a number, a list of devices or a Mesh"),
+        (True, TypeError, "a number, a list of different devices or a Mesh .*, got True"),
+        (2.0, TypeError, "a number, a list of different devices or a Mesh .*, got 2.0"),
+        (["cpu"], TypeError, "a number, a list of different devices or a Mesh"),
+        (jax.devices()[:1] * 2, TypeError, "a list of different devices"),
+        (
+            Mesh(np.array(jax.devices()[:4]).reshape(2, 2), ("a", "b")),
+            TypeError,
+            "a Mesh with one axis",
+        ),
     ],
 )
 def test_devices_that_do_not_exist_are_refused(few_cells, choice, error, message):
@@ -200,12 +209,34 @@ print(len(jax.devices()), os.environ.get('XLA_FLAGS'))
 """
 
 
-def test_there_is_a_device_for_each_core_unless_the_user_has_said_otherwise():
+def test_there_is_a_device_for_each_core_unless_the_user_has_said_otherwise(tmp_path):
     assert in_a_fresh_process(USES % 10) == [str(CORES), "None"]
     assert in_a_fresh_process("import jax; jax.devices()" + USES % 10) == ["1", "None"]
+    (tmp_path / "flags").write_text("--xla_force_host_platform_device_count=3")
+    file = str(tmp_path / "flags")
+    assert in_a_fresh_process(USES % 10, XLA_FLAGS=file) == ["3", file]
     flag = "--xla_force_host_platform_device_count=3"
     assert in_a_fresh_process(USES % 10, XLA_FLAGS=flag) == ["3", flag]
     assert in_a_fresh_process(USES % 10, JAX_NUM_CPU_DEVICES="5") == ["5", "None"]
+
+
+LATE = """
+import warnings, jax, cortexmg as cx
+from cortexmg import cells
+key = jax.random.split(jax.random.key(1), 3)  # starts JAX
+network = cx.Network(cx.acsf(), {"a": cells.leaky_integrate_and_fire(10)})
+with warnings.catch_warnings(record=True) as caught:
+    cx.simulate(network, 1.0, 0.1)
+    print(len(caught))
+    cx.sweep(network, {}, 1.0, 0.1, key=key)
+    print(len(caught), "JAX_NUM_CPU_DEVICES=" in str(caught[-1].message) if caught else "")
+"""
+
+
+@pytest.mark.skipif(CORES < 2, reason="one device is right")
+def test_a_sweep_says_that_it_cannot_use_every_core_where_jax_was_started_before():
+    assert in_a_fresh_process(LATE) == ["0", "1", "True"]
+    assert in_a_fresh_process(LATE, JAX_NUM_CPU_DEVICES="1") == ["0", "0"]
 
 
 CUTS = """

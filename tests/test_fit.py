@@ -427,9 +427,13 @@ def test_priors_are_around_what_the_network_has():
     assert "populations/E/receptors/nmda/gain" not in cx.priors(none, "nmda weight")
 
 
-def test_runs_are_the_same_on_two_devices(protocol):
+def test_runs_are_the_same_on_any_number_of_devices(protocol):
     u = np.broadcast_to(protocol.coordinates.start, (3, 1, 2))
-    one = protocol.run(u, keys_of(3, 0, 3))
     net = network()
-    two = Protocol(net, Coordinates(net, BOUNDS), MEASURES, CONDITIONS, devices=2, **TIMES)
-    np.testing.assert_array_equal(two.run(u, keys_of(3, 0, 3)), one)
+    one, two = (
+        Protocol(net, Coordinates(net, BOUNDS), MEASURES, CONDITIONS, devices=count, **TIMES)
+        for count in (1, 2)
+    )
+    by_one, by_two, by_eight = (p.run(u, keys_of(3, 0, 3)) for p in (one, two, protocol))
+    np.testing.assert_array_equal(by_two, by_one)
+    np.testing.assert_array_equal(by_eight, by_one)

@@ -235,7 +235,7 @@ def test_cells_without_receptors_projections_and_stimuli_stay_at_rest():
 # From the bottom to the top; a module imports from lower rows only, and within a family from the
 # family itself. A package stands for all its modules.
 LAYERS = [
-    {"units", "part", "derivatives"},
+    {"units", "part", "derivatives", "hardware"},
     {"numerics", "clock"},
     {
         "environment",
@@ -258,7 +258,7 @@ LAYERS = [
     {"cells", "network"},
     {"devices", "processes"},
     {"recorders", "models", "drawing", "division", "states", "tangents"},
-    {"measures", "kernels", "choice", "hardware", "cache"},
+    {"measures", "kernels", "choice", "cache"},
     {"frames", "results", "plots"},
     {"programs"},
     {"outline", "members"},

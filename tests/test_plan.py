@@ -156,7 +156,7 @@ def test_a_run_that_cannot_fit_is_stopped_with_the_part_to_shrink():
 def test_simulate_refuses_what_cannot_fit_before_it_allocates(monkeypatch):
     network, record = models.cobahh(1000), {"v": recorders.Probe("cells", every=None)}
     module = sys.modules["cortexmg.simulate"]
-    monkeypatch.setattr(module, "memory_here", lambda: 3e9)
+    monkeypatch.setattr(module, "room_of", lambda mesh: 3e9)
     cx.simulate(network, 0.1, DT, record=record)
     monkeypatch.setattr(module, "initial", None)  # called by what allocates
     with pytest.raises(MemoryError, match=r"'recording'.*less often.*instead of 1,000"):
@@ -174,7 +174,7 @@ def test_the_command_line_refuses_a_size_before_it_builds(monkeypatch, capsys, t
     assert end.value.code == 1 and "limit is 2^31" in capsys.readouterr().err
 
 
-def test_every_device_of_a_sweep_has_all_contacts(monkeypatch):
+def test_devices_of_a_cpu_share_the_contacts_of_a_sweep_and_others_do_not(monkeypatch):
     network = models.cobahh(400)
     how = {"members": 8, "most": 100, "record": {}, "dt": DT}
     one, four = (memory.needed(network, copies=c, **how) for c in (1, 4))
@@ -185,7 +185,10 @@ def test_every_device_of_a_sweep_has_all_contacts(monkeypatch):
     mg = {"environment/ions/mg/outside": np.linspace(0.5, 1.0, 3)}
     for count in (1, 2):
         cx.sweep(network, mg, 1.0, DT, devices=count)
-    assert [how["copies"] for how in asked] == [1, 2]
+    assert [how["members"] for how in asked] == [3, 4] and not any("copies" in h for h in asked)
+    monkeypatch.setattr(simulate, "platform_of", lambda mesh: "gpu")
+    cx.sweep(network, mg, 1.0, DT, devices=2)
+    assert asked[-1]["copies"] == 2
 
 
 def test_procedural_wiring_is_planned_without_memory_per_contact():

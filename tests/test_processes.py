@@ -18,8 +18,10 @@ import numpy as np
 import pytest
 
 import cortexmg as cx
-from cortexmg import cells, memory, recorders, stimuli, synapses, wiring
+from cortexmg import cells, measures, memory, recorders, stimuli, synapses, wiring
+from cortexmg.bounds import Coordinates
 from cortexmg.distributions import LogNormal, Uniform
+from cortexmg.protocol import Protocol, keys_of
 
 DT, COUNT, TIMEOUT = 0.1, 2, 150  # ms, processes, s
 pytestmark = pytest.mark.usefixtures("single_precision")
@@ -62,11 +64,20 @@ def everything(**options):
     keys = jax.random.split(jax.random.key(5, impl="philox4x32"), 3)
     swept = cx.sweep(network(), STRENGTHS, 10.0, DT, record=SPIKES, key=keys, **options)
     drawn = cx.simulate(unstored(), 20.0, DT, record=SPIKES, key=3, at_once=8, **options)
-    return {
+    found = {
         f"{name} {i}": numbers((run.recordings, run.state))
         for name, runs in {"simulate": [first, second, drawn], "sweep": swept}.items()
         for i, run in enumerate(runs)
     }
+    return found | {"runs of a fit": numbers(runs_of_a_fit(**options))}
+
+
+def runs_of_a_fit(**options):
+    """The statistics of three runs, at three values of a parameter."""
+    bounds = {name: cx.Bounds(0.05, 2.0) for name in STRENGTHS}
+    measured, times = {"rate": measures.Rate("E")}, {"duration": 20.0, "settle": 10.0, "dt": DT}
+    p = Protocol(network(), Coordinates(network(), bounds), measured, **times, **options)
+    return p.run(np.array([[[-1.0]], [[0.0]], [[1.0]]]), keys_of(3, 0, 3))
 
 
 def numbers(tree):
