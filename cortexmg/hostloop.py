@@ -34,9 +34,11 @@ class Run:
 
 
 class Stopped(Exception):
-    """A run went wrong; `runs` are what was right until then, one for each member.
+    """A run went wrong; `runs` are the pieces that were right until then, one for each member.
 
-    Each ends with a state from which to go on, for instance with a smaller current.
+    A run is computed in pieces, of up to 20,000 steps for few cells; that in which it went wrong is
+    left out, so that `stop` can be 0. Each ends with a state from which to go on, for instance with
+    a smaller current.
     """
 
     def __init__(self, message: str, runs: list[Run]):
@@ -76,14 +78,14 @@ class HostLoop:
                 )
                 if pending:
                     self._keep(record, *pending, values, progress)
-                pending = (saved, healthy, done, frames, before)
+                pending = (saved, healthy, done, frames, before, self.program.state)
                 done += frames * self.frame
             if pending:
                 self._keep(record, *pending, values, progress)
         seconds = time.perf_counter() - began
         return self._results(record, done, seconds)
 
-    def _keep(self, record, saved, healthy, done, frames, before, values, progress) -> None:
+    def _keep(self, record, saved, healthy, done, frames, before, after, values, progress) -> None:
         """Move the recordings of a piece to the host.
 
         Raises: NotFinite or Late, with all that was before the piece, if something went wrong.
@@ -92,16 +94,19 @@ class HostLoop:
         begin = (self.first + done) * self.dt
         when = f"between {begin:g} and {begin + frames * self.frame * self.dt:g} ms"
         late = self._lateness(healthy.late, when, values)
-        if message := late or self._sickness(healthy.finite, when, values):
-            program.state = before
-            raise (Late if late else NotFinite)(message, self._results(record, done, 0.0))
+        wrong = late or not all(np.all(ok) for ok in healthy.finite.values())
         for name, r in record.items():
             steps = next(s for s, names in self.plan if name in names)
-            count = frames * self.frame // steps
+            count = 0 if wrong else frames * self.frame // steps
             for m in range(program.members):
                 mine = jax.tree.map(lambda x: np.asarray(x)[:count], program.of(m, saved[name]))  # noqa: B023
                 piece = r.piece(mine, self.first + done, steps, self.dt, program.parts)
                 self.pieces[m][name].append(piece)
+        if wrong:
+            program.state = after  # not that of a piece which is computed already
+            message = late or self._sickness(healthy.finite, when, values)
+            program.state = before
+            raise (Late if late else NotFinite)(message, self._results(record, done, 0.0))
         progress.show((done + frames * self.frame) * self.dt)
 
     def _which(self, m: int, values: dict[str, Any]) -> str:
@@ -124,26 +129,24 @@ class HostLoop:
         return ""
 
     def _sickness(self, finite, when: str, values: dict[str, Any]) -> str:
-        """Which voltage is not finite, and when that began; empty if all are."""
-        for name, ok in finite.items():
-            if np.all(ok):
-                continue
-            ill = ~np.isfinite(self.program.voltage(name))
-            m, cell = (int(i) for i in np.argwhere(ill)[0])
-            which = f", cell {cell} first of {np.sum(ill)}{self._which(m, values)}"
-            return (
-                f"The voltage of population {name!r} stopped being finite {when}{which}. Use a "
-                f"smaller dt (now {self.dt:g} ms), or look for weights and currents that are too "
-                f"large."
-            )
-        return ""
+        """Which voltage is not finite, and when that began."""
+        name = next(name for name, ok in finite.items() if not np.all(ok))
+        ill = ~np.isfinite(self.program.voltage(name))
+        m, cell = (int(i) for i in np.argwhere(ill)[0])
+        which = f", cell {cell} first of {np.sum(ill)}{self._which(m, values)}"
+        return (
+            f"The voltage of population {name!r} stopped being finite {when}{which}. Use a "
+            f"smaller dt (now {self.dt:g} ms), or look for weights and currents that are too "
+            f"large."
+        )
 
     def _results(self, record: Record, done: int, seconds: float) -> list[Run]:
         start, stop = self.first * self.dt, (self.first + done) * self.dt
         runs = []
         for pieces, end in zip(self.pieces, self.program.ends(), strict=True):
             recordings = {
-                name: r.result(_join(pieces[name]), self.network, start, stop)
+                # Taken out, so that there are never both all pieces and the whole of them.
+                name: r.result(_join(pieces.pop(name)), self.network, start, stop)
                 for name, r in record.items()
                 if pieces[name]
             }

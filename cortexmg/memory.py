@@ -70,8 +70,9 @@ def needed(
         # A piece of a run leaves the state before it, and that of the piece before, as they were.
         "cells": _size(network) - _size(wiring) + STATES * members * _size(changing),
         "spikes and inputs underway": STATES * members * _size(state.underway),
-        # The last piece is unpacked while the next one is computed.
-        "recording": members * (2.0 * most * _size(saved) + kept * _size(whole)),
+        # The last piece is unpacked while the next one is computed; pieces are joined one by one.
+        "recording": members * (2.0 * most * _size(saved) + kept * _size(whole))
+        + kept * max((_size(x) for x in whole.values()), default=0.0),
         # As compiled for a CPU: about six numbers per cell.
         "temporaries of a step": members * cells * 6.0 * np.finfo(float_type).bits / 8,
     }
@@ -127,7 +128,8 @@ def check_memory(
     """
     room = memory_here() if available is None else available
     cells = members * sum(network.sizes.values())
-    roughly = (3 + copies) * _size(network) + 1e4 * cells + (most + 4 * len(record) * kept) * cells
+    recorded = (most + 8 * len(record) * kept) * plan_of(record, dt)[0][0] * cells
+    roughly = (3 + copies) * _size(network) + 1e4 * cells + recorded
     if roughly < room:
         return
     memory = needed(shapes(network), record, dt, most, members, exact, kept, copies)

@@ -64,10 +64,14 @@ def with_parameters[T](network: T, values: Mapping[str, ArrayLike]) -> T:
 
 
 def _like(new: Any, old: Any) -> Any:
-    """A new value in the dtype of the old one, so that the program needs no second compilation."""
+    """A new value in the dtype of the old one, so that the program needs no second compilation.
+
+    Whole numbers become floating-point ones, as they are in a run.
+    """
     if new is old:
         return old
-    dtype = jnp.result_type(old) if isinstance(old, jax.Array | np.ndarray) else None
+    floating = isinstance(old, jax.Array | np.ndarray) and jnp.issubdtype(old.dtype, jnp.floating)
+    dtype = jnp.result_type(old) if floating else None
     if isinstance(new, jax.Array):
         return new if dtype is None else new.astype(dtype)
     return np.asarray(new, dtype or jnp.result_type(float))

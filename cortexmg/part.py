@@ -90,10 +90,8 @@ def check_quantity(owner: str, field: Field, value: Any) -> None:
         single = array.astype(np.float32, copy=False)  # what networks compute with
     infinite = np.asarray(~np.isfinite(single))
     if np.any(infinite):
-        raise ValueError(
-            f"{name} must be finite (in {unit}), got {_worst(array, infinite)}: the numbers of "
-            f"single precision end at 3.4e38."
-        )
+        why = "" if np.any(np.isnan(single)) else ": numbers of single precision end at 3.4e38"
+        raise ValueError(f"{name} must be finite (in {unit}), got {_worst(array, infinite)}{why}.")
     low, above, high = meta["low"], meta["above"], meta["high"]
     wrong = np.asarray((single <= above) | (array < low) | (array > high))
     if np.any(wrong):

@@ -10,7 +10,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 import cortexmg as cx
-from cortexmg import cells, channels, magnesium, recorders, releases, stimuli, synapses, wiring
+from cortexmg import (
+    cells,
+    channels,
+    magnesium,
+    models,
+    recorders,
+    releases,
+    stimuli,
+    synapses,
+    wiring,
+)
 from cortexmg.distributions import ByDistance, LogNormal, Normal, Uniform
 from cortexmg.sheet import Sheet
 from cortexmg.synapses import TwoExponentialKinetics
@@ -149,6 +159,31 @@ ILLEGAL = {
         lambda: releases.TsodyksMarkram(1.5),
         ["TsodyksMarkram.u0", "at most 1", "1.5"],
     ),
+    # numbers of cells, flags and intervals
+    "spikes in intervals": (
+        lambda: recorders.Spikes("E", every=5.0),
+        ["Spikes.every", "left out", "5", "SpikeCount"],
+    ),
+    "cells as flags": (
+        lambda: recorders.Probe("E", cells=np.array([True, False, True])),
+        ["Probe.cells", "numbers of cells", "True"],
+    ),
+    "one cell without a list": (
+        lambda: recorders.Probe("E", cells=0),
+        ["Probe.cells", "a list", "0"],
+    ),
+    "cells of spikes in a list": (
+        lambda: stimuli.SpikeInput("E", "ampa", np.array([1.0]), [0], 1.0),
+        ["SpikeInput.cells", "an array", "[0]"],
+    ),
+    "a flag that is a word": (
+        lambda: wiring.fixed_in_degree(3, 3, 1, 1.0, 0.5, key=0, self_contacts="no"),
+        ["self_contacts", "True or False", "'no'"],
+    ),
+    "no contacts": (lambda: models.balanced(10, contacts=0), ["contacts", "at least 1", "0"]),
+    "a scale that is a flag": (lambda: models.microcircuit(True), ["scale", "above 0", "True"]),
+    "a drive that is a word": (lambda: models.cortex_slice(9, drive="1"), ["drive", "'1'"]),
+    "not a number": (lambda: channels.Leak(np.nan), ["Leak.g", "must be finite", "nan"]),
     # probabilities and degrees
     "probability above one": (
         lambda: wiring.fixed_probability(3, 3, 1.5, 1.0, 0.5, key=0),

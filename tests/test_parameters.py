@@ -1,5 +1,6 @@
 """Every number has a name: listing, replacing, and what is refused."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -75,6 +76,16 @@ def test_a_replaced_array_keeps_its_precision(noisy_network):
     old = noisy_network.projections["E to E"].connectivity.weights
     new = cx.with_parameters(noisy_network, {name: np.asarray(old, float) / 2})
     assert new.projections["E to E"].connectivity.weights.dtype == old.dtype == np.float32
+
+
+def test_whole_numbers_can_be_replaced_by_others(few_cells):
+    name = "populations/E/channels/leak/g"
+    whole = cx.with_parameters(few_cells, {name: np.arange(8.0, 17.0)})
+    g = np.arange(8, 17)
+    whole = eqx.tree_at(lambda n: n.populations["E"].channels["leak"].g, whole, g)
+    for value in (0.25, g + 0.5):
+        new = cx.with_parameters(whole, {name: value})
+        np.testing.assert_array_equal(new.populations["E"].channels["leak"].g, value)
 
 
 def test_one_number_can_become_one_per_cell_and_back(few_cells):

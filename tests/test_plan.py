@@ -161,6 +161,9 @@ def test_simulate_refuses_what_cannot_fit_before_it_allocates(monkeypatch):
     monkeypatch.setattr(module, "initial", None)  # called by what allocates
     with pytest.raises(MemoryError, match=r"'recording'.*less often.*instead of 1,000"):
         cx.simulate(network, 1e6, DT, record=record)
+    slower = record | {"rate": recorders.PopulationRate("cells", every=1000.0)}
+    with pytest.raises(MemoryError, match="'recording'"):
+        cx.simulate(network, 1e6, DT, record=slower)
     with pytest.raises(MemoryError, match=r"fit instead of 1,000"):
         cx.sweep(network, {"projections/E/strength": np.ones(100)}, 1e5, DT, record=record)
 

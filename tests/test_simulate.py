@@ -359,6 +359,14 @@ def test_what_was_right_before_is_kept(poisoned, short_pieces, same_bits):
     assert cx.simulate(calm, 5.0, dt=0.1, state=run.state).complete
 
 
+def test_a_run_that_goes_wrong_in_its_first_piece_has_empty_recordings(poisoned):
+    record = {"v": recorders.Probe("sick", every=0.1), "spikes": recorders.Spikes("sick")}
+    with pytest.raises(cx.NotFinite, match=r"between 0 and 50 ms, cell 3 first of 1") as error:
+        cx.simulate(poisoned, 50.0, dt=0.1, record=record)
+    (run,) = error.value.runs
+    assert run.stop == 0.0 and run["v"].values.shape == (0, 4) and run["spikes"].times.size == 0
+
+
 def test_a_sweep_names_the_run_that_is_not_finite(poisoned):
     with pytest.raises(FloatingPointError, match=r"'sick'.*run 1 .*amplitude.: 1"):
         cx.sweep(poisoned, {"stimuli/poison/amplitude": [-1.0, 1.0, 0.0]}, 50.0, dt=0.1)

@@ -25,6 +25,7 @@ def balanced(
     Assumption: the weights and the drive, chosen for this rate at a step of 0.1 ms.
     """
     check_whole("n", n, 2)
+    check_whole("contacts", contacts, 1)
     rng = np.random.default_rng(np.random.SeedSequence([key, 1952]))
     rule = wiring.procedural if procedural else wiring.fixed_out_degree
     n_e = n * 4 // 5

@@ -51,8 +51,11 @@ def cortex_slice(
 
     `options` are those of `cortex`.
     """
-    if not drive >= 0.0:
-        raise ValueError(f"drive must be at least 0, the share of input that is left, got {drive}.")
+    number = isinstance(drive, int | float) and not isinstance(drive, bool)
+    if not (number and drive >= 0.0):
+        raise ValueError(
+            f"drive must be at least 0, the share of input that is left, got {drive!r}."
+        )
     if ions and (cells := options.get("cells", "HH")) != "HH":
         raise ValueError(f'ions=True needs cells="HH", whose channels carry ions, got {cells!r}.')
     network = cortex(n, key, **options)

@@ -11,6 +11,7 @@ import numpy as np
 
 from cortexmg.network import Network, State
 from cortexmg.parameters import path_name
+from cortexmg.part import shown
 from cortexmg.recorders.recorder import Recorder, Trace, of_all_cells, population_of
 
 
@@ -35,6 +36,11 @@ class Probe(Recorder):
     ):
         self.population = population
         self.variable = variable
+        whole = isinstance(cells, Sequence | np.ndarray) and not any(
+            isinstance(c, bool | np.bool_ | str) for c in cells
+        )
+        if cells is not None and not whole:
+            raise TypeError(f"Probe.cells must be a list of numbers of cells, got {shown(cells)}.")
         self.cells = None if cells is None else tuple(index(c) for c in cells)
         self.every = every
 

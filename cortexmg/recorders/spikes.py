@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, Int, UInt32
 
 from cortexmg.compaction import pack
 from cortexmg.network import Network, State
+from cortexmg.part import shown
 from cortexmg.recorders.recorder import Emitted, Recorder, Trace, population_of
 from cortexmg.spike_trains import SpikeTrains
 
@@ -30,7 +31,14 @@ class Spikes(Recorder):
     """
 
     population: str = eqx.field(static=True)
-    every: float | None = eqx.field(static=True, default=None)
+    every: None = eqx.field(static=True, default=None)
+
+    def __check_init__(self):
+        if self.every is not None:
+            raise ValueError(
+                f"Spikes.every must be left out, got {shown(self.every)}: the spikes of every step "
+                f"are kept. SpikeCount counts them in intervals."
+            )
 
     def init(self, network: Network, state: State) -> UInt32[Array, " words"]:
         del state

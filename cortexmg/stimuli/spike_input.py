@@ -9,7 +9,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float, Int, Key
 
-from cortexmg.part import Part, Scalar, quantity
+from cortexmg.part import Part, Scalar, quantity, shown
 from cortexmg.stimuli.stimulus import Arrivals, Stimulus
 
 
@@ -29,6 +29,8 @@ class SpikeInput(Stimulus):
         Part.__check_init__(self)  # first of all these are numbers
         if isinstance(self.times, Tracer):
             return
+        if isinstance(self.cells, list | tuple):  # a branch of the pytree, not a leaf
+            raise TypeError(f"SpikeInput.cells must be an array, got {shown(self.cells)}.")
         times, cells = np.asarray(self.times), np.asarray(self.cells)
         if times.shape != cells.shape or times.ndim != 1:
             raise ValueError(

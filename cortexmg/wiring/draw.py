@@ -96,6 +96,7 @@ def check_ends(n_pre: int, n_post: int, self_contacts: bool = True) -> None:
     """Raise unless both are sizes and, without self-contacts, those of one population."""
     check_whole("n_pre", n_pre, 1)
     check_whole("n_post", n_post, 1)
+    check_flag("self_contacts", self_contacts)
     if not self_contacts and n_pre != n_post:
         raise ValueError(
             f"self_contacts=False needs a population that contacts itself, got n_pre = {n_pre} and "
@@ -106,6 +107,7 @@ def check_ends(n_pre: int, n_post: int, self_contacts: bool = True) -> None:
 def check_degree(k: int, available: int, multiple: bool) -> None:
     """Raise unless a cell can have `k` contacts with `available` others."""
     check_whole("k", k, 0)
+    check_flag("multiple", multiple)
     if k > available and not (multiple and available):
         raise ValueError(
             f"k = {k} contacts per cell need as many cells at the other end, but only {available} "
@@ -116,6 +118,12 @@ def check_degree(k: int, available: int, multiple: bool) -> None:
 def check_total(n_contacts: int) -> None:
     """Raise before drawing if there would be too many contacts to number."""
     capacity_for(n_contacts, 8)
+
+
+def check_flag(name: str, value: bool) -> None:
+    """Raise unless `value` is True or False."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be True or False, got {shown(value)}.")
 
 
 def check_whole(name: str, value: int, low: int) -> None:
