@@ -36,7 +36,8 @@ class Environment(Part):
     def nernst(self, outside: PerCell, inside: PerCell, valence: int) -> PerCell:
         """The potential (mV) at which such concentrations (mM) are in equilibrium."""
         slope = 1e3 * GAS * (self.temperature + KELVIN) / (valence * FARADAY)
-        # A concentration of 0 has no finite potential; 1e-9 mM stands for it.
+        # A concentration of 0 has no finite potential; 1e-9 mM stands for it. With less than 5 uM
+        # of calcium outside, calcium flows out of depolarised cells.
         return slope * (jnp.log(outside + 1e-9) - jnp.log(inside + 1e-9))
 
     def faster(self, q10: PerCell) -> PerCell:

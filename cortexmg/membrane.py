@@ -28,10 +28,27 @@ def advance(
 
     At least one pathway must conduct (every population has a leak).
     """
-    inputs = list(inputs)
-    pathways = [x for x in inputs if isinstance(x, Pathway)]
-    g = sum(p.g for p in pathways)
-    i = sum(p.g * p.e for p in pathways) + sum(x.i for x in inputs if isinstance(x, Current))
+    g, i = _sums(inputs)
     g, i = seam(g), seam(i)
     # i / g + (v - i / g) exp(-dt g / C), written as in numerics.relax_gate
     return v + (i - g * v) * reach(g, dt / capacitance)
+
+
+def averaged(
+    before: PerCell,
+    after: PerCell,
+    inputs: Iterable[Pathway | Current],
+    capacitance: PerCell,
+    dt: Scalar,
+) -> PerCell:
+    """Mean voltage (mV) of a step: with it, currents carry exactly the charge that moves it."""
+    g, i = _sums(inputs)
+    return (i - capacitance * (after - before) / dt) / g
+
+
+def _sums(inputs: Iterable[Pathway | Current]) -> tuple[PerCell, PerCell]:
+    """Of conductances (nS), and of what flows in at 0 mV (pA)."""
+    inputs = list(inputs)
+    pathways = [x for x in inputs if isinstance(x, Pathway)]
+    i = sum(p.g * p.e for p in pathways) + sum(x.i for x in inputs if isinstance(x, Current))
+    return sum(p.g for p in pathways), i

@@ -9,7 +9,7 @@ import numpy as np
 from cortexmg.channels import Channel, IonLeak, Leak
 from cortexmg.derivatives import kept, seam
 from cortexmg.environment import Environment
-from cortexmg.membrane import Current, Pathway, advance
+from cortexmg.membrane import Current, Pathway, advance, averaged
 from cortexmg.part import Part, PerCell, check_lengths, check_members, count, quantity, shown
 from cortexmg.pools import Pool
 from cortexmg.spiking import Crossing, SpikeRule, Spikes
@@ -136,10 +136,11 @@ class Population(Part):
             (r, receptors[name], r.pathway(receptors[name], mid, env))
             for name, r in self.receptors.items()
         ]
-        pools, tissues = self._fill(state, through, mid, env, dt)
         currents = [x for x in inputs if not isinstance(x, Arrivals)]
         currents += [path for _, _, path in through]
         advanced = seam(advance(v, currents, self.capacitance, dt))
+        mean = averaged(v, advanced, currents, self.capacitance, dt)
+        pools, tissues = self._fill(state, through, mean, env, dt)
         rule = self.rule if shift is None else self.rule.shifted(shift)
         rule, after, spikes = rule.step(state.rule, v, advanced, dt)
         channels = {
@@ -189,7 +190,7 @@ class Population(Part):
         return env
 
     def _fill(self, state: PopulationState, through, v: PerCell, env: Environment, dt: float):
-        """Pools and exchanges after the currents of a step, in whose middle the voltage was `v`."""
+        """Pools and exchanges after the currents of a step, whose mean voltage was `v`."""
         wanted = {ion for pool in self.pools.values() for ion in (*pool.ions, *pool.others)}
         wanted |= {ion for exchange in state.tissues.values() for ion in exchange.charge}
         carried = [

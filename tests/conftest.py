@@ -88,6 +88,18 @@ def few_cells():
     )
 
 
+@pytest.fixture
+def mean_of_step():
+    """The mean of a voltage that relaxes from `before` to `after` at a rate (1/ms)."""
+
+    def mean(before, after, rate, dt):
+        left = np.exp(-dt * rate)
+        settled = (after - before * left) / (1.0 - left)
+        return settled + (before - settled) * (1.0 - left) / (dt * rate)
+
+    return mean
+
+
 def concrete_members(package, family):
     """The classes of a family that a package exports and of which one can make objects."""
     return [

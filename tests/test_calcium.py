@@ -72,7 +72,12 @@ def test_cells_that_adapt_by_calcium_spike_as_in_brian2(adapting_cells, cell):
 @pytest.mark.parametrize("cell", CASES)
 def test_calcium_in_them_is_that_in_brian2(adapting_cells, cell):
     got, want = adapting_cells[1][:, list(CASES).index(cell)], REFERENCE[f"{cell}_brian2_mM"]
-    np.testing.assert_allclose(got[: want.size - 1], want[1:], rtol=3e-3)
+    times, spikes = REFERENCE["calcium_time"][1:], REFERENCE[f"{cell}_brian2_spikes"]
+    # In the ms after a spike calcium grows by 0.4 % in 0.01 ms, and spikes are up to 0.03 ms apart.
+    since = times[:, None] - spikes
+    calm = ~np.any((since >= 0.0) & (since < 1.0), axis=1)
+    assert np.sum(calm) > 40
+    np.testing.assert_allclose(got[: want.size - 1][calm], want[1:][calm], rtol=1e-3)
 
 
 def test_less_calcium_outside_means_less_adaptation_and_more_spikes(adapting_cells):
@@ -147,7 +152,9 @@ def test_the_share_of_calcium_in_the_current_of_nmda_receptors(ca, share):
     np.testing.assert_allclose(current["ca"] / (10.0 * (-60.0 - 40.0)), share, rtol=0, atol=5.1e-6)
 
 
-def test_calcium_that_enters_through_nmda_receptors_fills_the_pool_and_opens_potassium_channels():
+def test_calcium_that_enters_through_nmda_receptors_fills_the_pool_and_opens_potassium_channels(
+    mean_of_step,
+):
     mg = np.array([0.0, 1.0])
     env, shell = acsf(mg), CalciumShell(tau=1e8)
     receptors = {"nmda": synapses.NMDA(), "ampa": synapses.AMPA()}
@@ -159,7 +166,11 @@ def test_calcium_that_enters_through_nmda_receptors_fills_the_pool_and_opens_pot
         after = step(state, {"glutamate": jnp.full(2, 20.0 if k == 0 else 0.0)})
         mid = state.v + 0.5 * state.change
         path = receptors["nmda"].pathway(after.receptors["nmda"], mid, env)
-        charge -= 0.6 * 8.0 / (8.0 + 120.0 / 1.38) * path.g * (mid - 40.0) * 0.05
+        ampa = receptors["ampa"].pathway(after.receptors["ampa"], mid, env).g
+        ahp = channels["ahp"].pathway(after.channels["ahp"], mid, cell.local(state, env)).g
+        rate = (28.953 + path.g + ampa + ahp) / 289.53
+        mean = mean_of_step(state.v, after.v, rate, 0.05)
+        charge -= 0.6 * 8.0 / (8.0 + 120.0 / 1.38) * path.g * (mean - 40.0) * 0.05
         state = after
     rise = state.pools["ca"] - shell.rest
     np.testing.assert_allclose(rise, charge * mM_per_pA_ms(2, shell.area * shell.depth), rtol=1e-6)

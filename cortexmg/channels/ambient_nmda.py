@@ -18,7 +18,8 @@ class AmbientNMDA(Channel, Mechanism):
 
     That potassium outside stands for the glutamate it releases, and the block, are those of Kager,
     Wadman and Somjen (2000, doi:10.1152/jn.2000.84.1.495); 13.5 and 1.42 mM are from memory.
-    Assumption: no desensitisation. It reverses where sodium and potassium together put it.
+    Assumptions: no desensitisation, and no calcium, of which `synapses.NMDA` carries some. It
+    reverses where sodium and potassium together put it.
     """
 
     evidence = Evidence(

@@ -17,9 +17,11 @@ class IonBalance(Pool):
     What a cell gains its own share of the space outside loses, `ratio` times as much in
     concentration, as in Huebel and Dahlem (2014, PLoS Comput Biol 10:e1003941). At the beginning
     all are those of the environment. Potassium outside, which cells share, is left to
-    `tissues.Potassium`. Assumptions: sodium and chloride outside do not reach other cells; the
-    charge of calcium that enters and of bicarbonate that leaves enters as sodium in the end, by
-    the exchangers that bring calcium and protons out.
+    `tissues.Potassium`. Assumptions: sodium and chloride outside reach neither other cells nor the
+    bath, so that cells that fire strongly for more than ten seconds use sodium up; the charge of
+    calcium that enters and of bicarbonate that leaves enters as sodium in the end, by the
+    exchangers that bring calcium and protons out. What carries no ions is not counted: stimulus
+    currents, `Leak`, and receptors with a fixed reversal.
     """
 
     ions = ("na", "k", "cl")

@@ -27,8 +27,8 @@ class Outside(NamedTuple):
 class Potassium(Tissue):
     """[K]o of each voxel: what its cells lose, less what glia and the bath take, and diffusion.
 
-    The terms are those of Cressman et al. (2009, J Comput Neurosci 26:159) with diffusion as in
-    the slices of Wei, Ullah and Schiff (2014, J Neurosci 34:11733): 1.96 um2/ms in water over the
+    The terms are those of Cressman et al. (2009, J Comput Neurosci 26:159). Diffusion is that of
+    Kager, Wadman and Somjen (2000, doi:10.1152/jn.2000.84.1.495): 1.96 um2/ms in water over the
     squared tortuosity of tissue, 1.6. The bath is the environment of the network. Assumption: all
     voxels have the same `volume` outside of cells, and it never changes.
     """
@@ -60,16 +60,17 @@ class Potassium(Tissue):
                 f"Potassium.start must be one number or one for each of {self.voxels.number} "
                 f"voxels, got an array of shape {shape}."
             )
-        if isinstance(self.diffusion, Tracer):
+        if isinstance(self.diffusion, Tracer) or isinstance(self.exchange, Tracer):
             return
         width, height = self.voxels.size
-        exchanged = self.every * 2.0 * np.asarray(self.diffusion) * (width**-2 + height**-2)
-        if self.voxels.number > 1 and exchanged > 0.5:
+        between = 2.0 * np.asarray(self.diffusion) * (width**-2 + height**-2)
+        exchanged = self.every * (self.exchange + between * (self.voxels.number > 1))
+        if exchanged > 0.5:
             raise ValueError(
                 f"Potassium.every of {self.every:g} ms is too long for voxels of {width:g} x "
-                f"{height:g} um: at diffusion = {self.diffusion:g} um2/ms they would exchange "
-                f"{exchanged:.2g} of what they hold, of at most 0.5. Use a shorter one or larger "
-                f"voxels."
+                f"{height:g} um: at diffusion = {self.diffusion:g} um2/ms and exchange = "
+                f"{self.exchange:g}/ms they would exchange {exchanged:.2g} of what they hold, of "
+                f"at most 0.5. Use a shorter one or larger voxels."
             )
 
     def init(self, env: Environment) -> Outside:
