@@ -104,7 +104,8 @@ class AtLoss(Aim):
     def __init__(self, protocol: Protocol, loss: Loss):
         super().__init__(protocol)
         self._value_and_grad = jax.value_and_grad(lambda x: loss.function(self._named(x)))
-        self._name = f"{loss.function.__module__}.{loss.function.__qualname__}"
+        named = hasattr(loss.function, "__qualname__")  # a partial has none
+        self._name = loss.function.__qualname__ if named else repr(loss.function)
         self._seen: tuple[bytes, Any] = (b"", None)
 
     def loss(self, mean: Statistics) -> float:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
@@ -107,7 +108,12 @@ class Journal:
                     f"{shown(account['settings'].get(name))}, this one has {shown(value)}: go on "
                     f"with the same, or name another folder."
                 )
-        tree = jax.tree.structure(fresh.optimiser)
+        known, tree = jax.tree.flatten(fresh.optimiser)
         leaves = [arrays.pop(f"optimiser {i}") for i in range(tree.num_leaves)]
+        # As they were: NumPy would go on in double precision.
+        leaves = [
+            jnp.asarray(x) if isinstance(old, jax.Array) else x
+            for x, old in zip(leaves, known, strict=True)
+        ]
         kept = {k: arrays[k] for k in Course._fields if k != "optimiser"}
         return Course(optimiser=jax.tree.unflatten(tree, leaves), **kept)

@@ -15,7 +15,7 @@ from cortexmg.devices import Devices
 from cortexmg.estimators import Estimator, careful_estimator, default_estimator
 from cortexmg.fitted import Fit
 from cortexmg.fitter import Fitter
-from cortexmg.gauss_newton import gauss_newton
+from cortexmg.gauss_newton import NEEDS, Trust, gauss_newton
 from cortexmg.network import Network
 from cortexmg.part import shown
 from cortexmg.protocol import Protocol
@@ -82,7 +82,11 @@ def fit(
     fitter = Fitter(protocol, aim_of(protocol, aim), estimator, look, optimiser, seeds, key)
     limits = steps, tolerance, patience
     journal = Journal(Path(folder) if folder else None, network, fitter.settings)
-    course = journal.read(beginning(coordinates.start, optimiser))
+    fresh = beginning(coordinates.start, optimiser)
+    residuals = isinstance(aim, Targets) and estimator.gives_sensitivity
+    if isinstance(fresh.optimiser, Trust) and not residuals:
+        raise ValueError(NEEDS)
+    course = journal.read(fresh)
     try:
         while not (ended := _end(course, *limits)):
             course = fitter.next(course)

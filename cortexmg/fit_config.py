@@ -55,7 +55,10 @@ def read(path: Path) -> Config:
         bounds[name] = Bounds(entry.get("low"), entry.get("high"), entry.get("prior"))
         start |= {name: entry["start"]} if "start" in entry else {}
     targets = Targets(
-        {name: _made(f"[measures.{name}]", measures, m) for name, m in _table(given, "measures")},
+        {
+            name: _made(f"[measures.{name}]", measures, measures.Measure, m)
+            for name, m in _table(given, "measures")
+        },
         [_target(t) for t in given.get("targets", [])],
         given.get("conditions"),
     )
@@ -78,7 +81,9 @@ def _options(given: dict[str, Any]) -> dict[str, Any]:
     _only("[fit]", given, (*OPTIONS, "estimator", "optimiser"))
     options = {k: v for k, v in given.items() if k in OPTIONS}
     if "estimator" in given:
-        options["estimator"] = _made("[fit] estimator", estimators, given["estimator"])
+        options["estimator"] = _made(
+            "[fit] estimator", estimators, estimators.Estimator, given["estimator"]
+        )
     if "optimiser" in given:
         if given["optimiser"] not in OPTIMISERS:
             raise ValueError(
@@ -95,9 +100,9 @@ def _optimiser(name: str) -> Any:
     return gauss_newton() if name == "gauss_newton" else optax.adam(0.1)
 
 
-def _made(where: str, family: Any, given: Any) -> Any:
+def _made(where: str, family: Any, base: type, given: Any) -> Any:
     """A member of a family from {kind = name, and its fields}."""
-    known = {k: v for k, v in vars(family).items() if inspect.isclass(v) and not k.startswith("_")}
+    known = {k: v for k, v in vars(family).items() if inspect.isclass(v) and issubclass(v, base)}
     known = {k: v for k, v in known.items() if not inspect.isabstract(v)}
     fields = dict(given) if isinstance(given, dict) else {"kind": given}
     if "tangents" in fields:

@@ -36,7 +36,8 @@ def report(fit: Fit) -> "Figure":
         at = np.arange(found.size)
         reached.errorbar(found, at, xerr=error, fmt="o", color="#0b2f52", ms=3, label="found")
         reached.plot(target, at, "|", color="#d9822b", ms=9, mew=1.5, label="target")
-        reached.set_yticks(at if found.size <= 40 else [], list(fit.statistics)[:40], fontsize=5)
+        named = {"labels": list(fit.statistics), "fontsize": 5} if found.size <= 40 else {}
+        reached.set_yticks(at if named else [], **named)
         reached.set_xscale("symlog", linthresh=0.1)
         reached.set(xlabel="Statistic")
         reached.legend()

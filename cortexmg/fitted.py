@@ -9,7 +9,7 @@ from cortexmg.aim import Aim
 from cortexmg.bounds import Coordinates
 from cortexmg.course import Course
 from cortexmg.estimators import Estimate
-from cortexmg.estimators.estimator import mean_over_seeds, variance_over_seeds
+from cortexmg.estimators.estimator import mean_over_seeds, variance_of_mean
 from cortexmg.protocol import Protocol
 
 INSEPARABLE = 0.95  # correlation from which two parameters count as one
@@ -64,10 +64,10 @@ def fitted(
     mean = mean_over_seeds(estimate.statistics)
     scale, off = goal.scale(mean), (u - c.prior_mean) / c.prior_sd
     sd, correlation = np.full(c.size, np.nan), np.full((c.size, c.size), np.nan)
-    if goal.residual(mean) is not None:
+    if goal.residual(mean) is not None and estimate.sensitivity is not None:
         told = scale[:, None] * estimate.told
         sd, correlation = uncertainty(told, scale * estimate.statistics, c.prior_sd)
-    error = np.sqrt(variance_over_seeds(estimate.statistics) / estimate.statistics.shape[0])
+    error = np.sqrt(variance_of_mean(estimate.statistics))
     found = zip(mean, error, goal.wanted(), strict=True)
     missing = [str(s) for s, m in zip(protocol.statistics, mean, strict=True) if np.isnan(m)]
     said = [f"{s} is undefined here: too few spikes." for s in missing]
@@ -103,20 +103,22 @@ def uncertainty(
     The covariance is that of the targets carried back through the sensitivity (Gauss-Newton), and
     that of the mean over seeds on top. Parameters that nothing depends on have an infinite s.d.
     """
-    seeds, j = noise.shape[0], mean_over_seeds(sensitivity)
-    known = np.all(np.isfinite(j), axis=1) & (np.isfinite(noise).sum(axis=0) > 1)
+    j = mean_over_seeds(sensitivity)
+    number = np.isfinite(noise).sum(axis=0)
+    known = np.all(np.isfinite(j), axis=1) & (number > 1)
     j, noise = j[known], noise[:, known] - mean_over_seeds(noise[:, known])
+    noise = noise / np.sqrt(number[known] * (number[known] - 1))
     data = j.T @ j
     unit = np.sqrt(np.where(np.diag(data) > 0, np.diag(data), 1.0))
     # Noise of the sensitivity looks like information, where nothing depends on a parameter.
-    spurious = np.nan_to_num(variance_over_seeds(sensitivity[:, known])).sum(axis=0) / seeds
+    spurious = np.nan_to_num(variance_of_mean(sensitivity[:, known])).sum(axis=0)
     size, axes = np.linalg.eigh((data - np.diag(spurious)) / np.outer(unit, unit))
     noisy = axes.T**2 @ (spurious / unit**2)
     lost = size <= np.maximum(noisy, UNKNOWN)
     size = np.where(lost, np.maximum(0.1 * noisy, UNKNOWN), size)
     inverse = np.linalg.inv((axes * size) @ axes.T + np.diag(1.0 / (prior_sd * unit) ** 2))
     of_seeds = np.nan_to_num(noise) @ (j / unit) @ (axes * ~lost) @ axes.T @ inverse
-    covariance = inverse + of_seeds.T @ of_seeds / (seeds * max(1, seeds - 1))
+    covariance = inverse + of_seeds.T @ of_seeds
     sd, share = np.sqrt(np.diag(covariance)), np.sum(axes[:, lost] ** 2, axis=1)
     correlation = covariance / np.outer(sd, sd)
     return np.where((share > SHARE) & np.isinf(prior_sd), np.inf, sd / unit), correlation
@@ -140,9 +142,12 @@ def warnings_of(
         )
     vague = sd > np.minimum(VAGUE, NOTHING_NEW * coordinates.prior_sd)
     for i in np.flatnonzero(vague)[:10]:
+        remedy = "its prior decides: add a condition that depends on it"
+        if np.isinf(coordinates.prior_sd[i]):
+            remedy = "add a condition that depends on it, a prior, or leave it out"
         said.append(
-            f"the targets hardly determine {labels[i]} (s.d. {sd[i]:.2g} in its coordinate): add a "
-            f"condition that depends on it, a prior, or leave it out."
+            f"the targets hardly determine {labels[i]} (s.d. {sd[i]:.2g} in its coordinate): "
+            f"{remedy}."
         )
     for i in np.flatnonzero((u <= coordinates.low) | (u >= coordinates.high))[:10]:
         said.append(f"{labels[i]} ended at a bound: widen it if that is not meant.")

@@ -12,7 +12,7 @@ from cortexmg.estimators.estimator import (
     Diverged,
     Residuals,
     mean_over_seeds,
-    variance_over_seeds,
+    variance_of_mean,
     without_derivatives,
 )
 from cortexmg.fitted import Fit, fitted
@@ -61,13 +61,13 @@ class Fitter(NamedTuple):
         if not np.isfinite(loss) or (measured and not np.all(np.isfinite(gradients))):
             why = f"The loss is {loss:g} and its gradient {shown(gradients.mean(axis=0))}"
             self._fail(why, course)
-        if not np.any(gradients):
+        if not np.any(gradients) and self._nothing_responds(estimate, mean):
             self._fail(f"Nothing responds to any parameter (statistics {shown(mean)})", course)
         import optax
 
         extra = {}
         if isinstance(self.optimiser, optax.GradientTransformationExtraArgs):
-            extra = {"residuals": self._residuals(estimate, mean, off, loss)}
+            extra = {"residuals": self._residuals(estimate, mean, off, loss), "value": loss}
         change, state = self.optimiser.update(gradients.mean(axis=0), course.optimiser, u, **extra)
         moved = np.clip(u + np.asarray(change, float), c.low, c.high)
         return course.after(moved, state, loss, gradients, estimate.runs)
@@ -88,8 +88,19 @@ class Fitter(NamedTuple):
         """What a course has found, looked at with fresh noise."""
         c = self.protocol.coordinates
         u = np.clip(course.best()[0], c.low, c.high)
-        estimate = self.estimate(self.look, u, course, LAST)
+        try:
+            estimate = self.estimate(self.look, u, course, LAST)
+        except (
+            FitFailed
+        ):  # a neighbour that the careful look needs: the result is there all the same
+            estimate = self.estimate(None, u, course, LAST)
         return fitted(self.protocol, self.goal, course, ended, u, estimate)
+
+    def _nothing_responds(self, estimate: Estimate, mean: np.ndarray) -> bool:
+        """Whether a gradient is 0 for that reason, and not because the aim is met."""
+        if estimate.sensitivity is None:
+            return bool(np.any(self.goal.slope(mean)))
+        return not np.any(np.nan_to_num(estimate.sensitivity))
 
     def _fail(self, why: str, course: Course, values: dict[str, Any] | None = None) -> NoReturn:
         named = self.protocol.coordinates.named
@@ -124,10 +135,10 @@ class Fitter(NamedTuple):
         residual, c = self.goal.residual(mean), self.protocol.coordinates
         if residual is None or estimate.sensitivity is None:
             return None
-        scale, seeds = self.goal.scale(mean), len(estimate.statistics)
+        scale = self.goal.scale(mean)
         told = scale[:, None] * mean_over_seeds(estimate.sensitivity)
-        error = scale**2 * variance_over_seeds(estimate.statistics) / seeds
-        error_of_told = variance_over_seeds(estimate.sensitivity).sum(axis=1) * scale**2 / seeds
+        error = scale**2 * variance_of_mean(estimate.statistics)
+        error_of_told = variance_of_mean(estimate.sensitivity).sum(axis=1) * scale**2
         believed = np.isfinite(c.prior_sd)
         none = np.zeros(believed.sum())
         return Residuals(

@@ -78,6 +78,13 @@ class Trust(NamedTuple):
         return int(self.secants) <= 0
 
 
+NEEDS = (
+    "gauss_newton needs parameters, residuals and the sensitivity of every statistic. Reverse and "
+    "Loss do not give them: use Differences or Forward with Targets, or another optimiser, such as "
+    "optax.adam."
+)
+
+
 def gauss_newton(
     longest: float = 0.5, damping: float = 1e-3, memory: float = 0.8, secants: int = 1
 ) -> "optax.GradientTransformationExtraArgs":
@@ -88,10 +95,10 @@ def gauss_newton(
     the residuals (Broyden 1965, doi:10.1090/S0025-5718-1965-0198670-6). Each
     statistic counts by its variance: that of its target, of its mean over seeds, and of what its
     sensitivity predicts. Estimates of earlier steps count as well, each step `memory` times less,
-    and less the farther the step led, so that at rest the noise of 1 / (1 - memory) estimates is
-    averaged. A step after which the loss has grown by more than noise is taken back, and the next
-    is shorter. `damping` is that of Levenberg (1944, doi:10.1090/qam/10666) and Marquardt (1963,
-    doi:10.1137/0111030).
+    and less the farther the step led, so that at rest the variance of the noise is (1 - memory) /
+    (1 + memory) of that of one. A step after which the loss has grown by more than noise is taken
+    back, and the next is shorter. `damping` is that of Levenberg (1944, doi:10.1090/qam/10666) and
+    Marquardt (1963, doi:10.1137/0111030).
     """
     import optax
 
@@ -103,11 +110,7 @@ def gauss_newton(
     def update(updates, state: Trust, params=None, *, residuals: Residuals | None = None, **_: Any):
         del updates
         if residuals is None or params is None:
-            raise ValueError(
-                "gauss_newton needs parameters, residuals and the sensitivity of every statistic. "
-                "Reverse and Loss do not give them: use Differences or Forward with Targets, or "
-                "another optimiser, such as optax.adam."
-            )
+            raise ValueError(NEEDS)
         state = _moved(state, params, residuals, longest, memory, secants)
         low, high = residuals.low, residuals.high
         step = _step(state.params, state.known, low, high, state.radius, damping)

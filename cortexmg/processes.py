@@ -97,13 +97,17 @@ def check_alike(mesh: Mesh | None, **given: Any) -> None:
 
 
 def _checksum(tree: Any) -> int:
-    # What is fixed when a program is compiled is in the structure; addresses differ.
-    total = zlib.crc32(re.sub("0x[0-9a-f]+", "", str(jax.tree.structure(tree))).encode())
+    total = zlib.crc32(structure(tree).encode())
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
         x = np.ascontiguousarray(jax.random.key_data(leaf) if is_key(leaf) else leaf)
         about = f"{jax.tree_util.keystr(path)} {x.dtype} {x.shape}"
         total = zlib.crc32(x.view(np.uint8), zlib.crc32(about.encode(), total))
     return total
+
+
+def structure(tree: Any) -> str:
+    """All but the numbers: what is fixed when a program is compiled, without addresses."""
+    return re.sub("0x[0-9a-f]+", "", str(jax.tree.structure(tree)))
 
 
 def is_key(x: Any) -> bool:

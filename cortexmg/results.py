@@ -23,6 +23,7 @@ import numpy as np
 from cortexmg.evidence import mechanisms
 from cortexmg.network import Network
 from cortexmg.parameters import parameters
+from cortexmg.processes import structure
 
 SEAL = "sha256 of all above"  # in the account
 LARGEST = 16  # arrays longer than this are described in the account, not listed
@@ -57,8 +58,8 @@ def _version(package: str) -> str:
 
 
 def fingerprint(network: Network) -> str:
-    """SHA-256 of all numbers that make a network, its wiring among them."""
-    whole = hashlib.sha256()
+    """SHA-256 of all that makes a network: its numbers and wiring, and its structure."""
+    whole = hashlib.sha256(structure(network).encode())
     for path, x in jax.tree_util.tree_leaves_with_path(network):
         whole.update(f"{jax.tree_util.keystr(path)} {_sha256(np.asarray(x))}".encode())
     return whole.hexdigest()

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from cortexmg.bounds import Bounds, Coordinates, common_value, paths_of
 from cortexmg.devices import Devices
 from cortexmg.estimators import Differences, Estimator
-from cortexmg.estimators.estimator import mean_over_seeds, variance_over_seeds
+from cortexmg.estimators.estimator import mean_over_seeds, variance_of_mean
 from cortexmg.measures import Measure
 from cortexmg.network import Network
 from cortexmg.parameters import parameters
@@ -75,7 +75,7 @@ def sensitivity(
         list(map(str, protocol.statistics)),
         coordinates.labels,
         slopes * mean_over_seeds(found.told),
-        np.abs(slopes) * np.sqrt(variance_over_seeds(found.told) / seeds),
+        np.abs(slopes) * np.sqrt(variance_of_mean(found.told)),
     )
 
 

@@ -51,6 +51,10 @@ class Targets:
                     f"{shown(t)}: the measures are {sorted(self.measures)} and the conditions "
                     f"{sorted(self.conditions)}."
                 )
+            if sum((o.measure, o.condition) == (t.measure, t.condition) for o in self.targets) > 1:
+                raise ValueError(
+                    f"There are several targets for {t.measure!r} under {t.condition!r}: give one."
+                )
             if t.sd is not None and not np.all(np.asarray(t.sd) > 0):
                 raise ValueError(f"{shown(t)}: sd must be positive, got {shown(t.sd)}.")
 
@@ -58,6 +62,11 @@ class Targets:
         """Scaled value and s.d. of each statistic; s.d. infinite where there is no target."""
         value, sd = self._at_statistics(protocol)
         scaled = np.asarray(protocol.scaled(jnp.asarray(np.nan_to_num(value))), float)
+        for s, x in zip(
+            protocol.statistics, np.where(np.isfinite(scaled), 0.0, value), strict=True
+        ):
+            if x:
+                raise ValueError(f"Target for {s} cannot be {x:g}: it has no such value.")
         return np.where(np.isfinite(value), scaled, 0.0), sd
 
     def wanted(self, protocol: Protocol) -> np.ndarray:
@@ -79,6 +88,11 @@ class Targets:
                     f"Target for {t.measure!r} must have 1 or {len(at)} values, all finite, got "
                     f"{shown(t.value)}: leave out what is undefined."
                 )
+            if np.size(t.sd) not in (1, len(at)):
+                raise ValueError(
+                    f"Target for {t.measure!r} must have an sd of 1 or {len(at)} values, got "
+                    f"{shown(t.sd)}."
+                )
             value[at] = t.value
             sd[at] = self.measures[t.measure].tolerance if t.sd is None else t.sd
         return value, sd
@@ -98,8 +112,8 @@ def observed(
     """Targets that are the mean of these statistics, such as those of a recording.
 
     Their s.d. is that between the seeds, divided by the root of `of_seeds`: how many runs the
-    compared means are taken over. A measure of which a part is defined in fewer than two seeds is
-    no target.
+    compared means are taken over, or the `tolerance` of the measure where seeds do not differ, as
+    in silence. A measure of which a part is defined in fewer than two seeds is no target.
     """
     scaled = np.asarray(protocol.scaled(statistics))
     places: dict[tuple[str, str], list[int]] = {}
@@ -112,5 +126,6 @@ def observed(
         if len(at) == parts[place]:
             sd = np.nanstd(scaled[:, at], axis=0, ddof=1) / np.sqrt(of_seeds)
             mean = np.nanmean(statistics[:, at], axis=0)
-            targets.append(Target(place[0], mean, place[1], np.maximum(sd, 1e-3)))
+            sd = np.where(sd > 0, np.maximum(sd, 1e-3), protocol.measures[place[0]].tolerance)
+            targets.append(Target(place[0], mean, place[1], sd))
     return Targets(protocol.measures, targets, protocol.conditions)

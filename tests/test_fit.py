@@ -1,5 +1,7 @@
 """Fits: what they find, how they end, go on and refuse."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,10 +9,11 @@ import optax
 import pytest
 
 import cortexmg as cx
-from cortexmg import FitFailed, cells, measures, stimuli, synapses
+from cortexmg import FitFailed, cells, fit_plots, measures, results, stimuli, synapses
 from cortexmg.aim import aim_of
 from cortexmg.bounds import Coordinates
-from cortexmg.estimators import Differences, Forward, Reverse
+from cortexmg.estimators import Differences, Forward, Reverse, differences
+from cortexmg.estimators.estimator import variance_of_mean
 from cortexmg.fitted import uncertainty
 from cortexmg.protocol import Protocol, keys_of
 from cortexmg.targets import observed
@@ -95,6 +98,77 @@ def test_a_fit_that_goes_on_is_the_one_that_was_not_interrupted(targets, tmp_pat
         given = {"network": network(), "aim": targets, "start": start} | TIMES | short | change
         with pytest.raises(ValueError, match=f"holds a fit with {named}"):
             cx.fit(given.pop("network"), BOUNDS, given.pop("aim"), steps=6, **given)
+
+
+def test_a_fit_by_adam_goes_on_in_its_precision(tmp_path):
+    aim = cx.Targets({"rate": MEASURES["rate"]}, [cx.Target("rate", 60.0)])
+    given = {"optimiser": optax.adam(0.1), "seeds": 2, "start": {WEIGHT: 0.8}} | TIMES
+    bounds = {WEIGHT: BOUNDS[WEIGHT]}
+    with jax.enable_x64(False):
+        whole = cx.fit(network(), bounds, aim, steps=4, **given)
+        cx.fit(network(), bounds, aim, steps=2, folder=tmp_path / "fit", **given)
+        again = cx.fit(network(), bounds, aim, steps=4, folder=tmp_path / "fit", **given)
+    np.testing.assert_array_equal(again.curve["coordinates"], whole.curve["coordinates"])
+
+
+def test_a_folder_knows_what_the_stimuli_of_its_network_reach(tmp_path):
+    net = network()
+    other = replace(
+        net, stimuli=net.stimuli | {"slow": replace(net.stimuli["slow"], receptor="ampa")}
+    )
+    assert results.fingerprint(net) != results.fingerprint(other)
+    assert results.fingerprint(net) == results.fingerprint(network())
+
+
+def test_a_fit_whose_aim_is_met_at_once_ends_there():
+    bounds = {WEIGHT: BOUNDS[WEIGHT]}
+    flat = cx.Loss(
+        lambda found: jnp.maximum(found[""]["rate"] - 500.0, 0.0), {"rate": MEASURES["rate"]}
+    )
+    fit = cx.fit(network(), bounds, flat, steps=2, seeds=2, **TIMES)
+    assert fit.loss == 0.0 and fit.values[WEIGHT] == pytest.approx(1.3)
+
+
+def test_gauss_newton_without_a_sensitivity_is_refused_before_anything_runs(monkeypatch):
+    monkeypatch.setattr("cortexmg.fitter.Fitter.next", None)
+    aim = cx.Targets({"rate": MEASURES["rate"]}, [cx.Target("rate", 60.0)])
+    given = {"optimiser": cx.gauss_newton(), "estimator": Reverse(), "steps": 2} | TIMES
+    with pytest.raises(ValueError, match="gauss_newton needs"):
+        cx.fit(network(), BOUNDS, aim, **given)
+
+
+def test_the_variance_of_a_mean_is_over_what_is_defined():
+    x = np.array([1.0, np.nan, 3.0, np.nan, np.inf, np.nan])
+    assert variance_of_mean(x) == pytest.approx(np.var([1.0, 3.0], ddof=1) / 2)
+    full = np.random.default_rng(1).normal(size=(7, 3))
+    np.testing.assert_allclose(variance_of_mean(full), np.var(full, axis=0, ddof=1) / 7)
+
+
+def test_targets_that_cannot_be_meant_are_refused(protocol):
+    rate, several = {"rate": MEASURES["rate"]}, [cx.Target("rate", 1.0), cx.Target("rate", 60.0)]
+    with pytest.raises(ValueError, match="several targets for 'rate'"):
+        cx.Targets(rate, several)
+    for target, words in (
+        (cx.Target("rate", -5.0, "control"), "cannot be -5"),
+        (cx.Target("rate", 5.0, "control", np.ones(3)), "sd of 1 or 1 values"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            aim_of(protocol, cx.Targets(MEASURES, [target], CONDITIONS))
+
+
+def test_what_no_seed_shows_is_known_to_the_tolerance_of_its_measure(protocol):
+    statistics = (
+        np.tile([0.0, 0.5, 3.0, 0.5], (4, 1))
+        + np.array([[0.0, 1e-2, 1e-1, 1e-2]]) * (np.arange(4)[:, None])
+    )
+    silent = observed(protocol, statistics).targets[0]
+    assert silent.measure == "rate" and silent.sd == pytest.approx(MEASURES["rate"].tolerance)
+
+
+def test_a_report_of_many_statistics_is_drawn():
+    aim = cx.Targets({"each": measures.CellRates("E")}, [cx.Target("each", np.full(41, 30.0))])
+    net, bounds = network(n=41), {WEIGHT: BOUNDS[WEIGHT]}
+    assert fit_plots.report(cx.fit(net, bounds, aim, steps=1, seeds=2, **TIMES)).axes
 
 
 @pytest.mark.slow
@@ -261,6 +335,20 @@ def test_gradients_are_finite_at_bounds_without_magnesium_silent_and_saturated(e
         assert np.all(np.isfinite(found.gradients))
         rates.append(found.statistics.mean())
     assert rates[0] > 100 and rates[1] > 100  # saturated; silent ones have a test of their own
+
+
+@pytest.mark.parametrize("room", [0.05, 0.0999, 0.1, 0.1 + 1e-16, 0.1001, 0.14, 0.16, 0.2, 9.0])
+def test_no_difference_is_taken_between_runs_that_a_bound_brings_close(room):
+    net = network()
+    bounds = {WEIGHT: cx.Bounds(0.2, 5.0)}
+    c = Coordinates(net, bounds)
+    given = Protocol(net, c, MEASURES, **TIMES)
+    u = np.maximum(c.high - room, c.low)
+    nodes = Differences(0.1, points=4)._nodes(given, u, 2)[0, 0]
+    weights = differences._weights(nodes)
+    assert np.max(np.abs(weights)) < 25.0
+    np.testing.assert_allclose(weights @ nodes, 1.0)  # exact for what is linear, and more:
+    np.testing.assert_allclose(weights @ nodes**2, 0.0, atol=1e-12)
 
 
 def test_no_run_leaves_the_bounds(protocol, monkeypatch):

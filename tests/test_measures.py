@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from cortexmg import measures, statistics
+import cortexmg as cx
+from cortexmg import cells, measures, statistics
 from cortexmg.measures.measure import CountMeasure
 from cortexmg.spike_trains import SpikeTrains
 
@@ -50,12 +51,18 @@ def test_measures_are_the_statistics_of_the_same_spikes(key):
 def test_the_power_in_all_bands_is_the_whole():
     counts = binned(counts_of(1), 5)
     edges = [0.0, 10.0, 30.0, 80.0, 100.0]
-    bands = zip(edges, edges[1:], strict=False)
-    shares = [float(measures.BandPower("E", a, b).of(counts)) for a, b in bands]
-    frequency = np.fft.rfftfreq(len(counts), 5e-3)
+    bands = list(zip(edges, edges[1:], strict=False))
     rate = np.asarray(counts).mean(axis=1)
-    last = np.abs(np.fft.rfft(rate - rate.mean())) ** 2
-    assert sum(shares) == pytest.approx(last[frequency < 100.0].sum() / last.sum())
+    two_sided = np.abs(np.fft.fft(rate - rate.mean())) ** 2
+    frequency = np.abs(np.fft.fftfreq(rate.size, 5e-3))
+    shares = [float(measures.BandPower("E", a, b).of(counts)) for a, b in bands]
+    for share, (low, high) in zip(shares, bands, strict=True):
+        inside = (frequency >= low) & (frequency < (high if high < 100.0 else np.inf))
+        assert share == pytest.approx(two_sided[inside].sum() / two_sided.sum())
+    assert sum(shares) == pytest.approx(1.0)
+    net = cx.Network(cx.acsf(), {"E": cells.leaky_integrate_and_fire(3)})
+    with pytest.raises(ValueError, match=r"no frequency of a run of 200 ms, which has every 5 Hz"):
+        measures.BandPower("E", 1.0, 4.0).check(net, 200.0)
     with pytest.raises(ValueError, match="half the rate"):
         measures.BandPower("E", 50.0, 200.0)
 

@@ -89,6 +89,9 @@ class Differences(Estimator):
             room = np.where(wanted > 0, high, -low)
             wanted = np.where(room < step / 2, -wanted, wanted)
         nodes = np.clip(wanted, low, high)
+        # Two that a bound brings close would weigh by the inverse of what is left between them.
+        close = (np.abs(wanted) > 1.5 * step) & (np.abs(nodes) < 1.5 * step)
+        nodes = np.where(close, np.clip(0.5 * wanted, low, high), nodes)
         return np.where(np.abs(nodes) < step / 2, 0.0, nodes)
 
     def _together(self, protocol: Protocol, u: np.ndarray, keys: Key[Array, " s"]) -> Any:

@@ -109,11 +109,11 @@ def mean_over_seeds(statistics: Float[np.ndarray, "seeds *rest"]) -> Float[np.nd
     return np.divide(total, number, out=np.full(total.shape, np.nan), where=number > 0)
 
 
-def variance_over_seeds(x: Float[np.ndarray, "seeds *rest"]) -> Float[np.ndarray, "*rest"]:
-    """Variance of what is defined; NaN where fewer than two are."""
+def variance_of_mean(x: Float[np.ndarray, "seeds *rest"]) -> Float[np.ndarray, "*rest"]:
+    """Variance of the mean of what is defined; NaN where fewer than two are."""
     number = np.isfinite(x).sum(axis=0)
     squares = mean_over_seeds((x - mean_over_seeds(x)) ** 2)
-    return np.where(number > 1, squares * number / np.maximum(number - 1, 1), np.nan)
+    return np.where(number > 1, squares / np.maximum(number - 1, 1), np.nan)
 
 
 def pulled(slope: np.ndarray, sensitivity: np.ndarray) -> Float[np.ndarray, "seeds p"]:

@@ -6,7 +6,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from cortexmg.measures.measure import CountMeasure, Counts, mean_where, ratio
-from cortexmg.part import Part
+from cortexmg.network import Network
+from cortexmg.part import Part, shown
 
 
 class Correlation(CountMeasure):
@@ -60,8 +61,26 @@ class BandPower(CountMeasure):
 
     def of(self, counts: Counts) -> Float[Array, ""]:
         rate = jnp.mean(counts, axis=1)
-        power = jnp.abs(jnp.fft.rfft(rate - jnp.mean(rate))) ** 2
-        frequencies = np.fft.rfftfreq(rate.shape[0], self.bin * 1e-3)
-        inside = (frequencies >= self.low) & (frequencies < self.high)
-        whole = jnp.sum(power)
+        n = rate.shape[0]
+        both = np.full(
+            n // 2 + 1, 2.0
+        )  # of each frequency and its negative, but for 0 and Nyquist's
+        both[0] = 1.0
+        both[n // 2] = 1.0 if n % 2 == 0 else 2.0
+        power = both * jnp.abs(jnp.fft.rfft(rate - jnp.mean(rate))) ** 2
+        inside, whole = self._inside(n), jnp.sum(power)
         return mean_where(whole > 0, ratio(jnp.sum(power[inside]), whole, whole > 0))
+
+    def check(self, network: Network, duration: float) -> None:
+        CountMeasure.check(self, network, duration)
+        if not np.any(self._inside(round(duration / self.bin))):
+            raise ValueError(
+                f"{shown(self)} has no frequency of a run of {duration:g} ms, which has every "
+                f"{1e3 / duration:g} Hz: measure for longer or take a wider band."
+            )
+
+    def _inside(self, n: int) -> np.ndarray:
+        """Which frequencies of `n` bins are in the band; the highest of all is where it ends."""
+        frequencies = np.fft.rfftfreq(n, self.bin * 1e-3)
+        top = (frequencies == self.high) & (self.high >= 500.0 / self.bin)
+        return (frequencies >= self.low) & (frequencies < self.high) | top

@@ -20,7 +20,7 @@ import cortexmg as cx
 from cortexmg import models, results
 from cortexmg.aim import aim_of
 from cortexmg.bounds import Coordinates
-from cortexmg.estimators.estimator import mean_over_seeds, variance_over_seeds
+from cortexmg.estimators.estimator import mean_over_seeds, variance_of_mean
 from cortexmg.models.cortex import OUTSIDE
 from cortexmg.protocol import Protocol, keys_of
 
@@ -106,7 +106,7 @@ def _share_that_burst(protocol: Protocol, found: np.ndarray) -> dict[str, list[f
 
 
 def _mean_and_error(found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return mean_over_seeds(found), np.sqrt(variance_over_seeds(found) / found.shape[0])
+    return mean_over_seeds(found), np.sqrt(variance_of_mean(found))
 
 
 def values_of(network: cx.Network, fits: list[cx.Fit]) -> list[dict]:
