@@ -64,7 +64,8 @@ class Course(NamedTuple):
         if self.steps <= STRETCH or not isinstance(self.optimiser, Trust):
             return False
         moved = np.abs(self.tried[-STRETCH:] - self.coordinates)
-        return bool(np.all(moved < tolerance))
+        kept = np.array_equal(self.tried[-1], self.optimiser.params)  # and not taken back
+        return bool(kept and np.all(moved < tolerance))
 
 
 def beginning(start: np.ndarray, optimiser: Any) -> Course:

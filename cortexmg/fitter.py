@@ -113,13 +113,14 @@ class Fitter(NamedTuple):
         p, c = self.protocol, self.protocol.coordinates
         return {
             "command": "fit",
-            "parameters": {
-                place.name: [place.bounds.low, place.bounds.high, place.bounds.prior]
+            # Lists: what is saved follows their order.
+            "parameters": [
+                [place.name, place.bounds.low, place.bounds.high, place.bounds.prior]
                 for place in c.places
-            },
+            ],
             "start": c.start.tolist(),
-            "measures": {name: repr(m) for name, m in p.measures.items()},
-            "conditions": p.conditions,
+            "measures": [[name, repr(m)] for name, m in p.measures.items()],
+            "conditions": [[name, values] for name, values in p.conditions.items()],
             "aim": self.goal.account(),
             "times": [p.settle, p.duration, p.dt],
             "estimator": repr(self.estimator),

@@ -94,10 +94,11 @@ def test_a_fit_that_goes_on_is_the_one_that_was_not_interrupted(targets, tmp_pat
         ({"aim": other}, "aim = "),
         ({"aim": finer}, "measures = "),
         ({"optimiser": optax.adam(0.1)}, "optimiser = "),
+        ({"bounds": dict(reversed(BOUNDS.items()))}, "parameters = "),
     ):
-        given = {"network": network(), "aim": targets, "start": start} | TIMES | short | change
+        given = {"network": network(), "bounds": BOUNDS, "aim": targets, "start": start}
         with pytest.raises(ValueError, match=f"holds a fit with {named}"):
-            cx.fit(given.pop("network"), BOUNDS, given.pop("aim"), steps=6, **given)
+            cx.fit(**(given | TIMES | short | {"steps": 6} | change))
 
 
 def test_a_fit_by_adam_goes_on_in_its_precision(tmp_path):

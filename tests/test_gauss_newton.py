@@ -5,6 +5,7 @@ import pytest
 
 import cortexmg as cx
 from cortexmg.bounds import Coordinates
+from cortexmg.course import beginning
 from cortexmg.estimators import Differences, careful_estimator, default_estimator
 from cortexmg.estimators.estimator import Residuals
 
@@ -66,3 +67,13 @@ def test_many_numbers_of_single_cells_are_changed_together(n, local):
     for choice in (default_estimator, careful_estimator):
         found = choice(each)
         assert isinstance(found, Differences) and found.local == local
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_steps_that_are_taken_back_again_and_again_are_no_rest(kept):
+    there, good = np.array([0.073]), np.array([0.033])
+    state = cx.gauss_newton().init(there if kept else good)
+    course = beginning(there, cx.gauss_newton())._replace(
+        optimiser=state, tried=np.tile(there, (6, 1)), losses=np.full(6, 13.4)
+    )
+    assert course.rests(0.02) == kept
