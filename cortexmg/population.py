@@ -202,6 +202,8 @@ class Population(Part):
             ion: sum((x[ion] for x in carried if ion in x), jnp.zeros_like(v))
             for ion in sorted(wanted)
         }
+        for pool in self.pools.values():
+            currents = pool.exchanged(currents)
         pools = {
             name: pool.step(state.pools[name], currents, env, dt)
             for name, pool in self.pools.items()

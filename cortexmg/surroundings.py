@@ -83,7 +83,7 @@ def _moved(
     split: Split,
 ):
     """A tissue one step later, and what cells know of it then."""
-    sizes = {pop: x.felt.shape[0] for pop, x in exchanges.items()}
+    sizes = {pop: jax.tree.leaves(x.felt)[0].shape[0] for pop, x in exchanges.items()}
     whole = sizes | dict(split.whole)
     currents = {}
     for ion in tissue.ions:
@@ -104,29 +104,38 @@ def _moved(
     return state, after
 
 
-def _read(value: Array, tissue: Tissue, n: int, whole: int, split: Split) -> Float[Array, " n"]:
+def _read(value: Any, tissue: Tissue, n: int, whole: int, split: Split) -> Any:
     """What each of the `n` cells here reads, of `whole` on all devices together."""
     if tissue.voxels.number == 1:
-        return jnp.broadcast_to(value, n)
+        return jax.tree.map(lambda x: jnp.broadcast_to(x, n), value)
     # The last cell stands for those that fill up the last device.
     cell = jnp.minimum(split.part() * n + jnp.arange(n), whole - 1)
-    return value[jnp.asarray(tissue.voxels.holding(whole))[cell]]
+    voxel = jnp.asarray(tissue.voxels.holding(whole))[cell]
+    return jax.tree.map(lambda x: x[voxel], value)
 
 
 def check_tissues(
     tissues: Tissues, populations: dict[str, Population], environment: Environment
 ) -> None:
-    """Raise if a tissue follows an ion that no cell carries, or whose bath differs by cell."""
+    """Raise if a tissue follows what no cell carries or another follows, or its bath differs."""
     check_members("Network.tissues", tissues, Tissue)
     carried = {ion for p in populations.values() for ion in p.carries}
+    followed: dict[str, str] = {}
     for name, tissue in tissues.items():
         for ion in tissue.ions:
             if ion not in carried:
                 raise ValueError(
                     f"Tissue {name!r} follows {ion!r}, but channels and receptors carry "
-                    f"{sorted(carried)}: add a channel that carries it, or leave the tissue away."
+                    f"{sorted(carried)}: add a channel that carries it, or leave the ion away."
                 )
-        for ion in {ion for known in mechanisms(tissue).values() for ion in known.ions}:
+            if ion in followed:
+                raise ValueError(
+                    f"Tissue {name!r} follows {ion!r}, which {followed[ion]!r} follows too: each "
+                    f"would gain all that cells lose, so leave the ion to one of them."
+                )
+            followed[ion] = name
+        known = {ion for known in mechanisms(tissue).values() for ion in known.ions}
+        for ion in sorted(known.union(tissue.ions)):
             if shape := np.shape(environment.ions[ion].outside):
                 raise ValueError(
                     f"Tissue {name!r} depends on {ion!r}, which must then be one number for all "

@@ -461,7 +461,7 @@ def test_a_slice_without_magnesium_has_a_seizure_that_needs_nmda_receptors():
     }
     record = {
         "E": recorders.Spikes("E"),
-        "k": recorders.Probe("E", "tissues/potassium/felt", [0], every=10.0),
+        "k": recorders.Probe("E", "tissues/space/felt/k", [0], every=10.0),
     }
     seizure, silent = cx.sweep(network, blocked, 8000.0, record=record)
     found = statistics.bursts(

@@ -8,7 +8,7 @@ from cortexmg.network import Network
 from cortexmg.pools import Pool, SodiumBalance
 from cortexmg.population import Population
 from cortexmg.sheet import Sheet
-from cortexmg.tissues import Potassium, Uptake, voxels_of
+from cortexmg.tissues import ExtracellularSpace, Uptake, voxels_of
 from cortexmg.units import FARADAY, whole_cell_nS, whole_cell_pA, whole_cell_pF
 from cortexmg.wiring.draw import check_whole
 
@@ -46,7 +46,8 @@ def barreto_cressman(n: int = 1, key: int = 0, bath: float = 4.0) -> Network:
         n, whole_cell_pF(1.0, AREA), channels, pools=pools, v0=(-67.3736 + away).astype(np.float32)
     )
     ions = {"na": Ion(144.0, 18.0, 1), "k": Ion(bath, 140.0, 1)}
-    outside = Potassium(
-        VOLUME / RATIO, voxels_of(Sheet(50.0 * n, 50.0), n), 1.333e-3, 0.0, Uptake(), 3.92156
+    voxels = voxels_of(Sheet(50.0 * n, 50.0), n)
+    space = ExtracellularSpace(
+        VOLUME / RATIO, voxels, 1.333e-3, 0.0, Uptake(), start=3.92156, ions=("k",)
     )
-    return Network(Environment(ions), {"cells": cells}, tissues={"potassium": outside})
+    return Network(Environment(ions), {"cells": cells}, tissues={"space": space})

@@ -15,13 +15,12 @@ from cortexmg.pools import IonBalance
 from cortexmg.population import Population
 from cortexmg.stimuli import Poisson
 from cortexmg.synapses import AMPA
-from cortexmg.tissues import Potassium, Uptake
+from cortexmg.tissues import ExtracellularSpace, Uptake
 from cortexmg.units import mM_per_pA_ms
 
 DEPTH = VOLUME / AREA  # um, of the volume inside beneath an area of membrane
-# mM: potassium reverses at -100 mV, as in `cortex`, and GABA_A receptors at -82 mV; sodium at 50 mV
-# (an assumption, as in `cortex`).
-INSIDE = {"k": 3.5 * math.exp(100.0 / 26.6405), "na": 21.6, "cl": 3.3}
+# mM: potassium reverses at -100 mV, as in `cortex`, and GABA_A receptors at -82 mV.
+INSIDE = {"k": 3.5 * math.exp(100.0 / 26.6405), "cl": 3.3}
 # Wei, Ullah and Schiff (2014): mM/ms of cotransport and uptake, 1/ms of exchange with the bath.
 COTRANSPORT, UPTAKE, EXCHANGE = 0.3e-3, 5e-3, 0.25e-3
 
@@ -41,13 +40,15 @@ def cortex_slice(
     receptors of its own, "outside", so that those of contacts can be blocked or recorded alone.
 
     With `ions`, sodium, potassium and chloride that channels and receptors carry change what is
-    inside every cell, and so the reversals; potassium also what is outside, in one space for all.
+    inside every cell, and outside in one space for all, and so the reversals.
     KCC2, glia and exchange with the bath are those of Wei, Ullah and Schiff (2014, J Neurosci
     34:11733), per volume, without their NKCC1; the pump is that of Kager, Wadman and Somjen (2000,
     doi:10.1152/jn.2000.84.1.495), and volumes are those of Barreto and Cressman (2011, J Biol Phys
     37:361) for an area of membrane. Assumptions: that these go together; that leaks and pump are
     such that no ion moves at the reversal of the leak of `cortex`, of whose conductance chloride
-    takes a fifth (E) or an eighth (I); and that N-type calcium channels inactivate. For cells="HH".
+    takes a fifth (E) or an eighth (I); and that N-type calcium channels inactivate. Sodium inside
+    is 12 mM, at which the pump still answers to it: it reverses at 66 mV, in `cortex` at 50. For
+    cells="HH".
 
     `options` are those of `cortex`.
     """
@@ -80,7 +81,7 @@ def _with_ions(network: Network) -> Network:
         name: _with_balance(p, areas[name] * DEPTH, env) for name, p in network.populations.items()
     }
     volume = sum(p.n * areas[name] * DEPTH / RATIO for name, p in network.populations.items())
-    tissues = {"potassium": Potassium(volume, exchange=EXCHANGE, glia=Uptake(UPTAKE))}
+    tissues = {"space": ExtracellularSpace(volume, exchange=EXCHANGE, glia=Uptake(UPTAKE))}
     return replace(network, environment=env, populations=populations, tissues=tissues)
 
 
@@ -95,13 +96,13 @@ def _with_balance(cells: Population, volume: float, env: Environment) -> Populat
     if "ca_n" in channels:
         channels["ca_n"] = replace(channels["ca_n"], inactivation=Inactivation())
     receptors = {name: replace(r, e=None) for name, r in cells.receptors.items()}
-    pools = {**cells.pools, "ions": IonBalance(volume, RATIO)}
+    pools = {**cells.pools, "ions": IonBalance(volume)}
     return replace(cells, channels=channels, receptors=receptors, pools=pools)
 
 
 def _balanced(g: float, e: float, volume: float, env: Environment) -> dict[str, Any]:
     """Leaks of `g` nS, pump and KCC2 that together move no ion, and no charge, at `e` mV."""
-    drive = {ion: e - env.reversal(ion) for ion in INSIDE}
+    drive = {ion: e - env.reversal(ion) for ion in IonBalance.ions}
     kcc2 = KCC2(COTRANSPORT * volume / mM_per_pA_ms(1, 1.0))
     out = kcc2.turnover(env)
     chloride = out / drive["cl"]

@@ -8,7 +8,7 @@ from cortexmg.network import Network
 from cortexmg.pools import IonBalance, Pool
 from cortexmg.population import Population
 from cortexmg.sheet import Sheet
-from cortexmg.tissues import Buffer, Potassium, voxels_of
+from cortexmg.tissues import Buffer, ExtracellularSpace, voxels_of
 from cortexmg.units import FARADAY, whole_cell_nS, whole_cell_pA, whole_cell_pF
 from cortexmg.wiring.draw import check_whole
 
@@ -38,7 +38,7 @@ def hubel_dahlem(n: int = 1, key: int = 0) -> Network:
         "cl leak": IonLeak("cl", g(0.02e-3)),
         "pump": SigmoidPump(whole_cell_pA(6.8, AREA)),
     }
-    pools: dict[str, Pool] = {"ions": IonBalance(INSIDE, INSIDE / OUTSIDE)}
+    pools: dict[str, Pool] = {"ions": IonBalance(INSIDE)}
     cells = Population(
         n, whole_cell_pF(1.0, AREA), channels, pools=pools, v0=(-67.19 + away).astype(np.float32)
     )
@@ -47,5 +47,6 @@ def hubel_dahlem(n: int = 1, key: int = 0) -> Network:
         "k": Ion(4.0, 129.258, 1),
         "cl": Ion(123.272, 9.9, -1),
     }
-    outside = Potassium(OUTSIDE, voxels_of(Sheet(50.0 * n, 50.0), n), 0.0, 0.0, Buffer())
-    return Network(Environment(ions), {"cells": cells}, tissues={"potassium": outside})
+    voxels = voxels_of(Sheet(50.0 * n, 50.0), n)
+    space = ExtracellularSpace(OUTSIDE, voxels, 0.0, 0.0, Buffer())
+    return Network(Environment(ions), {"cells": cells}, tissues={"space": space})

@@ -15,7 +15,7 @@ class Pool(Part):
     """
 
     ions: ClassVar[tuple[str, ...]]
-    others: ClassVar[tuple[str, ...]] = ()  # whose currents it reads too, if anything carries them
+    others: ClassVar[tuple[str, ...]] = ()  # which it exchanges too, if anything carries them
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -25,12 +25,17 @@ class Pool(Part):
     def init(self, v: PerCell, env: Environment) -> Any:
         """The state at rest."""
 
+    def exchanged(self, currents: dict[str, PerCell]) -> dict[str, PerCell]:
+        """Currents out of the cell (pA) after what follows one ion has been made of another.
+
+        They are those of its `ions` and of the `others`, 0 where nothing carries them. Pools and
+        tissues see what comes of it.
+        """
+        return currents
+
     @abc.abstractmethod
     def step(self, state: Any, currents: dict[str, PerCell], env: Environment, dt: Scalar) -> Any:
-        """The state after `dt` with these currents (pA) flowing out of the cell.
-
-        They are those of its `ions` and of the `others`, 0 where nothing carries them.
-        """
+        """The state after `dt` with these currents (pA) out of the cell, after all exchange."""
 
     @abc.abstractmethod
     def local(self, state: Any, env: Environment) -> Environment:

@@ -34,6 +34,8 @@ class Noradrenaline(Tissue):
         "form and time constant ours; release as in factors.SympatheticRelease",
     )
 
+    ions = ()
+
     activity: Course = quantity("1", low=0.0)
     times: Course = quantity("ms")
     tau: Scalar = quantity("ms", 5000.0, above=0.0)

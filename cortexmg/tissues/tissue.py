@@ -13,7 +13,7 @@ from cortexmg.tissues.voxels import PerVoxel, Voxels
 class Exchange(NamedTuple):
     """What the cells of a population and a tissue know of each other between two of its steps."""
 
-    felt: PerCell  # what each cell reads of its voxel
+    felt: Any  # what each cell reads of its voxel: arrays of one number per cell
     charge: dict[str, PerCell]  # pA ms that have left each cell since the last step, by ion
 
     def after(self, currents: dict[str, PerCell], dt: Scalar) -> "Exchange":
@@ -30,9 +30,8 @@ class Tissue(Mechanism):
     the value of their voxel.
     """
 
-    ions: ClassVar[tuple[str, ...]] = ()  # whose currents out of the cells it follows
-
     if TYPE_CHECKING:  # fields of final classes
+        ions: ClassVar[tuple[str, ...]]  # whose currents out of the cells it follows
         every: ClassVar[float]
         voxels: ClassVar[Voxels]
 
@@ -46,6 +45,10 @@ class Tissue(Mechanism):
                 f"{shown(self.voxels)}."
             )
 
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return self.ions
+
     @abc.abstractmethod
     def init(self, env: Environment) -> Any:
         """The state at time 0: a pytree of arrays, in the environment of the network."""
@@ -57,9 +60,9 @@ class Tissue(Mechanism):
         """The state `every` ms later, at `time`, with these currents (pA) out of all cells."""
 
     @abc.abstractmethod
-    def felt(self, state: Any) -> PerVoxel:
-        """What cells read."""
+    def felt(self, state: Any) -> Any:
+        """What cells read: arrays of one number per voxel."""
 
     @abc.abstractmethod
-    def local(self, felt: PerCell, env: Environment) -> Environment:
+    def local(self, felt: Any, env: Environment) -> Environment:
         """The environment as cells see it that read `felt`."""

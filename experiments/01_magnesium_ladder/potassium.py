@@ -33,7 +33,7 @@ def measure(n: int, key: int, duration: float, slow: bool) -> tuple[list[dict], 
     options = {"drive": 0.1, "slow_depression": True} if slow else {}
     network = models.cortex_slice(n, key, ca=1.3, ions=True, **options)
     record: dict[str, recorders.Recorder] = {p: recorders.Spikes(p) for p in "EI"}
-    record["k"] = recorders.Probe("E", "tissues/potassium/felt", [0], every=50.0)
+    record["k"] = recorders.Probe("E", "tissues/space/felt/k", [0], every=50.0)
     record["v"] = recorders.Probe("E", every=50.0)
     values = {
         f"{IONS}/mg/outside": [c["mg"] for c in CASES],

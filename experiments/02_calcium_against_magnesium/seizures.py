@@ -36,7 +36,7 @@ def measure(n: int, key: int, duration: float, slow: bool) -> list[dict]:
         for ion, x in zip(("mg", "ca", "k"), fluids, strict=True)
     }
     record: dict[str, recorders.Recorder] = {"E": recorders.Spikes("E")}
-    record["k"] = recorders.Probe("E", "tissues/potassium/felt", [0], every=50.0)
+    record["k"] = recorders.Probe("E", "tissues/space/felt/k", [0], every=50.0)
     runs = cx.sweep(network, values, duration, record=record, key=200 + key)
     rows = []
     for name, run in zip(FLUIDS, runs, strict=True):

@@ -19,15 +19,15 @@ from cortexmg.channels import AmbientNMDA
 from cortexmg.drawing import PAGE, axes_grid, new_figure, style
 from cortexmg.environment import Environment
 from cortexmg.sheet import Sheet
-from cortexmg.tissues import Buffer, Potassium, voxels_of
+from cortexmg.tissues import Buffer, ExtracellularSpace, voxels_of
 
 OUT = Path(__file__).parent / "results"
 SIZE, FINE, STRIP, DT = 50.0, 25.0, 200.0, 0.05  # um, um, um, ms
 MG = [0.05, 0.25, 0.5, 1.0, 2.0, 4.0]  # mM
 APPLIED = [8.0, 10.0, 12.0, 14.0, 16.0, 18.0, 20.0, 25.0]  # mM
 PUMP, NMDA = (f"populations/cells/channels/{c}" for c in ("pump/maximum", "nmda/g_max"))
-START, OUTSIDE = "tissues/potassium/start", "environment/ions/mg/outside"
-SEEN = {"k": "tissues/potassium/felt", "v": "v"}
+START, OUTSIDE = "tissues/space/start", "environment/ions/mg/outside"
+SEEN = {"k": "tissues/space/felt/k", "v": "v"}
 RECORD = {name: recorders.Probe("cells", path, every=100.0) for name, path in SEEN.items()}
 
 
@@ -38,10 +38,10 @@ def tissue(columns: int, rows: int = 1, size: float = SIZE) -> cx.Network:
     channels = {**cells.channels, "nmda": AmbientNMDA(10.0)}
     channels["pump"] = replace(channels["pump"], maximum=pumps(cells, n, 0))
     voxels = voxels_of(Sheet(size * columns, size * rows), columns, rows)
-    outside = Potassium(720.0, voxels, exchange=0.0, glia=Buffer(), start=np.full(n, 4.0))
+    space = ExtracellularSpace(720.0, voxels, exchange=0.0, glia=Buffer(), start=np.full(n, 4.0))
     cells = replace(cells, channels=channels, v0=-67.19)
     env = Environment({**cx.acsf().ions, **network.environment.ions})
-    return cx.Network(env, {"cells": cells}, tissues={"potassium": outside})
+    return cx.Network(env, {"cells": cells}, tissues={"space": space})
 
 
 def pumps(cells: cx.Population, n: int, seed: int) -> np.ndarray:
