@@ -103,6 +103,28 @@ def rounded(*terms: PerCell) -> tuple[PerCell, ...]:
     return jax.lax.optimization_barrier(terms)
 
 
+def anchored(value: PerCell, at: float, *pairs: tuple[PerCell, PerCell]) -> PerCell:
+    """`value`, but exactly `at` where both of every pair are equal; its derivatives are as before.
+
+    What a compiler works out beforehand and what it does for every cell may round differently.
+    """
+    same = jnp.asarray(True)
+    for here, reference in pairs:
+        here = jnp.asarray(here, jnp.result_type(float))
+        same = same & (here == jnp.asarray(reference, here.dtype))
+    return _held(jnp.asarray(value), at, same)
+
+
+@jax.custom_jvp
+def _held(value, at, same):
+    return jnp.where(same, at, value)
+
+
+@_held.defjvp
+def _held_jvp(primals, tangents):
+    return _held(*primals), jnp.broadcast_to(tangents[0], jnp.shape(_held(*primals)))
+
+
 def bounded_exp(x: PerCell, power: int = 1) -> Array:
     """exp(x), held where its `power` or the reciprocal of that would overflow or lose all bits.
 

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 
 from cortexmg.environment import Environment
 from cortexmg.evidence import Evidence, Mechanism
+from cortexmg.numerics import anchored
 from cortexmg.part import PerCell, Scalar, quantity
 from cortexmg.units import FARADAY, GAS, KELVIN
 
@@ -54,8 +55,10 @@ class Screening(SurfaceCharge):
     mg_ref: PerCell = quantity("mM", 1.0, low=0.0)
 
     def shift(self, env: Environment) -> PerCell:
-        here = self._effective(env.ions["ca"].outside, env.ions["mg"].outside)
-        return self.slope * jnp.log(here / self._effective(self.ca_ref, self.mg_ref))
+        ca, mg = env.ions["ca"].outside, env.ions["mg"].outside
+        change = self._effective(ca, mg) / self._effective(self.ca_ref, self.mg_ref)
+        shift = self.slope * jnp.log(change)
+        return anchored(shift, 0.0, (ca, self.ca_ref), (mg, self.mg_ref))
 
     def _effective(self, ca: PerCell, mg: PerCell) -> PerCell:
         return ca + self.potency * mg + self.other
@@ -82,10 +85,9 @@ class GouyChapman(SurfaceCharge):
     mg_ref: Scalar = quantity("mM", 1.0, low=0.0)
 
     def shift(self, env: Environment) -> PerCell:
-        here, there = env.ions["ca"].outside + env.ions["mg"].outside, self.ca_ref + self.mg_ref
-        shift = self.potential(here, env) - self.potential(there, env)
-        # Compiled, the same equation solved twice need not give the same last bit.
-        return shift - jax.lax.stop_gradient(jnp.where(here == there, shift, 0.0))
+        ca, mg = env.ions["ca"].outside, env.ions["mg"].outside
+        shift = self.potential(ca + mg, env) - self.potential(self.ca_ref + self.mg_ref, env)
+        return anchored(shift, 0.0, (ca, self.ca_ref), (mg, self.mg_ref))
 
     def potential(self, divalent: PerCell, env: Environment) -> Float[Array, "..."]:
         """Potential of the surface (mV, below 0) in `divalent` mM of doubly charged ions."""

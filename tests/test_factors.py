@@ -35,7 +35,7 @@ from cortexmg.releases import Certain, TsodyksMarkram
 from cortexmg.surface import Screening
 
 EVERY_FACTOR = [
-    c()
+    c(1.8) if c is Arousal else c()  # which by itself changes nothing
     for c in vars(factors).values()
     if inspect.isclass(c) and issubclass(c, Factor) and not inspect.isabstract(c)
 ]
@@ -85,6 +85,17 @@ def test_a_factor_is_exactly_one_at_its_reference(factor, precision):
     assert compiled(arrays(factor, precision), arrays(env, precision)) == 1.0
 
 
+@pytest.mark.parametrize("mg, ca", [(1.0, 1.2), (0.3, 2.9), (3.7, 0.41)])
+def test_a_factor_is_exactly_one_where_each_cell_has_its_own_fluid(factor, mg, ca, precision):
+    refs = {"mg_ref": mg, "ca_ref": ca}
+    moved = replace(factor, **{name: x for name, x in refs.items() if hasattr(factor, name)})
+    env = arrays(reference(moved), precision)
+    ions = jax.tree.map(lambda x: jnp.full(33, x), env.ions)  # some in vectors, some left over
+    many = replace(env, ions=ions, noradrenaline=jnp.full(33, env.noradrenaline))
+    np.testing.assert_array_equal(jax.jit(lambda env: moved(env))(many), 1.0)
+    np.testing.assert_array_equal(compiled(arrays(moved, precision), many), 1.0)
+
+
 @given(mg=st.floats(0.05, 8.0), ca=st.floats(0.05, 8.0), scale=st.floats(0.2, 1.0))
 @settings(max_examples=20)
 def test_a_factor_is_exactly_one_at_any_reference_and_with_any_numbers(mg, ca, scale):
@@ -105,13 +116,17 @@ def test_a_factor_is_never_negative_and_takes_one_number_for_each_cell(factor):
 
 
 def of_logarithms(factor, logs):
-    """A factor by ln of [Mg]o, [Ca]o and [Mg]i, each plus 1e-6 mM, for every row of `logs`."""
-    mg, ca, inside = jnp.moveaxis(jnp.exp(logs) - 1e-6, -1, 0)
-    return jnp.broadcast_to(factor(acsf(mg, ca).with_inside("mg", inside)), mg.shape)
+    """A factor by ln of [Mg]o, [Ca]o, [Mg]i and zinc (uM), each plus 1e-6, in rows of `logs`.
+
+    Noradrenaline, relative to waking, is as much as magnesium inside.
+    """
+    mg, ca, inside, zn = jnp.moveaxis(jnp.exp(logs) - 1e-6, -1, 0)
+    env = acsf(mg, ca).with_inside("mg", inside).with_outside("zn", 1e-3 * zn)
+    return jnp.broadcast_to(factor(replace(env, noradrenaline=inside)), mg.shape)
 
 
 def test_every_derivative_is_finite_without_ions_and_with_many(factor, precision):
-    mM = [(mg, ca, mg) for mg in (0.0, 1e-6, 1.0, 10.0) for ca in (0.0, 1.2, 10.0)]
+    mM = [(mg, ca, mg, ca) for mg in (0.0, 1e-6, 1.0, 10.0) for ca in (0.0, 1.2, 10.0)]
     logs = jnp.log(jnp.array(mM, precision) + 1e-6)
     total = jax.jit(jax.value_and_grad(lambda f, x: jnp.sum(of_logarithms(f, x)), (0, 1)))
     value, gradients = total(arrays(factor, precision), logs)
@@ -120,11 +135,12 @@ def test_every_derivative_is_finite_without_ions_and_with_many(factor, precision
 
 
 def test_derivatives_are_those_of_finite_differences(factor):
-    mM = [(0.02, 0.3, 0.5), (0.8, 1.2, 0.1), (1.0, 2.0, 2.0), (6.0, 9.0, 0.5)]
+    mM = [(0.02, 0.3, 0.5, 2.0), (0.8, 1.2, 0.1, 0.01), (1.0, 2.0, 2.0, 0.1), (6.0, 9.0, 0.5, 9.0)]
     logs, h = jnp.log(jnp.array(mM) + 1e-6), 1e-3
     values = jax.jit(lambda x: of_logarithms(factor, x))
     gradient = jax.jit(jax.grad(lambda x: jnp.sum(values(x))))(logs)
-    for i, along in enumerate(np.eye(3)):
+    assert np.any(gradient)
+    for i, along in enumerate(np.eye(4)):
 
         def moved(by, along=along):
             return values(logs + by * along)

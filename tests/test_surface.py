@@ -36,6 +36,9 @@ def test_the_shift_is_exactly_zero_at_the_reference(charge, mg, ca, precision):
     assert charge.shift(env) == 0.0
     given = arrays(charge, precision), arrays(env, precision)
     assert jax.jit(lambda charge, env: charge.shift(env))(*given) == 0.0
+    ions = jax.tree.map(lambda x: jnp.full(33, x), given[1].ions)  # a fluid for each cell
+    many = replace(given[1], ions=ions)
+    np.testing.assert_array_equal(jax.jit(lambda env: charge.shift(env))(many), 0.0)
 
 
 def of_logarithms(charge, logs):

@@ -3,6 +3,7 @@
 from cortexmg.environment import Environment
 from cortexmg.evidence import Evidence
 from cortexmg.factors.release_law import ReleaseLaw
+from cortexmg.numerics import anchored
 from cortexmg.part import PerCell, quantity
 
 
@@ -22,8 +23,9 @@ class DodgeRahamimoff(ReleaseLaw):
     mg_ref: PerCell = quantity("mM", 1.0, low=0.0)
 
     def __call__(self, env: Environment) -> PerCell:
-        here = self._bound(env.ions["ca"].outside, env.ions["mg"].outside)
-        return (here / self._bound(self.ca_ref, self.mg_ref)) ** 4
+        ca, mg = env.ions["ca"].outside, env.ions["mg"].outside
+        change = self._bound(ca, mg) / self._bound(self.ca_ref, self.mg_ref)
+        return anchored(change**4, 1.0, (ca, self.ca_ref), (mg, self.mg_ref))
 
     def largest(self) -> PerCell:
         return 1.0 / self._bound(self.ca_ref, self.mg_ref) ** 4

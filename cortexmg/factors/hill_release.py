@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from cortexmg.environment import Environment
 from cortexmg.evidence import Evidence
 from cortexmg.factors.release_law import ReleaseLaw
+from cortexmg.numerics import anchored
 from cortexmg.part import PerCell, quantity
 
 
@@ -33,8 +34,10 @@ class HillRelease(ReleaseLaw):
     mg_ref: PerCell = quantity("mM", 1.0, low=0.0)
 
     def __call__(self, env: Environment) -> PerCell:
-        competition = (1.0 + self.mg_ref / self.k_mg) / (1.0 + env.ions["mg"].outside / self.k_mg)
-        return self._mixture(env.ions["ca"].outside * competition) / self._mixture(self.ca_ref)
+        ca, mg = env.ions["ca"].outside, env.ions["mg"].outside
+        competition = (1.0 + self.mg_ref / self.k_mg) / (1.0 + mg / self.k_mg)
+        change = self._mixture(ca * competition) / self._mixture(self.ca_ref)
+        return anchored(change, 1.0, (ca, self.ca_ref), (mg, self.mg_ref))
 
     def largest(self) -> PerCell:
         return self._mixture(jnp.inf) / self._mixture(self.ca_ref)

@@ -3,6 +3,7 @@
 from cortexmg.environment import Environment
 from cortexmg.evidence import Evidence
 from cortexmg.factors.factor import Factor
+from cortexmg.numerics import anchored
 from cortexmg.part import PerCell, quantity
 
 
@@ -28,9 +29,9 @@ class PumpEnergy(Factor):
     mg_ref: PerCell = quantity("mM", 0.5, above=0.0)  # inside
 
     def __call__(self, env: Environment) -> PerCell:
-        return self._turnover(self.atp, env.ions["mg"].inside) / self._turnover(
-            self.atp_ref, self.mg_ref
-        )
+        mg = env.ions["mg"].inside
+        change = self._turnover(self.atp, mg) / self._turnover(self.atp_ref, self.mg_ref)
+        return anchored(change, 1.0, (self.atp, self.atp_ref), (mg, self.mg_ref))
 
     def _turnover(self, atp: PerCell, mg: PerCell) -> PerCell:
         usable = atp * mg / (mg + self.k_mg)

@@ -4,6 +4,7 @@ from cortexmg.environment import Environment
 from cortexmg.evidence import Evidence
 from cortexmg.factors.hill_release import HillRelease, calcium_curve
 from cortexmg.factors.release_law import ReleaseLaw
+from cortexmg.numerics import anchored
 from cortexmg.part import PerCell, quantity
 
 
@@ -27,8 +28,10 @@ class SympatheticRelease(ReleaseLaw):
     mg_ref: PerCell = quantity("mM", 1.0, low=0.0)
 
     def __call__(self, env: Environment) -> PerCell:
-        magnesium = (1.0 + self.mg_ref / self.k_mg) / (1.0 + env.ions["mg"].outside / self.k_mg)
-        return magnesium * self._calcium(env.ions["ca"].outside) / self._calcium(self.ca_ref)
+        ca, mg = env.ions["ca"].outside, env.ions["mg"].outside
+        magnesium = (1.0 + self.mg_ref / self.k_mg) / (1.0 + mg / self.k_mg)
+        change = magnesium * self._calcium(ca) / self._calcium(self.ca_ref)
+        return anchored(change, 1.0, (ca, self.ca_ref), (mg, self.mg_ref))
 
     def largest(self) -> PerCell:
         calcium = self._calcium(float("inf")) / self._calcium(self.ca_ref)
