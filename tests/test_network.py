@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -342,10 +343,11 @@ def test_no_module_imports_itself_through_others():
 # ---- hygiene ------------------------------------------------------------------------------------
 
 
-def in_a_fresh_process(program):
+def in_a_fresh_process(program, **environment):
     run = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, cwd=PACKAGE.parent
-    )
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=PACKAGE.parent,
+        env=os.environ | environment,
+    )  # fmt: skip
     assert run.returncode == 0, run.stderr
     return run.stdout.strip()
 
@@ -382,9 +384,11 @@ def test_importing_changes_nothing_and_starts_no_device():
     in_a_fresh_process(UNTOUCHED)
 
 
-def test_importing_takes_less_than_half_a_second_beyond_jax():
+def test_importing_takes_less_than_half_a_second_beyond_jax(tmp_path):
+    # With its bytecode, which an installed package has, wherever tests do without it.
+    kept = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(tmp_path)}
     program = (
         "import time, jax; began = time.process_time(); import cortexmg; "
         "print(time.process_time() - began)"
     )
-    assert min(float(in_a_fresh_process(program)) for _ in range(5)) < 0.5
+    assert min(float(in_a_fresh_process(program, **kept)) for _ in range(6)) < 0.5
