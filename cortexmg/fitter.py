@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple, NoReturn
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from cortexmg.aim import Aim
@@ -10,12 +11,15 @@ from cortexmg.course import Course
 from cortexmg.estimators import Estimate, Estimator
 from cortexmg.estimators.estimator import (
     Diverged,
+    Overflow,
     Residuals,
+    check_derivatives,
     mean_over_seeds,
     variance_of_mean,
     without_derivatives,
 )
 from cortexmg.fitted import Fit, fitted
+from cortexmg.gauss_newton import Trust
 from cortexmg.part import shown
 from cortexmg.protocol import Protocol, keys_of
 
@@ -68,7 +72,10 @@ class Fitter(NamedTuple):
         extra = {}
         if isinstance(self.optimiser, optax.GradientTransformationExtraArgs):
             extra = {"residuals": self._residuals(estimate, mean, off, loss), "value": loss}
-        change, state = self.optimiser.update(gradients.mean(axis=0), course.optimiser, u, **extra)
+        asked = gradients.mean(axis=0), u
+        if not isinstance(course.optimiser, Trust):  # members of optax compute in JAX's precision
+            asked = tuple(jnp.asarray(x, jnp.result_type(float)) for x in asked)
+        change, state = self.optimiser.update(asked[0], course.optimiser, asked[1], **extra)
         moved = np.clip(u + np.asarray(change, float), c.low, c.high)
         return course.after(moved, state, loss, gradients, estimate.runs)
 
@@ -80,9 +87,11 @@ class Fitter(NamedTuple):
         try:
             if estimator is None:
                 return without_derivatives(self.protocol, u, keys)
-            return estimator.estimate(self.protocol, u, keys, self.goal.slope)
+            return check_derivatives(estimator.estimate(self.protocol, u, keys, self.goal.slope))
         except Diverged as broken:
             self._fail("Voltages stopped being finite", course, broken.values)
+        except Overflow as broken:
+            self._fail(str(broken), course)
 
     def result(self, course: Course, ended: str) -> Fit:
         """What a course has found, looked at with fresh noise."""

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from cortexmg.bounds import Bounds, Coordinates, common_value, paths_of
 from cortexmg.devices import Devices
 from cortexmg.estimators import Differences, Estimator
-from cortexmg.estimators.estimator import mean_over_seeds, variance_of_mean
+from cortexmg.estimators.estimator import check_derivatives, mean_over_seeds, variance_of_mean
 from cortexmg.measures import Measure
 from cortexmg.network import Network
 from cortexmg.parameters import parameters
@@ -59,7 +59,8 @@ def sensitivity(
     Arguments as `fit`, but for the estimator, which left out is `Differences(0.1, points=4)`.
     Parameters without `Bounds` must be positive.
 
-    Raises: KeyError for unknown names, ValueError for what has no logarithm.
+    Raises: KeyError for unknown names, ValueError for what has no logarithm, ArithmeticError where
+    voltages or derivatives do not stay finite.
     """
     bounds = names if isinstance(names, Mapping) else _free(network, names)
     coordinates = Coordinates(network, bounds)
@@ -69,7 +70,7 @@ def sensitivity(
     if not estimator.gives_sensitivity:
         raise ValueError(f"{type(estimator).__name__} gives gradients of a loss alone.")
     keys = keys_of(key, 0, seeds)
-    found = estimator.estimate(protocol, coordinates.start, keys, np.zeros_like)
+    found = check_derivatives(estimator.estimate(protocol, coordinates.start, keys, np.zeros_like))
     slopes = protocol.slopes(mean_over_seeds(found.statistics))[:, None]
     return Sensitivity(
         list(map(str, protocol.statistics)),

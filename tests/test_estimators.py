@@ -166,3 +166,26 @@ def test_estimators_are_checked():
             Differences(**wrong)
     with pytest.raises(ValueError, match="Tangents.damping"):
         cx.Tangents(damping=-1.0)
+
+
+@pytest.mark.parametrize("estimator", [Forward, Reverse])
+def test_derivatives_that_overflow_are_said_and_not_left_out(estimator, single_precision):
+    net = cx.with_parameters(network(1.0), {STRENGTH: 3.0})
+    rate = {"rate": measures.Rate("E")}
+    times = {"duration": 1000.0, "settle": 0.0, "dt": 0.1, "seeds": 3}
+    wild = estimator(cx.Tangents(width=0.1))
+    names = {STRENGTH: cx.Bounds(0.05, 20.0)}
+    message = "of 3 seeds grew beyond all numbers.*use Differences"
+    with pytest.raises(cx.FitFailed, match=message) as failed:
+        cx.fit(net, names, cx.Targets(rate, [cx.Target("rate", 20.0)]), **times, estimator=wild)
+    assert failed.value.values == pytest.approx({STRENGTH: 3.0}) and failed.value.best is None
+    if estimator.gives_sensitivity:
+        with pytest.raises(ArithmeticError, match=message):
+            cx.sensitivity(net, names, rate, **times, estimator=wild)
+
+
+def test_a_fit_in_single_precision_by_a_loss_backwards_warns_of_nothing(single_precision):
+    aim = cx.Targets({"voltage": measures.MeanVoltage("E")}, [cx.Target("voltage", -60.0)])
+    bounds = {WEIGHT: cx.Bounds(0.05, 20.0)}
+    fit = cx.fit(network(0.05), bounds, aim, **TIMES, seeds=2, steps=2, estimator=Reverse())
+    assert fit.curve["loss"].size == 2 and np.isfinite(fit.loss)

@@ -23,6 +23,17 @@ class Diverged(ArithmeticError):
         self.values = values
 
 
+class Overflow(ArithmeticError):
+    """Derivatives of a run grew beyond all numbers."""
+
+    def __init__(self, lost: int, seeds: int):
+        super().__init__(
+            f"Derivatives of {lost} of {seeds} seeds grew beyond all numbers, as they do where "
+            f"cells excite one another strongly: use Differences, or Tangents with damping, a "
+            f"horizon, or a larger width"
+        )
+
+
 class Estimate(NamedTuple):
     """Statistics at a point, and derivatives there by the coordinates of the parameters."""
 
@@ -114,6 +125,15 @@ def variance_of_mean(x: Float[np.ndarray, "seeds *rest"]) -> Float[np.ndarray, "
     number = np.isfinite(x).sum(axis=0)
     squares = mean_over_seeds((x - mean_over_seeds(x)) ** 2)
     return np.where(number > 1, squares / np.maximum(number - 1, 1), np.nan)
+
+
+def check_derivatives(estimate: Estimate) -> Estimate:
+    """The same. Raises: Overflow, where derivatives are infinite. NaN is what is undefined."""
+    told = estimate.gradients if estimate.sensitivity is None else estimate.sensitivity
+    lost = np.isinf(told).any(axis=tuple(range(1, told.ndim)))
+    if lost.any():
+        raise Overflow(int(lost.sum()), lost.size)
+    return estimate
 
 
 def pulled(slope: np.ndarray, sensitivity: np.ndarray) -> Float[np.ndarray, "seeds p"]:

@@ -34,6 +34,7 @@ class Forward(Estimator):
         found, told = protocol.members(pushed, self.tangents, us, keys, alone=True)
         statistics, sensitivity = found.reshape(seeds, -1), told.reshape(seeds, -1, u.size)
         check_finite(protocol, us, statistics)
+        sensitivity = np.where(np.isfinite(sensitivity), sensitivity, np.inf)  # inf - inf is NaN
         sensitivity = np.where(np.isnan(statistics)[..., None], np.nan, sensitivity)
         gradients = pulled(slope(mean_over_seeds(statistics)), sensitivity)
         return Estimate(statistics, gradients, sensitivity, seeds * len(protocol.conditions))
