@@ -120,7 +120,12 @@ def check_tissues(
     """Raise if a tissue follows what no cell carries or another follows, or its bath differs."""
     check_members("Network.tissues", tissues, Tissue)
     carried = {ion for p in populations.values() for ion in p.carries}
-    followed: dict[str, str] = {}
+    followed = {
+        ion: f"pool {pool!r} of population {name!r}"
+        for name, p in populations.items()
+        for pool, kind in p.pools.items()
+        for ion in kind.outside
+    }
     for name, tissue in tissues.items():
         for ion in tissue.ions:
             if ion not in carried:
@@ -130,10 +135,10 @@ def check_tissues(
                 )
             if ion in followed:
                 raise ValueError(
-                    f"Tissue {name!r} follows {ion!r}, which {followed[ion]!r} follows too: each "
-                    f"would gain all that cells lose, so leave the ion to one of them."
+                    f"Tissue {name!r} follows {ion!r}, and so does {followed[ion]}: what cells "
+                    f"lose would be counted twice, so leave the ion to one of them."
                 )
-            followed[ion] = name
+            followed[ion] = f"tissue {name!r}"
         known = {ion for known in mechanisms(tissue).values() for ion in known.ions}
         for ion in sorted(known.union(tissue.ions)):
             if shape := np.shape(environment.ions[ion].outside):

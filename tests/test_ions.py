@@ -603,8 +603,12 @@ def test_a_tissue_without_a_carrier_is_refused():
 def test_two_tissues_cannot_follow_one_ion():
     cells = cx.Population(1, 100.0, {"leak": IonLeak("k")})
     space = ExtracellularSpace(720.0, ions=("k",))
-    with pytest.raises(ValueError, match="Tissue 'b' follows 'k', which 'a' follows too: each"):
+    with pytest.raises(ValueError, match="Tissue 'b' follows 'k', and so does tissue 'a': what"):
         cx.Network(cx.acsf(), {"cells": cells}, tissues={"a": space, "b": space})
+    bc = models.barreto_cressman()
+    with pytest.raises(ValueError, match="follows 'na', and so does pool 'na' of .* 'cells'"):
+        space = ExtracellularSpace(720.0, ions=("k", "na"))
+        cx.Network(bc.environment, bc.populations, tissues={"space": space})
 
 
 def test_a_tissue_needs_one_bath_for_all_cells():

@@ -16,6 +16,7 @@ class Pool(Part):
 
     ions: ClassVar[tuple[str, ...]]
     others: ClassVar[tuple[str, ...]] = ()  # which it exchanges too, if anything carries them
+    outside: ClassVar[tuple[str, ...]] = ()  # which it sets outside of the cell too
 
     @property
     def needs(self) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ class SodiumBalance(Pool):
     """
 
     ions = ("na",)
+    outside = ("na",)
 
     volume: PerCell = quantity("um3", 1436.8, above=0.0)  # inside
     ratio: PerCell = quantity("1", 7.0, low=0.0)
