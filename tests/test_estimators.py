@@ -1,6 +1,7 @@
 """Estimators of derivatives: exact where runs are smooth, alike where they are not."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -182,6 +183,15 @@ def test_derivatives_that_overflow_are_said_and_not_left_out(estimator, single_p
     if estimator.gives_sensitivity:
         with pytest.raises(ArithmeticError, match=message):
             cx.sensitivity(net, names, rate, **times, estimator=wild)
+
+
+@pytest.mark.parametrize("estimator", [Forward(), Reverse()], ids=["forward", "reverse"])
+def test_a_loss_without_a_slope_is_not_taken_for_derivatives_that_overflow(estimator):
+    loss = cx.Loss(lambda found: jnp.sqrt(found[""]["v"]), {"v": measures.MeanVoltage("E")})
+    bounds = {WEIGHT: cx.Bounds(0.05, 20.0)}
+    with pytest.raises(cx.FitFailed, match="The loss is nan") as failed:
+        cx.fit(network(0.05), bounds, loss, **TIMES, seeds=2, steps=1, estimator=estimator)
+    assert failed.value.values == pytest.approx({WEIGHT: 0.05})
 
 
 def test_a_fit_in_single_precision_by_a_loss_backwards_warns_of_nothing(single_precision):

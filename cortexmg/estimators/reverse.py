@@ -31,7 +31,8 @@ class Reverse(Estimator):
         slopes = slope(mean_over_seeds(statistics)) * share
         given = jnp.asarray(slopes.reshape(len(protocol.conditions), -1), float)
         gradients = protocol.members(back, self.tangents, us, keys, given).sum(axis=1)
-        gradients = np.where(np.isfinite(gradients), gradients, np.inf)  # inf - inf is NaN
+        if np.all(np.isfinite(slopes)):  # a loss without a slope is no overflow of derivatives
+            gradients = np.where(np.isfinite(gradients), gradients, np.inf)  # inf - inf is NaN
         return Estimate(statistics, gradients, None, 2 * seeds * len(protocol.conditions))
 
 
