@@ -76,7 +76,7 @@ def test_two_half_steps_are_one_at_a_held_voltage(channel):
     v=st.floats(-1000.0, 1000.0),
     dt=st.floats(1e-4, 1e4),
 )
-@settings(max_examples=60)
+@settings(max_examples=30)
 def test_gates_stay_between_closed_and_open(x, v, dt):
     for channel in EVERY_CHANNEL:
         if gated(channel):

@@ -113,7 +113,13 @@ def test_by_the_weight_of_every_contact_forwards_and_in_a_batch():
     assert not np.allclose(batch[WEIGHTS][0], found[WEIGHTS], rtol=1e-3)
 
 
-@pytest.mark.parametrize("how", [cx.Tangents(damping=5.0), cx.Tangents(horizon=3.0, width=3.0)])
+@pytest.mark.parametrize(
+    "how",
+    [
+        pytest.param(cx.Tangents(damping=5.0), marks=pytest.mark.slow),
+        cx.Tangents(horizon=3.0, width=3.0),
+    ],
+)
 def test_weights_of_contacts_do_not_fade(how):
     """What is done to derivatives of the state on their way is not done to those of constants."""
     cells = network(6, Uniform(1.0, 3.0))

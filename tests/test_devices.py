@@ -209,14 +209,18 @@ print(len(jax.devices()), os.environ.get('XLA_FLAGS'))
 """
 
 
-def test_there_is_a_device_for_each_core_unless_the_user_has_said_otherwise(tmp_path):
+def test_there_is_a_device_for_each_core_unless_the_user_has_said_otherwise():
     assert in_a_fresh_process(USES % 10) == [str(CORES), "None"]
     assert in_a_fresh_process("import jax; jax.devices()" + USES % 10) == ["1", "None"]
+    flag = "--xla_force_host_platform_device_count=3"
+    assert in_a_fresh_process(USES % 10, XLA_FLAGS=flag) == ["3", flag]
+
+
+@pytest.mark.slow
+def test_flags_in_a_file_and_a_number_of_devices_are_kept_too(tmp_path):
     (tmp_path / "flags").write_text("--xla_force_host_platform_device_count=3")
     file = str(tmp_path / "flags")
     assert in_a_fresh_process(USES % 10, XLA_FLAGS=file) == ["3", file]
-    flag = "--xla_force_host_platform_device_count=3"
-    assert in_a_fresh_process(USES % 10, XLA_FLAGS=flag) == ["3", flag]
     assert in_a_fresh_process(USES % 10, JAX_NUM_CPU_DEVICES="5") == ["5", "None"]
 
 

@@ -169,7 +169,7 @@ def test_estimators_are_checked():
         cx.Tangents(damping=-1.0)
 
 
-@pytest.mark.parametrize("estimator", [Forward, Reverse])
+@pytest.mark.parametrize("estimator", [Forward, pytest.param(Reverse, marks=pytest.mark.slow)])
 def test_derivatives_that_overflow_are_said_and_not_left_out(estimator, single_precision):
     net = cx.with_parameters(network(1.0), {STRENGTH: 3.0})
     rate = {"rate": measures.Rate("E")}
@@ -185,7 +185,7 @@ def test_derivatives_that_overflow_are_said_and_not_left_out(estimator, single_p
             cx.sensitivity(net, names, rate, **times, estimator=wild)
 
 
-@pytest.mark.parametrize("estimator", [Forward(), Reverse()], ids=["forward", "reverse"])
+@pytest.mark.parametrize("estimator", [pytest.param(Forward(), marks=pytest.mark.slow), Reverse()])
 def test_a_loss_without_a_slope_is_not_taken_for_derivatives_that_overflow(estimator):
     loss = cx.Loss(lambda found: jnp.sqrt(found[""]["v"]), {"v": measures.MeanVoltage("E")})
     bounds = {WEIGHT: cx.Bounds(0.05, 20.0)}
@@ -194,6 +194,7 @@ def test_a_loss_without_a_slope_is_not_taken_for_derivatives_that_overflow(estim
     assert failed.value.values == pytest.approx({WEIGHT: 0.05})
 
 
+@pytest.mark.slow
 def test_a_fit_in_single_precision_by_a_loss_backwards_warns_of_nothing(single_precision):
     aim = cx.Targets({"voltage": measures.MeanVoltage("E")}, [cx.Target("voltage", -60.0)])
     bounds = {WEIGHT: cx.Bounds(0.05, 20.0)}

@@ -65,7 +65,13 @@ def test_delivery_equals_the_dense_product(n_pre, n_post, contacts, step, seed, 
     np.testing.assert_allclose(got, want, rtol=1e-12)
 
 
-@pytest.fixture(scope="module", params=[True, False], ids=["weights", "one weight"])
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(True, id="weights"),
+        pytest.param(False, id="one weight", marks=pytest.mark.slow),
+    ],
+)
 def case(request):
     c = wiring(70, 40, 500, 3, weighted=request.param)
     rng = np.random.default_rng(4)

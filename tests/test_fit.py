@@ -101,6 +101,7 @@ def test_a_fit_that_goes_on_is_the_one_that_was_not_interrupted(targets, tmp_pat
             cx.fit(**(given | TIMES | short | {"steps": 6} | change))
 
 
+@pytest.mark.slow
 def test_a_fit_by_adam_goes_on_in_its_precision(tmp_path):
     aim = cx.Targets({"rate": MEASURES["rate"]}, [cx.Target("rate", 60.0)])
     given = {"optimiser": optax.adam(0.1), "seeds": 2, "start": {WEIGHT: 0.8}} | TIMES
@@ -166,6 +167,7 @@ def test_what_no_seed_shows_is_known_to_the_tolerance_of_its_measure(protocol):
     assert silent.measure == "rate" and silent.sd == pytest.approx(MEASURES["rate"].tolerance)
 
 
+@pytest.mark.slow
 def test_a_report_of_many_statistics_is_drawn():
     aim = cx.Targets({"each": measures.CellRates("E")}, [cx.Target("each", np.full(41, 30.0))])
     net, bounds = network(n=41), {WEIGHT: BOUNDS[WEIGHT]}
@@ -402,7 +404,9 @@ def test_voltages_that_do_not_stay_finite_stop_a_fit_with_their_values(protocol,
     assert failed.value.values[WEIGHT] > 1.35
 
 
-@pytest.mark.parametrize("estimator", [Differences(), Forward(), Reverse()])
+@pytest.mark.parametrize(
+    "estimator", [Differences(), Forward(), pytest.param(Reverse(), marks=pytest.mark.slow)]
+)
 def test_what_does_not_fit_into_memory_is_refused_before_it_runs(protocol, estimator, monkeypatch):
     monkeypatch.setattr("cortexmg.protocol.memory_here", lambda: 1e3)
     remedy = "need .* MB and 0 MB are left: simulate fewer cells. Forward needs less for fewer"

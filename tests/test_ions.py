@@ -213,7 +213,9 @@ def test_small_changes_add_up_in_single_precision(single_precision):
     np.testing.assert_allclose(total.value, 21.0, rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["barreto_cressman", "hubel_dahlem"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("barreto_cressman", marks=pytest.mark.slow), "hubel_dahlem"]
+)
 def test_ions_of_a_long_run_are_the_same_in_single_precision(name):
     network = getattr(models, name)(3)
     network = cx.with_parameters(
@@ -365,7 +367,7 @@ def check_conserved(network, duration):
     return start, end, last
 
 
-@pytest.mark.parametrize("periodic", [False, True])
+@pytest.mark.parametrize("periodic", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_ions_move_between_cells_space_and_glia_and_none_is_lost(periodic):
     network = piece({"E": 30, "I": 12}, glia=Buffer(rate=1e-4))
     if periodic:
@@ -436,7 +438,7 @@ def test_the_space_around_cells_stays_neutral_and_returns_to_the_bath():
     assert np.all(moved[1] < 0.2 * moved[0])
 
 
-@pytest.mark.parametrize("periodic", [False, True])
+@pytest.mark.parametrize("periodic", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_a_spot_of_potassium_spreads_as_diffusion_says(periodic):
     voxels = Voxels(41 * 50.0, 41 * 50.0, periodic, 41, 41)
     tissue = ExtracellularSpace(1.0, voxels, 0.0, 0.77, start=0.0, every=100.0, ions=("k",))
@@ -465,7 +467,7 @@ def test_voxels_hold_the_cells_that_lie_in_them():
         np.testing.assert_allclose(voxels.sums(jnp.asarray(x)), want, atol=1e-12)
 
 
-@pytest.mark.parametrize("every", [0.05, 1.0, 5.0])
+@pytest.mark.parametrize("every", [pytest.param(0.05, marks=pytest.mark.slow), 1.0, 5.0])
 def test_cells_read_their_voxel_at_the_slow_clock(every):
     network = piece({"E": 16, "I": 5}, every=every, columns=2, rows=2)
     run = seen(network, 20.0, every=0.05, variables=(FELT,), population="E")

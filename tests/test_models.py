@@ -263,13 +263,10 @@ def test_an_unknown_wiring_of_cortex_is_refused():
 # ---- activity -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "nmda, mechanisms, same",
-    [
-        (0.0, (), True),
-        pytest.param(0.0, ("surface", "release"), False, marks=pytest.mark.slow),
-        pytest.param(0.25, (), False, marks=pytest.mark.slow),
-    ],
+    [(0.0, (), True), (0.0, ("surface", "release"), False), (0.25, (), False)],
 )
 def test_magnesium_acts_through_nmda_and_the_mechanisms_that_are_chosen(nmda, mechanisms, same):
     network = models.cortex(40, nmda=nmda, mechanisms=mechanisms)

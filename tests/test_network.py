@@ -160,6 +160,7 @@ def turned_around(network):
     )
 
 
+@pytest.mark.slow
 def test_the_order_of_names_does_not_matter(few_cells, same_bits):
     contacts = few_cells.projections["contacts"].connectivity
     network = cx.Network(
@@ -391,4 +392,4 @@ def test_importing_takes_less_than_half_a_second_beyond_jax(tmp_path):
         "import time, jax; began = time.process_time(); import cortexmg; "
         "print(time.process_time() - began)"
     )
-    assert min(float(in_a_fresh_process(program, **kept)) for _ in range(6)) < 0.5
+    assert min(float(in_a_fresh_process(program, **kept)) for _ in range(3)) < 0.5

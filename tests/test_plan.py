@@ -177,6 +177,7 @@ def test_the_command_line_refuses_a_size_before_it_builds(monkeypatch, capsys, t
     assert end.value.code == 1 and "limit is 2^31" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_devices_of_a_cpu_share_the_contacts_of_a_sweep_and_others_do_not(monkeypatch):
     network = models.cobahh(400)
     how = {"members": 8, "most": 100, "record": {}, "dt": DT}

@@ -70,7 +70,7 @@ def run(network, at_once, duration=6.0, **options):
 @pytest.mark.parametrize(
     "delay, release, devices",
     [
-        pytest.param(1.5, None, 1, id="one delay"),
+        pytest.param(1.5, None, 1, id="one delay", marks=pytest.mark.slow),
         pytest.param(Uniform(1.0, 2.5), None, 1, id="many delays"),
         pytest.param(
             Uniform(1.0, 2.5), None, 3, id="many delays, 3 devices", marks=pytest.mark.slow
@@ -91,8 +91,10 @@ def test_when_all_fire_at_once_nothing_is_lost_and_nothing_is_early(
 
 @pytest.mark.parametrize(
     "mg, devices",
-    [(2.5, 1), (np.linspace(0.2, 4.0, N), 3)],
-    ids=["one fluid", "a fluid for each cell, 3 devices"],
+    [
+        pytest.param(2.5, 1, id="one fluid", marks=pytest.mark.slow),
+        pytest.param(np.linspace(0.2, 4.0, N), 3, id="a fluid for each cell, 3 devices"),
+    ],
 )
 def test_magnesium_acts_on_release_with_a_queue_as_without(mg, devices, same_bits):
     law = Certain({"law": DodgeRahamimoff()})
@@ -158,6 +160,11 @@ def test_late_spikes_are_an_error_that_says_what_to_raise():
     assert before.stop == 0.0
     again = run(network, 64, state=before.state)  # the remedy
     assert again["a"].times.size >= 2 * N
+
+
+@pytest.mark.slow
+def test_late_spikes_of_a_sweep_name_the_run():
+    network = volley(0.2)
     with pytest.raises(cx.Late, match=r"in run 0 .*'projections/c/strength': 1"):
         cx.sweep(network, {"projections/c/strength": [1.0, 3.0]}, 6.0, DT, at_once=32)
 

@@ -124,6 +124,7 @@ def test_the_mean_input_is_that_of_the_average(single_precision, one):
     assert abs(np.mean(b - a)) < 4 * error
 
 
+@pytest.mark.slow
 def test_where_release_is_certain_no_bit_changes(single_precision, same_bits):
     certain, random = run(network(Certain())), run(network(Binomial(Certain(), 3)))
     same_bits(certain.recordings, random.recordings)
