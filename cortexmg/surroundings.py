@@ -146,3 +146,4 @@ def check_tissues(
                     f"Tissue {name!r} depends on {ion!r}, which must then be one number for all "
                     f"cells, got an array of shape {shape} in Environment.ions."
                 )
+        tissue.init(environment)  # raises where it cannot begin

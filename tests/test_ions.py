@@ -620,6 +620,13 @@ def test_a_tissue_needs_one_bath_for_all_cells():
         cx.Network(env, {"cells": cells}, tissues={"k": ExtracellularSpace(720.0, ions=("k",))})
 
 
+def test_sodium_must_be_able_to_make_room_for_the_potassium_that_a_tissue_begins_with():
+    cells = cx.Population(2, 100.0, {"leak": IonLeak("k"), "sodium": IonLeak("na")})
+    tissue = ExtracellularSpace(720.0, start=160.0, ions=("k", "na"))
+    with pytest.raises(ValueError, match="start of 160 mM cannot be reached: .* has 144 mM of it"):
+        cx.Network(cx.acsf(), {"cells": cells}, tissues={"space": tissue})
+
+
 def test_a_tissue_or_pump_needs_its_ions_in_the_environment():
     env = Environment({"na": Ion(144.0, 12.0, 1)})
     cells = cx.Population(1, 100.0, {"leak": IonLeak("na"), "pump": SigmoidPump()})

@@ -96,8 +96,18 @@ class ExtracellularSpace(Tissue):
             outside["k"] = zeros + self.start
             if "na" in outside:
                 outside["na"] = outside["na"] - more
+                self._check_room(outside["na"], env)
         glia = None if self.glia is None else self.glia.init(outside["k"])
         return Outside({ion: Total(c, zeros) for ion, c in outside.items()}, glia)
+
+    def _check_room(self, sodium: PerVoxel, env: Environment) -> None:
+        """Raise if there is less sodium than potassium that it is to make room for."""
+        if not isinstance(sodium, Tracer) and jnp.min(sodium) < 0.0:
+            raise ValueError(
+                f"ExtracellularSpace.start of {np.max(self.start):g} mM cannot be reached: sodium "
+                f"makes room for potassium, and the bath has {env.ions['na'].outside:g} mM of it. "
+                f"Give a lower start, or leave 'na' out of ions."
+            )
 
     def step(
         self, state: Outside, currents: dict[str, PerVoxel], env: Environment, time: Scalar
