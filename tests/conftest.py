@@ -2,6 +2,9 @@
 
 import inspect
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import jax
 import jaxtyping
@@ -86,6 +89,25 @@ def few_cells():
         {"contacts": cx.Projection("E", "E", "glutamate", contacts)},
         {"noise": stimuli.OrnsteinUhlenbeckCurrent("E", 250.0, 300.0)},
     )
+
+
+@pytest.fixture(scope="session")
+def in_a_fresh_process():
+    """What a program prints, which gets these words, and the environment without XLA's flags."""
+    own = ("XLA_FLAGS", "JAX_NUM_CPU_DEVICES", "NPROC")
+
+    def printed(program, *words, **environment):
+        run = subprocess.run(
+            [sys.executable, "-c", program, *words],
+            capture_output=True,
+            text=True,
+            cwd=Path(cx.__file__).parent.parent,
+            env={k: v for k, v in os.environ.items() if k not in own} | environment,
+        )
+        assert run.returncode == 0, run.stderr
+        return run.stdout.strip()
+
+    return printed
 
 
 @pytest.fixture

@@ -3,16 +3,13 @@
 import json
 import os
 import stat
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 
-from cortexmg import cache, cli, results
+from cortexmg import cache, results
 
 COUNTED = """
 import json, sys
@@ -30,7 +27,7 @@ try:
     main()
 except SystemExit as end:
     assert not end.code
-print(json.dumps([sum(seconds), len(hits)]), file=sys.stderr)
+print(json.dumps([sum(seconds), len(hits)]))
 """
 
 
@@ -47,18 +44,15 @@ def home(monkeypatch, tmp_path):
         jax.config.update(name, value)
 
 
-def counted_run(home, name):
+@pytest.fixture
+def counted_run(home, in_a_fresh_process):
     """Seconds of compilation, programs found, and the arrays of a run in a process of its own."""
-    run = subprocess.run(
-        [sys.executable, "-c", COUNTED, str(home / name)],
-        capture_output=True,
-        text=True,
-        cwd=Path(cli.__file__).parent.parent,
-        env=dict(os.environ),
-    )
-    assert run.returncode == 0, run.stderr
-    seconds, hits = json.loads(run.stderr.strip().splitlines()[-1])
-    return seconds, hits, results.load(home / name)[0]
+
+    def run(name):
+        printed = in_a_fresh_process(COUNTED, str(home / name))
+        return *json.loads(printed.splitlines()[-1]), results.load(home / name)[0]
+
+    return run
 
 
 def entries(home):
@@ -66,16 +60,16 @@ def entries(home):
 
 
 @pytest.mark.slow
-def test_a_second_run_compiles_less_and_damage_does_no_harm(home):
-    first, hits, arrays = counted_run(home, "first")
+def test_a_second_run_compiles_less_and_damage_does_no_harm(home, counted_run):
+    first, hits, arrays = counted_run("first")
     kept = entries(home)
     assert kept and hits == 0
-    second, hits, again = counted_run(home, "second")
+    second, hits, again = counted_run("second")
     assert hits >= 1 and second < 0.5 * first
     assert entries(home) == kept
     for i, path in enumerate(kept):
         path.write_bytes(path.read_bytes()[:100] if i % 2 else b"nonsense")
-    _, _, third = counted_run(home, "third")
+    _, _, third = counted_run("third")
     for other in (again, third):
         assert all(np.array_equal(arrays[k], other[k], equal_nan=True) for k in arrays)
 

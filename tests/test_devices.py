@@ -1,8 +1,6 @@
 """The same network on any number of devices: the same spikes, states and recordings."""
 
 import os
-import subprocess
-import sys
 
 import jax
 import numpy as np
@@ -187,19 +185,6 @@ def test_parts_have_all_contacts_between_them(parts):
     np.testing.assert_allclose(total, c.dense(), rtol=1e-6)
 
 
-def in_a_fresh_process(code, **environment):
-    plain = {
-        k: v
-        for k, v in os.environ.items()
-        if k not in ("XLA_FLAGS", "JAX_NUM_CPU_DEVICES", "NPROC")
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=plain | environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.split()
-
-
 USES = """
 import os, jax, cortexmg as cx
 from cortexmg import cells
@@ -209,19 +194,19 @@ print(len(jax.devices()), os.environ.get('XLA_FLAGS'))
 """
 
 
-def test_there_is_a_device_for_each_core_unless_the_user_has_said_otherwise():
-    assert in_a_fresh_process(USES % 10) == [str(CORES), "None"]
-    assert in_a_fresh_process("import jax; jax.devices()" + USES % 10) == ["1", "None"]
+def test_there_is_a_device_for_each_core_unless_the_user_has_said_otherwise(in_a_fresh_process):
+    assert in_a_fresh_process(USES % 10).split() == [str(CORES), "None"]
+    assert in_a_fresh_process("import jax; jax.devices()" + USES % 10).split() == ["1", "None"]
     flag = "--xla_force_host_platform_device_count=3"
-    assert in_a_fresh_process(USES % 10, XLA_FLAGS=flag) == ["3", flag]
+    assert in_a_fresh_process(USES % 10, XLA_FLAGS=flag).split() == ["3", flag]
 
 
 @pytest.mark.slow
-def test_flags_in_a_file_and_a_number_of_devices_are_kept_too(tmp_path):
+def test_flags_in_a_file_and_a_number_of_devices_are_kept_too(tmp_path, in_a_fresh_process):
     (tmp_path / "flags").write_text("--xla_force_host_platform_device_count=3")
     file = str(tmp_path / "flags")
-    assert in_a_fresh_process(USES % 10, XLA_FLAGS=file) == ["3", file]
-    assert in_a_fresh_process(USES % 10, JAX_NUM_CPU_DEVICES="5") == ["5", "None"]
+    assert in_a_fresh_process(USES % 10, XLA_FLAGS=file).split() == ["3", file]
+    assert in_a_fresh_process(USES % 10, JAX_NUM_CPU_DEVICES="5").split() == ["5", "None"]
 
 
 LATE = """
@@ -238,9 +223,11 @@ with warnings.catch_warnings(record=True) as caught:
 
 
 @pytest.mark.skipif(CORES < 2, reason="one device is right")
-def test_a_sweep_says_that_it_cannot_use_every_core_where_jax_was_started_before():
-    assert in_a_fresh_process(LATE) == ["0", "1", "True"]
-    assert in_a_fresh_process(LATE, JAX_NUM_CPU_DEVICES="1") == ["0", "0"]
+def test_a_sweep_says_that_it_cannot_use_every_core_where_jax_was_started_before(
+    in_a_fresh_process,
+):
+    assert in_a_fresh_process(LATE).split() == ["0", "1", "True"]
+    assert in_a_fresh_process(LATE, JAX_NUM_CPU_DEVICES="1").split() == ["0", "0"]
 
 
 CUTS = """
@@ -255,12 +242,14 @@ for options in (None, compiler_options("cpu"), compiler_options("cpu", long=True
 
 
 @pytest.mark.skipif(CORES < 2, reason="XLA cuts for the cores there are")
-def test_only_long_kernels_are_cut_into_parts_unless_the_user_has_said_otherwise(tmp_path):
-    assert in_a_fresh_process(CUTS, NPROC="2") == ["False", "False", "True"]
+def test_only_long_kernels_are_cut_into_parts_unless_the_user_has_said_otherwise(
+    tmp_path, in_a_fresh_process
+):
+    assert in_a_fresh_process(CUTS, NPROC="2").split() == ["False", "False", "True"]
     flags = "--xla_disable_hlo_passes=algsimp"
-    assert in_a_fresh_process(CUTS, NPROC="2", XLA_FLAGS=flags) == ["True", "True", "True"]
+    assert in_a_fresh_process(CUTS, NPROC="2", XLA_FLAGS=flags).split() == ["True", "True", "True"]
     (tmp_path / "flags").write_text(flags)  # XLA takes the name of a file too
-    told = in_a_fresh_process(CUTS, NPROC="2", XLA_FLAGS=str(tmp_path / "flags"))
+    told = in_a_fresh_process(CUTS, NPROC="2", XLA_FLAGS=str(tmp_path / "flags")).split()
     assert told == ["True", "True", "True"]
 
 
@@ -277,7 +266,7 @@ print(programs.compiled.cache_info().currsize)
 """
 
 
-def test_threads_that_share_kernels_change_no_bit():
-    alone, count, shared, again, ways = in_a_fresh_process(THREADS, NPROC="2")
+def test_threads_that_share_kernels_change_no_bit(in_a_fresh_process):
+    alone, count, shared, again, ways = in_a_fresh_process(THREADS, NPROC="2").split()
     assert alone == shared and count == again and int(count) > 10_000
     assert ways == "2"  # compiled

@@ -2,9 +2,6 @@
 
 import ast
 import functools
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import jax
@@ -344,15 +341,6 @@ def test_no_module_imports_itself_through_others():
 # ---- hygiene ------------------------------------------------------------------------------------
 
 
-def in_a_fresh_process(program, **environment):
-    run = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, cwd=PACKAGE.parent,
-        env=os.environ | environment,
-    )  # fmt: skip
-    assert run.returncode == 0, run.stderr
-    return run.stdout.strip()
-
-
 UNTOUCHED = """
 import logging, os, random, signal, sys, threading, warnings
 import jax, numpy
@@ -381,11 +369,11 @@ for name in ("matplotlib", "typer", "rich", "IPython"):
 """
 
 
-def test_importing_changes_nothing_and_starts_no_device():
+def test_importing_changes_nothing_and_starts_no_device(in_a_fresh_process):
     in_a_fresh_process(UNTOUCHED)
 
 
-def test_importing_takes_less_than_half_a_second_beyond_jax(tmp_path):
+def test_importing_takes_less_than_half_a_second_beyond_jax(tmp_path, in_a_fresh_process):
     # With its bytecode, which an installed package has, wherever tests do without it.
     kept = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(tmp_path)}
     program = (

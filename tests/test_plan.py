@@ -1,7 +1,5 @@
 """What a run is said to need, against what it takes."""
 
-import json
-import subprocess
 import sys
 from functools import partial
 from pathlib import Path
@@ -20,16 +18,16 @@ HERE = Path(cli.__file__).parent.parent
 DT = 0.1  # ms
 
 FORECAST = """
-import json, sys
+import sys
 from cortexmg import choice, cli, hardware, outline, plan, recorders
 model, n = sys.argv[1], int(sys.argv[2])
 network = outline.outline(choice.MODELS[model], n)
 record = {"spikes": recorders.Spikes("cells")}
 found = plan.forecast(network, record, 0.1, 10.0, hardware.device_named("cpu"), host=True)
-print(json.dumps(found.total))
+print(float(found.total))
 """
 RUN = r"""
-import json, re, sys
+import re, sys
 import cortexmg as cx
 from cortexmg import choice, cli, recorders
 model, n = sys.argv[1], int(sys.argv[2])
@@ -40,23 +38,17 @@ print(1024 * int(peak[1]))  # not ru_maxrss, which begins with that of the paren
 """
 
 
-def in_a_fresh_process(program, *words):
-    run = subprocess.run(
-        [sys.executable, "-c", program, *words], capture_output=True, text=True, cwd=HERE
-    )
-    assert run.returncode == 0, run.stderr
-    return json.loads(run.stdout)
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="where the peak is read")
 @pytest.mark.parametrize(
     "model, n", [("ei_nmda", 10_000), ("ei_nmda", 20_000), ("cobahh", 100_000), ("cobahh", 300_000)]
 )
-def test_memory_is_that_of_a_run(model, n):
+def test_memory_is_that_of_a_run(model, n, in_a_fresh_process):
     """A fresh process that builds and simulates, with its libraries, against the forecast."""
-    measured = in_a_fresh_process(RUN, model, str(n))
-    assert in_a_fresh_process(FORECAST, model, str(n)) == pytest.approx(measured, rel=0.15)
+    measured, foretold = (
+        float(in_a_fresh_process(program, model, str(n))) for program in (RUN, FORECAST)
+    )
+    assert foretold == pytest.approx(measured, rel=0.15)
 
 
 @pytest.mark.parametrize("name", ["cobahh", "cortex", "ei_nmda"])

@@ -1,8 +1,5 @@
 """Figures: what they show, that nothing is cut off, and that they leave no trace."""
 
-import subprocess
-import sys
-
 import matplotlib as mpl
 import numpy as np
 import pytest
@@ -69,7 +66,7 @@ def test_series_differ_without_colour():
     assert all(abs(a - b) > 0.2 for a, b in zip(grey, grey[1:], strict=False))
 
 
-def test_no_setting_changes_and_pyplot_is_not_used(tmp_path):
+def test_no_setting_changes_and_pyplot_is_not_used(tmp_path, in_a_fresh_process):
     before = dict(mpl.rcParams)
     figure = plots.against(MG, RATES, "x (mM)", "y (Hz)")
     plots.save(figure, tmp_path / "figure.pdf")
@@ -81,7 +78,7 @@ def test_no_setting_changes_and_pyplot_is_not_used(tmp_path):
         "cortexmg.plots.against([1.0], {'E': [2.0]}, 'x', 'y')\n"
         "assert 'matplotlib.pyplot' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    in_a_fresh_process(code)
 
 
 @given(st.integers(1, 3000), st.integers(1, 3000), st.integers(1, 500))

@@ -3,10 +3,7 @@
 import os
 import resource
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import equinox as eqx
 import jax
@@ -136,15 +133,9 @@ print(run["E"].times.size, digest.hexdigest())
 
 
 @pytest.mark.slow
-def test_fresh_processes_with_any_number_of_threads_give_the_same_bits():
+def test_fresh_processes_with_any_number_of_threads_give_the_same_bits(in_a_fresh_process):
     outputs = {
-        subprocess.run(
-            [sys.executable, "-c", FRESH, str(threads)],
-            capture_output=True,
-            text=True,
-            check=True,
-            cwd=Path(__file__).parent.parent,
-        ).stdout
+        in_a_fresh_process(FRESH, str(threads))
         for threads in (1, 1, os.cpu_count(), os.cpu_count())
     }
     assert len(outputs) == 1
