@@ -103,7 +103,7 @@ def rounded(*terms: PerCell) -> tuple[PerCell, ...]:
     return jax.lax.optimization_barrier(terms)
 
 
-def anchored(value: PerCell, at: float, *pairs: tuple[PerCell, PerCell]) -> PerCell:
+def anchored(value: PerCell, at: PerCell, *pairs: tuple[PerCell, PerCell]) -> PerCell:
     """`value`, but exactly `at` where both of every pair are equal; its derivatives are as before.
 
     What a compiler works out beforehand and what it does for every cell may round differently.

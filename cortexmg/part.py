@@ -73,7 +73,8 @@ class Part(eqx.Module):
 
 def check_quantity(owner: str, field: Field, value: Any) -> None:
     """Raise if `value` is not a finite number in the range that `field` declares."""
-    name, unit, meta = f"{owner}.{field.name}", field.metadata["unit"], field.metadata
+    name, meta = f"{owner}.{field.name}", field.metadata
+    unit = "" if meta["unit"] == "1" else f" {meta['unit']}"
     if field.type is Scalar and np.ndim(value):
         raise ValueError(f"{name} must be one number, got an array of shape {np.shape(value)}.")
     if value is None and meta["optional"]:
@@ -84,19 +85,22 @@ def check_quantity(owner: str, field: Field, value: Any) -> None:
     array = np.asarray(None if isinstance(value, list | tuple) else value)
     if array.dtype.kind not in "fiu" and array.dtype.name != "bfloat16":
         raise TypeError(
-            f"{name} must be a number in {unit}, got {shown(value)}: give a float or an array."
+            f"{name} must be a number{unit and f' in{unit}'}, got {shown(value)}: "
+            f"give a float or an array."
         )
     with np.errstate(over="ignore", under="ignore"):
         single = array.astype(np.float32, copy=False)  # what networks compute with
     infinite = np.asarray(~np.isfinite(single))
     if np.any(infinite):
         why = "" if np.any(np.isnan(single)) else ": numbers of single precision end at 3.4e38"
-        raise ValueError(f"{name} must be finite (in {unit}), got {_worst(array, infinite)}{why}.")
+        raise ValueError(
+            f"{name} must be finite{unit and f' (in{unit})'}, got {_worst(array, infinite)}{why}."
+        )
     low, above, high = meta["low"], meta["above"], meta["high"]
     wrong = np.asarray((single <= above) | (array < low) | (array > high))
     if np.any(wrong):
         raise ValueError(
-            f"{name} must be {_range(low, above, high)} {unit}, got {_worst(array, wrong)}: "
+            f"{name} must be {_range(low, above, high)}{unit}, got {_worst(array, wrong)}: "
             f"check its sign and unit."
         )
 

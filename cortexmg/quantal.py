@@ -5,6 +5,7 @@ row and its number in that row on all devices together, and from nothing else: i
 any number of devices, however spikes are delivered, and where a run is interrupted.
 """
 
+from math import comb
 from typing import Any
 
 import equinox as eqx
@@ -63,12 +64,9 @@ class Quantal(eqx.Module):
 
 def _survival(chance: Array, sites: int) -> list[Array]:
     """The probabilities that at least 1, 2, ... of all sites release."""
-    exactly = [jnp.ones_like(chance)]
-    for _ in range(sites):
-        stay, more = [x * (1.0 - chance) for x in exactly], [x * chance for x in exactly]
-        exactly = [stay[0], *(a + b for a, b in zip(stay[1:], more, strict=False)), more[-1]]
     at_least, found = jnp.zeros_like(chance), []
-    for probability in reversed(exactly[1:]):
-        at_least = at_least + probability
-        found.insert(0, at_least)
+    for k in range(sites, 0, -1):
+        exactly = float(comb(sites, k)) * chance**k * (1.0 - chance) ** (sites - k)
+        at_least = at_least + exactly
+        found.append(at_least)
     return found

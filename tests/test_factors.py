@@ -30,8 +30,8 @@ from cortexmg.factors import (
     product,
 )
 from cortexmg.membrane import Pathway
-from cortexmg.numerics import relax
-from cortexmg.releases import Certain, TsodyksMarkram
+from cortexmg.numerics import relax_gate
+from cortexmg.releases import Binomial, Certain, Saturating, TsodyksMarkram
 from cortexmg.surface import Screening
 
 EVERY_FACTOR = [
@@ -358,6 +358,11 @@ def test_arousal_is_what_it_is_in_sleep_without_noradrenaline():
 
 # ---- release -----------------------------------------------------------------------------------
 
+
+def ions(*laws):
+    return {str(i): law for i, law in enumerate(laws)}
+
+
 concentration = st.floats(0.0, 100.0)
 
 
@@ -394,12 +399,52 @@ def test_utilisation_saturates_smoothly_and_is_u0_at_the_reference(u0):
     found = [f(ca) for ca in (2.0, 2.5, 3.0, 4.0, 8.0)]
     u, slope = (np.array([float(x[k]) for x in found]) for k in (0, 1))
     assert np.all(np.diff(u) > 0.0) and u[-1] < 1.0 and np.all(slope > 0.0)
+    by_ca = jax.grad(lambda ca: release.probability(acsf(1.0, ca)))
+    free = jax.grad(lambda ca: u0 * release.factors["ions"](acsf(1.0, ca)))
+    np.testing.assert_allclose(by_ca(2.0), free(2.0), rtol=1e-12)
+    np.testing.assert_allclose([by_ca(2.0 - 1e-6), by_ca(2.0 + 1e-6)], by_ca(2.0), rtol=1e-5)
 
 
-def test_utilisation_far_below_one_is_not_held_back():
-    release = TsodyksMarkram(0.5, factors={"ions": hill_release.steep()})
-    low = release.probability(acsf(1.0, 1.2))
-    np.testing.assert_allclose(low, 0.5 * 0.1584, rtol=1e-3)  # far below 1 nothing is held back
+def test_utilisation_that_is_certain_at_the_reference_stays_so():
+    release = TsodyksMarkram(1.0, factors={"ions": hill_release.steep()})
+    f = jax.value_and_grad(lambda ca: release.probability(acsf(1.0, ca)))
+    found = [f(ca) for ca in (1.2, 2.0, 2.1, 8.0)]
+    np.testing.assert_allclose([u for u, _ in found], [0.1584, 1.0, 1.0, 1.0], atol=5.1e-5)
+    assert found[0][1] > 0.0 and all(np.isfinite(slope) for _, slope in found)
+    assert found[2][1] == found[3][1] == 0.0
+
+
+@pytest.mark.usefixtures("single_precision")
+@pytest.mark.parametrize("u0, ca_ref", [(0.5, 0.1), (0.9, 0.05), (0.05, 2.0)])
+def test_more_calcium_never_releases_less(u0, ca_ref):
+    """Also where the reference is so low that laws multiply by a million."""
+    laws = {"a": hill_release.steep(ca_ref=ca_ref), "b": DodgeRahamimoff(ca_ref=ca_ref)}
+    ca = np.linspace(0.0, 20.0, 401).astype(np.float32)
+    u = TsodyksMarkram(u0, factors=laws).probability(acsf(1.0, ca))
+    assert np.all(np.diff(u) >= -1e-6) and u[0] == 0.0 and u0 < u[-1] <= 1.0
+
+
+@pytest.mark.usefixtures("single_precision")
+def test_receptors_are_occupied_by_as_much_transmitter_as_is_released():
+    law, fraction = hill_release.steep(), jnp.geomspace(1e-4, 0.99, 200)
+
+    @jax.jit
+    def bound(fraction, env):
+        release = Saturating(fraction=fraction, factors=ions(law))
+        return release.step(release.init(200), jnp.ones(200), env, 0.1)[1]
+
+    np.testing.assert_array_equal(bound(fraction, acsf(1.0, 2.0)), fraction)
+    for env in (acsf(1.0, 1.2), acsf(0.0, 5.0)):
+        free = (1.0 - np.asarray(fraction, float)) ** float(law(env))
+        np.testing.assert_allclose(bound(fraction, env), 1.0 - free, rtol=2e-6)
+    slope = jax.jvp(lambda f: bound(f, acsf(1.0, 2.0)), (fraction,), (jnp.ones(200),))[1]
+    np.testing.assert_allclose(slope, 1.0, rtol=1e-5)
+
+
+def test_chance_needs_a_release_that_says_how_likely_it_is():
+    with pytest.raises(ValueError, match="Binomial.release has Certain with factors.*give Tsodyks"):
+        Binomial(Certain(ions(hill_release.steep())))
+    Binomial(TsodyksMarkram(factors=ions(hill_release.steep())))
 
 
 def train(release, env, spikes=8, interval=50.0):
@@ -420,8 +465,7 @@ def test_trains_of_20_hz_with_the_law_and_without():
     np.testing.assert_allclose(train(plain, low), at_2_mM, rtol=0, atol=5.1e-5)
     np.testing.assert_array_equal(train(with_law, reference), train(plain, low))
     got = train(with_law, low)
-    # Utilisation is held below 1 relative to u0, which is a twentieth of a percent here.
-    np.testing.assert_allclose(got, at_1_2_mM, rtol=6e-4, atol=5.1e-5)
+    np.testing.assert_allclose(got, at_1_2_mM, rtol=0, atol=5.1e-5)
     np.testing.assert_allclose(got[1] / got[0], 0.9715, rtol=0, atol=1e-4)
 
 
@@ -463,9 +507,10 @@ class BareRelease(TsodyksMarkram):
     """As it is written where there are no factors."""
 
     def step(self, state, amount, env, dt):
-        u, x = relax(state.u, 0.0, self.tau_f, dt), relax(state.x, 1.0, self.tau_d, dt)
-        released = amount * (u + self.u0 * (1.0 - u)) * x
-        state = state._replace(u=u + amount * self.u0 * (1.0 - u), x=x - released)
+        u = relax_gate(state.u, 0.0, 1.0 / self.tau_f, dt)
+        used = relax_gate(state.used, 0.0, 1.0 / self.tau_d, dt)
+        released = amount * (u + self.u0 * (1.0 - u)) * (1.0 - used)
+        state = state._replace(u=u + amount * self.u0 * (1.0 - u), used=used + released)
         return state, released / self.u0
 
 
@@ -490,8 +535,8 @@ def run_with():
     return run
 
 
-def ions(*parts):
-    return {"factors": {f"{i}": part for i, part in enumerate(parts)}}
+def with_factors(*parts):
+    return {"factors": ions(*parts)}
 
 
 @pytest.fixture(scope="module")
@@ -504,11 +549,11 @@ def plain(run_with):
 @pytest.fixture(scope="module")
 def run_with_every_factor(run_with):
     parts = {
-        "ampa": synapses.AMPA(**ions(Arousal(1.98))),
-        "nmda": synapses.NMDA(gain=0.1, **ions(ZincInhibition())),
-        "calcium": CalciumL(g_max=2.0, **ions(CalciumBlock(5.0))),
-        "leak": Leak(10.0, -70.0, **ions(Arousal(1.8), GABAPotentiation(), PumpEnergy())),
-        "release": TsodyksMarkram(**ions(HillRelease(), DodgeRahamimoff())),
+        "ampa": synapses.AMPA(**with_factors(Arousal(1.98))),
+        "nmda": synapses.NMDA(gain=0.1, **with_factors(ZincInhibition())),
+        "calcium": CalciumL(g_max=2.0, **with_factors(CalciumBlock(5.0))),
+        "leak": Leak(10.0, -70.0, **with_factors(Arousal(1.8), GABAPotentiation(), PumpEnergy())),
+        "release": TsodyksMarkram(**with_factors(HillRelease(), DodgeRahamimoff())),
         "surface": Screening(ca_ref=2.0, mg_ref=1.0),
     }
     return lambda env=None: run_with(env, **parts)

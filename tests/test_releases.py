@@ -34,20 +34,20 @@ def test_random_bits_are_those_of_random123(counter, key, bits):
     np.testing.assert_array_equal(np.array(found), bits)
 
 
-def shares(sites, chances, contacts=100, steps=100):
+def shares(sites, chances, contacts=100, steps=100, largest=(1.0,)):
     """What contacts release, of the average, [steps, rows, contacts]."""
     n = len(chances)
     rows = Rows(jnp.arange(n + 1) * contacts, jnp.zeros(n * contacts, int), jnp.zeros(1, int))
-    amounts, seed = jnp.asarray(chances, float)[None], jnp.array([1, 2], jnp.uint32)
+    amounts, seed = jnp.asarray(chances * largest)[None], jnp.array([1, 2], jnp.uint32)
     each = jnp.repeat(jnp.arange(steps), n)
-    varied = Quantal(rows, amounts, jnp.ones(1), each, seed, sites)
+    varied = Quantal(rows, amounts, jnp.asarray(largest), each, seed, sites)
     found = jax.jit(lambda v, i: v.whole_rows(i, contacts).share)(
         varied, jnp.tile(jnp.arange(n), steps)
     )
     return np.asarray(found).reshape(steps, n, contacts)
 
 
-@pytest.mark.parametrize("sites", [1, 2, 7])
+@pytest.mark.parametrize("sites", [1, 2, 7, 100])
 def test_outcomes_are_binomial(sites):
     chances = np.array([0.03, 0.3, 0.8, 1.0])
     found, p = shares(sites, chances), chances[:, None]
@@ -73,6 +73,26 @@ def test_contacts_cells_and_spikes_are_independent():
         correlation = x @ x.T / x.shape[1]
         off = correlation[~np.eye(len(x), dtype=bool)] * np.sqrt(x.shape[1])
         assert abs(off.std() - 1) < 0.1 and np.abs(off).max() < 6
+
+
+def test_chances_are_those_of_each_cell():
+    """Cells that release 2, 3 and 4 times as much at most, as likely as they were."""
+    chances = np.array([0.1, 0.5, 0.9])
+    alike = shares(2, chances, 20, 10)
+    np.testing.assert_allclose(shares(2, chances, 20, 10, np.arange(2.0, 5.0)), alike, rtol=1e-12)
+
+
+def test_projections_draw_each_for_themselves(single_precision):
+    """Also those that are wired alike: otherwise cells would hear an outcome twice."""
+    once = network(RANDOM)
+    alike = once.projections["stored"]
+    g = []
+    for names in ("a", "b", "ab"):
+        each = dict.fromkeys(names, alike)
+        both = cx.Network(cx.acsf(), once.populations, each, once.stimuli)
+        g.append(np.asarray(run(both)["g"].values[-1], float))
+    assert np.corrcoef(g[0], g[1])[0, 1] < 0.99 and np.any(g[0] != g[1])
+    np.testing.assert_allclose(g[2], g[0] + g[1], rtol=1e-5, atol=1e-5)
 
 
 def test_cells_that_have_not_fired_keep_the_average():
@@ -184,3 +204,5 @@ def test_a_release_that_varies_twice_is_refused(without_type_checks):
         SlowDepression(Binomial())
     with pytest.raises(ValueError, match="Binomial.sites must be a whole number of at least 1"):
         Binomial(sites=0)
+    with pytest.raises(ValueError, match="Binomial.sites must be at most 100, got 101"):
+        Binomial(sites=101)

@@ -510,9 +510,17 @@ def test_slow_depression_goes_with_what_is_released_and_recovers_by_its_time_con
 
 @pytest.mark.usefixtures("single_precision")
 @pytest.mark.parametrize("dt", [0.01, 0.05])
-def test_slow_depression_recovers_in_single_precision(dt):
+@pytest.mark.parametrize(
+    "release, taken",
+    [
+        (SlowDepression(Certain(), 0.025, 9200.0), 0.025),
+        (TsodyksMarkram(0.025, tau_d=9200.0, tau_f=1.0), 0.025),
+        (TsodyksMarkram(0.9, tau_d=9200.0, tau_f=1.0), 0.9),
+    ],
+    ids=["slow depression", "little used", "much used"],
+)
+def test_depression_recovers_in_single_precision(release, taken, dt):
     """A step moves what is left by less than a unit of its last place."""
-    release = SlowDepression(Certain(), 0.025, 9200.0)
     spike, none = jnp.ones(1, jnp.float32), jnp.zeros(1, jnp.float32)
     state, _ = release.step(release.init(1), spike, ENV, dt)
     steps = round(1e4 / dt)
@@ -522,7 +530,7 @@ def test_slow_depression_recovers_in_single_precision(dt):
         return jax.lax.fori_loop(0, steps, lambda _, s: release.step(s, none, ENV, dt)[0], state)
 
     _, found = release.step(rested(state), spike, ENV, dt)
-    np.testing.assert_allclose(1.0 - found, 0.025 * np.exp(-1e4 / 9200.0), rtol=2e-3)
+    np.testing.assert_allclose(1.0 - found, taken * np.exp(-1e4 / 9200.0), rtol=2e-3)
 
 
 def test_slow_depression_of_nothing_changes_nothing():
@@ -551,7 +559,7 @@ def test_no_more_is_released_than_there_is(train, dt, u0):
     state = release.init(1)
     for spike in train:
         state, out = release.step(state, jnp.full(1, float(spike)), ENV, dt)
-        assert 0.0 <= float(state.x[0]) <= 1.0 and 0.0 <= float(state.u[0]) <= 1.0
+        assert 0.0 <= float(state.used[0]) <= 1.0 and 0.0 <= float(state.u[0]) <= 1.0
         assert float(out[0]) * u0 <= 1.0
 
 

@@ -7,10 +7,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
 from cortexmg.environment import Environment
-from cortexmg.part import PerCell, Scalar, count
+from cortexmg.part import PerCell, Scalar, count, parts
 from cortexmg.quantal import Quantal
+from cortexmg.releases.certain import Certain
 from cortexmg.releases.release import Release, check_average
 from cortexmg.releases.tsodyks_markram import TsodyksMarkram
+
+MOST = 100  # sites: programs grow with them
 
 
 class Binomial(Release):
@@ -25,6 +28,7 @@ class Binomial(Release):
     Depression follows the average, once per presynaptic cell (an assumption): a contact that has
     failed has as much left as one that has not. Derivatives are those of the average, with the
     outcome k / (n p) as a constant. In a sweep members draw the same where their keys are the same.
+    Chances are those of 24 bits: the mean of what is less likely than 1 in 16 million is too large.
     """
 
     varies: ClassVar[bool] = True
@@ -32,7 +36,16 @@ class Binomial(Release):
     sites: int = count(1)
 
     def __check_init__(self):
+        Release.__check_init__(self)  # first of all these are numbers
         check_average("Binomial.release", self.release)
+        if self.sites > MOST:
+            raise ValueError(f"Binomial.sites must be at most {MOST}, got {self.sites}.")
+        if any(isinstance(x, Certain) and x.factors for x in parts(self.release).values()):
+            raise ValueError(
+                "Binomial.release has Certain with factors, which says how much is released and "
+                "not how likely that is: give TsodyksMarkram(u0, factors=...), of which u0 is the "
+                "probability at the reference."
+            )
 
     def init(self, n: int) -> Any:
         return self.release.init(n)

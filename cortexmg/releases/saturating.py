@@ -5,7 +5,7 @@ from jaxtyping import Array, Float
 
 from cortexmg.environment import Environment
 from cortexmg.factors import ReleaseLaw, product
-from cortexmg.numerics import relax
+from cortexmg.numerics import anchored, relax
 from cortexmg.part import PerCell, Scalar, members, quantity
 from cortexmg.releases.release import Release
 
@@ -17,10 +17,11 @@ class Saturating(Release):
     presynaptic spikes alone, so it is followed once per presynaptic cell, and the receptors see
     its jumps. A spike that binds within a short time fills 1 - exp(-a tau_x) of what is free:
     1 - 1/e for Brunel and Wang (2001, doi:10.1023/A:1011204814320; a = 0.5 /ms, tau_x = 2 ms).
+    k times the transmitter, by the `factors`, leaves (1 - fraction)^k of it free (assumption).
     """
 
     tau: PerCell = quantity("ms", 100.0, above=0.0)  # decay of the receptors
-    fraction: PerCell = quantity("1", 0.6321205588285577, low=0.0, high=1.0)
+    fraction: PerCell = quantity("1", 0.6321205588285577, low=0.0, high=0.99)
     factors: dict[str, ReleaseLaw] = members(ReleaseLaw)  # of the transmitter that binds
 
     def init(self, n: int) -> Float[Array, " n"]:
@@ -34,7 +35,9 @@ class Saturating(Release):
         return occupied + released, released
 
     def _bound(self, env: Environment) -> PerCell:
-        """The fraction of free receptors that a spike occupies: each quantum leaves 1 - f free."""
+        """The fraction of free receptors that a spike occupies."""
         if not self.factors:
             return self.fraction
-        return 1.0 - (1.0 - self.fraction) ** product(self.factors, env)
+        k = product(self.factors, env)
+        bound = -jnp.expm1(k * jnp.log1p(-self.fraction))
+        return anchored(bound, self.fraction, (k, 1.0))
