@@ -82,7 +82,7 @@ class Population(Part):
             raise TypeError(
                 f"Population.surface must be a SurfaceCharge or None, got {shown(self.surface)}."
             )
-        self._check_carriers()
+        self._check_pools()
         check_lengths("Population", self, self.n)
 
     def init(self, env: Environment) -> PopulationState:
@@ -216,11 +216,17 @@ class Population(Part):
         mechanisms = [*self.channels.values(), *self.receptors.values()]
         return {ion for m in mechanisms for ion in m.carries}
 
-    def _check_carriers(self) -> None:
-        """Raise if a pool follows an ion that nothing carries."""
-        carried = self.carries
+    def _check_pools(self) -> None:
+        """Raise if a pool follows an ion that nothing carries, or that another follows."""
+        carried, followed = self.carries, {}
         for name, pool in self.pools.items():
             for ion in pool.ions:
+                if ion in followed:
+                    raise ValueError(
+                        f"Population.pools[{name!r}] follows {ion!r}, and so does "
+                        f"{followed[ion]!r}: what moves would be counted twice, so leave one out."
+                    )
+                followed[ion] = name
                 if ion not in carried:
                     raise ValueError(
                         f"Population.pools[{name!r}] follows {ion!r}, but channels and receptors "

@@ -131,7 +131,7 @@ def check_tissues(
             if ion not in carried:
                 raise ValueError(
                     f"Tissue {name!r} follows {ion!r}, but channels and receptors carry "
-                    f"{sorted(carried)}: add a channel that carries it, or leave the ion away."
+                    f"{sorted(carried)}: add a channel that carries it, or leave it out of ions."
                 )
             if ion in followed:
                 raise ValueError(
@@ -146,4 +146,17 @@ def check_tissues(
                     f"Tissue {name!r} depends on {ion!r}, which must then be one number for all "
                     f"cells, got an array of shape {shape} in Environment.ions."
                 )
+        _check_pools(name, tissue, populations)
         tissue.init(environment)  # raises where it cannot begin
+
+
+def _check_pools(name: str, tissue: Tissue, populations: dict[str, Population]) -> None:
+    """Raise if what cells take of an ion is nowhere, but of potassium, of which they hold much."""
+    for pop, p in populations.items():
+        held = {ion for pool in p.pools.values() for ion in pool.ions}
+        for ion in sorted((set(tissue.ions) & p.carries) - held - {"k"}):
+            raise ValueError(
+                f"Tissue {name!r} follows {ion!r}, which population {pop!r} carries without a pool "
+                f"for it: what enters its cells would be lost. Give it pools.IonBalance, or leave "
+                f"{ion!r} out of ions."
+            )

@@ -29,7 +29,7 @@ REFUSED = {
     "infinite": ("e", float("inf"), r"must be finite \(in mV\), got inf"),
     "minus_infinite": ("free", -np.inf, r"must be finite \(in pA\), got -inf"),
     "not_above": ("g", 0.0, "must be above 0 nS, got 0"),
-    "wrong_sign": ("gain", -0.5, "must be at least 0 1, got -0.5"),
+    "wrong_sign": ("gain", -0.5, "must be at least 0, got -0.5"),
     "too_low": ("e", -201.0, "must be at least -200 and at most 200 mV, got -201"),
     "too_high": ("e", 201, "at most 200 mV, got 201: check its sign and unit"),
     "one_bad_of_many": ("g", np.array([1.0, 2.0, -3.0]), r"got -3 at index 2 \(1 such values\)"),

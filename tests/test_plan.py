@@ -205,6 +205,7 @@ def test_members_of_a_sweep_share_the_wiring_only():
     assert ten["spikes and inputs underway"] == 10 * one["spikes and inputs underway"]
 
 
+@pytest.mark.slow
 def test_what_is_said_to_be_needed_is_what_the_compiled_program_takes():
     network = models.cortex(2000)
     f = plan.forecast(outline.shapes(network), {}, DT, 10.0, device_named("cpu"))

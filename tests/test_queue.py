@@ -43,6 +43,9 @@ def test_the_first_bits_of_each_tile_are_found_and_the_others_stay(n, first, mos
     assert {((r - first) % 3, w, b) for r, w, b in np.argwhere(remaining).tolist()} == rest
 
 
+MANY = Uniform(1.0, 2.5)  # delays in ms
+
+
 def volley(delay, release=None, mg=1.0):
     """All cells of one population fire in one step, twice; others listen."""
     c = wiring.fixed_out_degree(N, N, 12, LogNormal(0.5, 0.3), delay, key=1)
@@ -71,10 +74,8 @@ def run(network, at_once, duration=6.0, **options):
     "delay, release, devices",
     [
         pytest.param(1.5, None, 1, id="one delay", marks=pytest.mark.slow),
-        pytest.param(Uniform(1.0, 2.5), None, 1, id="many delays"),
-        pytest.param(
-            Uniform(1.0, 2.5), None, 3, id="many delays, 3 devices", marks=pytest.mark.slow
-        ),
+        pytest.param(MANY, None, 1, id="many delays"),
+        pytest.param(MANY, None, 3, id="many delays, 3 devices", marks=pytest.mark.slow),
         pytest.param(1.5, TsodyksMarkram(), 3, id="depressing, 3 devices", marks=pytest.mark.slow),
     ],
 )
@@ -194,15 +195,16 @@ def test_at_once_with_gradients_is_refused():
 
 
 def test_a_state_goes_on_as_it_was_made_or_is_refused_with_the_reason():
-    queue, loop = run(volley(1.5), 64, 2.3), run(volley(1.5), 0, 2.3)
-    assert run(volley(1.5), None, 1.0, state=queue.state).state.underway.queued
+    network = volley(MANY)
+    queue, loop = run(network, 16, 2.3), run(network, 0, 2.3)
+    assert run(network, None, 1.0, state=queue.state).state.underway.queued
     for state, at_once, options in (
         (queue.state, 0, {}),
         (loop.state, 16, {}),
         (queue.state, None, {"gradients": True}),
     ):
         with pytest.raises(ValueError, match="same at_once"):
-            run(volley(1.5), at_once, 3.7, state=state, **options)
+            run(network, at_once, 3.7, state=state, **options)
 
 
 def test_inside_jit_a_queue_is_refused():

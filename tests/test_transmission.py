@@ -247,9 +247,8 @@ def test_weights_that_change_while_spikes_are_underway_cannot_make_a_sum_overflo
     assert np.all(g >= 0.0)
 
 
-@pytest.mark.parametrize(
-    "release", [pytest.param("Certain", marks=pytest.mark.slow), "TsodyksMarkram"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("release", ["Certain", "TsodyksMarkram"])
 def test_every_cell_releases_as_the_fluid_around_it_has_it(release):
     """Cells 40 to 99 of 300 each contact one other, in 300 concentrations of magnesium."""
     n, some, mg = 300, np.arange(60), np.linspace(0.2, 4.0, 300)

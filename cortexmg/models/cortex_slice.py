@@ -47,8 +47,8 @@ def cortex_slice(
     37:361) for an area of membrane. Assumptions: that these go together; that leaks and pump are
     such that no ion moves at the reversal of the leak of `cortex`, of whose conductance chloride
     takes a fifth (E) or an eighth (I); and that N-type calcium channels inactivate. Sodium inside
-    is 12 mM, at which the pump still answers to it: it reverses at 66 mV, in `cortex` at 50. For
-    cells="HH".
+    is 12 mM, at which the pump still answers to it: sodium reverses at 66 mV, in `cortex` at 50.
+    For cells="HH".
 
     `options` are those of `cortex`.
     """

@@ -10,11 +10,12 @@ from cortexmg.units import mM_per_pA_ms
 
 
 class IonBalance(Pool):
-    """Sodium, potassium and chloride that currents move through the membrane, none of it lost.
+    """Sodium, potassium and chloride that currents move through the membrane.
 
     As in Huebel and Dahlem (2014, PLoS Comput Biol 10:e1003941). At the beginning all are those of
-    the environment; what leaves the cell a `tissues.ExtracellularSpace` gains. Assumption: the
-    charge of calcium that enters and of bicarbonate that leaves enters as sodium in the end, by the
+    the environment. What leaves the cell a `tissues.ExtracellularSpace` gains, so that none is
+    lost; without one, what is outside stays that of the environment. Assumption: the charge of
+    calcium that enters and of bicarbonate that leaves enters as sodium in the end, by the
     exchangers that bring calcium and protons out. Not counted is what carries no ions: stimulus
     currents, `Leak`, receptors with a fixed reversal, and resets of the voltage after spikes.
     """

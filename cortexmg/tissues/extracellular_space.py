@@ -33,15 +33,15 @@ class ExtracellularSpace(Tissue):
     is that of Kager, Wadman and Somjen (2000, doi:10.1152/jn.2000.84.1.495): 1.96 um2/ms in water
     over the squared tortuosity of tissue, 1.6. The bath is the environment of the network.
     Assumptions: sodium and chloride reach the bath and other voxels as fast as potassium does,
-    which keeps the space neutral; what glia take of potassium leaves no charge behind; all voxels
-    have the same `volume` outside of cells, and it never changes.
+    which keeps the space neutral where cells carry nothing else; what keeps uptake by glia neutral
+    is not followed; all voxels have the same `volume` outside of cells, and it never changes.
     """
 
     evidence = Evidence(
-        "cells, glia, diffusion and the bath set K, Na and Cl outside",
+        "cells, glia, diffusion and the bath set K outside, and Na and Cl where it holds them",
         ("k",),
         "established",
-        "Cressman et al. 2009; diffusion as in Kager, Wadman & Somjen 2000; Na and Cl as K",
+        "Cressman et al. 2009; diffusion as in Kager et al. 2000; Na and Cl as K is an assumption",
     )
 
     volume: Scalar = quantity("um3", above=0.0)  # outside of cells, of one voxel
@@ -96,17 +96,18 @@ class ExtracellularSpace(Tissue):
             outside["k"] = zeros + self.start
             if "na" in outside:
                 outside["na"] = outside["na"] - more
-                self._check_room(outside["na"], env)
+                self._check_room(outside, env)
         glia = None if self.glia is None else self.glia.init(outside["k"])
         return Outside({ion: Total(c, zeros) for ion, c in outside.items()}, glia)
 
-    def _check_room(self, sodium: PerVoxel, env: Environment) -> None:
+    def _check_room(self, outside: dict[str, PerVoxel], env: Environment) -> None:
         """Raise if there is less sodium than potassium that it is to make room for."""
-        if not isinstance(sodium, Tracer) and jnp.min(sodium) < 0.0:
+        if not isinstance(outside["na"], Tracer) and jnp.min(outside["na"]) < 0.0:
             raise ValueError(
-                f"ExtracellularSpace.start of {np.max(self.start):g} mM cannot be reached: sodium "
-                f"makes room for potassium, and the bath has {env.ions['na'].outside:g} mM of it. "
-                f"Give a lower start, or leave 'na' out of ions."
+                f"ExtracellularSpace.start of {jnp.max(outside['k']):g} mM cannot be reached: "
+                f"sodium makes room for potassium, and the bath has "
+                f"{env.ions['na'].outside:g} mM of it. Give a lower start, or leave 'na' out of "
+                f"ions."
             )
 
     def step(

@@ -27,7 +27,8 @@ class Tissue(Mechanism):
 
     A tissue moves in steps of `every` ms, a whole number of steps of the network, with the
     currents of its `ions` out of the cells averaged over that time. Between, cells read a copy of
-    the value of their voxel.
+    the value of their voxel. `ions`, () if it follows none, `every` and `voxels` are fields or
+    class variables of each kind.
     """
 
     if TYPE_CHECKING:  # fields of final classes
@@ -39,6 +40,7 @@ class Tissue(Mechanism):
         Part.__check_init__(self)  # first of all these are numbers
         owner = type(self).__name__
         check_time(f"{owner}.every", self.every)
+        _check_ions(owner, getattr(self, "ions", None))
         if not isinstance(self.voxels, Voxels):
             raise TypeError(
                 f"{owner}.voxels must be Voxels (voxels_of(sheet, columns, rows) makes them), got "
@@ -66,3 +68,11 @@ class Tissue(Mechanism):
     @abc.abstractmethod
     def local(self, felt: Any, env: Environment) -> Environment:
         """The environment as cells see it that read `felt`."""
+
+
+def _check_ions(owner: str, ions: Any) -> None:
+    """Raise unless these are names of ions, each once."""
+    if not isinstance(ions, tuple) or not all(isinstance(ion, str) for ion in ions):
+        raise TypeError(f"{owner}.ions must be a tuple of names of ions, got {shown(ions)}.")
+    if len(set(ions)) < len(ions):
+        raise ValueError(f"{owner}.ions must name each ion once, got {shown(ions)}.")
