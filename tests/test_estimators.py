@@ -185,7 +185,8 @@ def test_derivatives_that_overflow_are_said_and_not_left_out(estimator, single_p
             cx.sensitivity(net, names, rate, **times, estimator=wild)
 
 
-@pytest.mark.parametrize("estimator", [pytest.param(Forward(), marks=pytest.mark.slow), Reverse()])
+@pytest.mark.slow
+@pytest.mark.parametrize("estimator", [Forward(), Reverse()])
 def test_a_loss_without_a_slope_is_not_taken_for_derivatives_that_overflow(estimator):
     loss = cx.Loss(lambda found: jnp.sqrt(found[""]["v"]), {"v": measures.MeanVoltage("E")})
     bounds = {WEIGHT: cx.Bounds(0.05, 20.0)}
