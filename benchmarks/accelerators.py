@@ -131,7 +131,6 @@ def several(name: str, model: str, n: int, dt: float):
     from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
     from cortexmg import choice, division, outline, programs, queue
-    from cortexmg.devices import partitioned_by_gspmd
     from cortexmg.waiting import AXIS
 
     platform, devices = topology(name, 4)
@@ -147,12 +146,10 @@ def several(name: str, model: str, n: int, dt: float):
         return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=where), tree)
 
     frames = placed(jax.ShapeDtypeStruct((), np.int32), everywhere)
-    with partitioned_by_gspmd():
-        traced = programs.compiled_on(mesh).trace(
-            placed(parts, there), placed(states, there), {}, frames,
-            plan=((1, ()),), dt=dt, most=1000,
-        )  # fmt: skip
-        return outline.shapes(network), traced.lower(lowering_platforms=(platform,)).compile()
+    traced = programs.compiled_on(mesh).trace(
+        placed(parts, there), placed(states, there), {}, frames, plan=((1, ()),), dt=dt, most=1000
+    )
+    return outline.shapes(network), traced.lower(lowering_platforms=(platform,)).compile()
 
 
 def one(what: str, name: str, model: str, n: int, rate: float) -> dict:

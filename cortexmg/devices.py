@@ -3,7 +3,7 @@
 import os
 import warnings
 from collections.abc import Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any
 
 import jax
@@ -153,17 +153,3 @@ def compiler_options(platform: str, long: bool = False) -> dict | None:
     if not _user_decides():
         options[DISABLED] = "" if long else CUTTING
     return options
-
-
-@contextmanager
-def partitioned_by_gspmd():
-    """For calls of programs that draw random numbers on several devices.
-
-    The newer partitioner of JAX (Shardy, 0.12) cannot lower the multiplication that Philox needs.
-    """
-    before = jax.config.jax_use_shardy_partitioner  # pyright: ignore
-    jax.config.update("jax_use_shardy_partitioner", False)
-    try:
-        yield
-    finally:
-        jax.config.update("jax_use_shardy_partitioner", before)

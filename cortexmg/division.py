@@ -11,7 +11,6 @@ import numpy as np
 from cortexmg.compaction import pack, unpack, words_for
 from cortexmg.connectivity import Connectivity
 from cortexmg.network import Network, State
-from cortexmg.noise import BLOCK
 from cortexmg.parameters import path_name
 from cortexmg.part import Part, PerCell, quantities
 from cortexmg.procedural import Procedural, procedural_parts
@@ -20,10 +19,12 @@ from cortexmg.transmission import Underway
 from cortexmg.waiting import Split, Waiting, anew
 from cortexmg.wiring.layout import capacity_for, row_for
 
+MULTIPLE = 256  # cells: a part has a multiple of them, which words of flags and vectors divide
+
 
 def _part_size(n: int, parts: int) -> int:
-    """Cells of a part: whole blocks of random numbers. The last parts are filled up."""
-    return -(-n // (parts * BLOCK)) * BLOCK
+    """Cells of a part, of which the last are filled up."""
+    return -(-n // (parts * MULTIPLE)) * MULTIPLE
 
 
 def stacked_networks(network: Network, parts: int, mine: Sequence[int]) -> Network:

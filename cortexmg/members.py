@@ -1,6 +1,5 @@
 """What a sweep calls piece by piece: its runs side by side, on one device or several."""
 
-from contextlib import nullcontext
 from functools import cache
 from typing import Any
 
@@ -9,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec as P
 
-from cortexmg.devices import LONG, compiler_options, partitioned_by_gspmd, platform_of
+from cortexmg.devices import LONG, compiler_options, platform_of
 from cortexmg.frames import run_frames
 from cortexmg.network import State
 from cortexmg.parameters import with_parameters
@@ -40,10 +39,9 @@ class Members(OneDevice):
     def advance(self, record, frames: int, **fixed) -> tuple[Any, Any]:
         cells = 0 if self.mesh else self.members * sum(self.network.sizes.values())
         call = compiled_members(platform_of(self.mesh), self.key_axis, self.mesh, cells >= LONG)
-        with partitioned_by_gspmd() if self.mesh else nullcontext():
-            self.state, saved, healthy = call(
-                self.network, self.values, self.state, record, frames, **fixed
-            )
+        self.state, saved, healthy = call(
+            self.network, self.values, self.state, record, frames, **fixed
+        )
         return everywhere((saved, healthy), self.mesh)
 
     def voltage(self, name: str) -> np.ndarray:

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int, Integer, UInt32
 
+from cortexmg.noise import threefry
 from cortexmg.part import Part, count, quantity
 from cortexmg.rows import Contacts, Wiring
 
@@ -43,7 +44,7 @@ class Anywhere(Law):
         # The leading bits of a number between 0 and 1 say in which part it is.
         known = blocks.bit_length() - 1
         part = jnp.where(known > 0, block.astype(jnp.uint32) << ((32 - known) % 32), 0)
-        target = jax.lax.mulhi(part | (bits >> known), jnp.uint32(self.n)).astype(jnp.int32)
+        target = _upper(part | (bits >> known), jnp.uint32(self.n)).astype(jnp.int32)
         if not self.itself:
             target = target + (target >= cell)
         return target, True, jnp.zeros_like(target)
@@ -77,8 +78,8 @@ class Nearby(Law):
         ring = (bits >> 20).astype(jnp.int32)
         direction = ((bits >> 8) & (DIRECTIONS - 1)).astype(jnp.int32)
         radius, pre_columns = jnp.asarray(self.radii)[ring], self.column_of.shape[0]
-        east = jax.lax.mulhi(radius, jnp.asarray(self.east)[direction])
-        south = jax.lax.mulhi(radius, jnp.asarray(self.south)[direction])
+        east = _along(radius, jnp.asarray(self.east)[direction])
+        south = _along(radius, jnp.asarray(self.south)[direction])
         column = (jnp.asarray(self.column_of)[cell % pre_columns] + east) >> FRACTION
         row = (jnp.asarray(self.row_of)[cell // pre_columns] + south) >> FRACTION
         if self.periodic:
@@ -92,6 +93,20 @@ class Nearby(Law):
     def onto(self, first, last, blocks):
         del first, last
         return 0, blocks
+
+
+def _upper(a: UInt32[Array, " n"], b: UInt32[Array, "*n"]) -> UInt32[Array, " n"]:
+    """The upper word of each product; JAX's partitioner (Shardy, 0.12) refuses `lax.mulhi`."""
+    a_low, b_low = a & 0xFFFF, b & 0xFFFF
+    a, b = a >> 16, b >> 16
+    middle = a * b_low + ((a_low * b_low) >> 16)
+    return a * b + (middle >> 16) + ((a_low * b + (middle & 0xFFFF)) >> 16)
+
+
+def _along(radius: Int[Array, " n"], share: Int[Array, " n"]) -> Int[Array, " n"]:
+    """The upper word of a product with sign, of a radius that is not negative."""
+    upper = _upper(radius.astype(jnp.uint32), share.astype(jnp.uint32)).astype(jnp.int32)
+    return upper - jnp.where(share < 0, radius, 0)
 
 
 class Drawn(eqx.Module):
@@ -120,12 +135,9 @@ class Drawn(eqx.Module):
 
     def contacts(self, i: Int[Array, ""], offset: Int[Array, ""], row: int) -> Contacts:
         """`row` contacts of row `i` from number `offset` on, both whole numbers of blocks."""
-        block = self.begin + offset // self.per_block + jnp.arange(row // self.per_block)
-        seed = jax.random.wrap_key_data(self.seed, impl="philox4x32")
-        keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.fold_in(seed, i), block)
-        bits = jax.vmap(lambda key: jax.random.bits(key, (self.per_block,), jnp.uint32))(keys)
-        block = jnp.repeat(block.astype(jnp.int32), self.per_block)
-        target, mine, ring = self.law.targets(i, block, self.blocks, bits.reshape(-1))
+        number = self.number(i, offset) + jnp.arange(row, dtype=jnp.int32)
+        block, (bits, _) = number // self.per_block, threefry(self.seed, i, number)
+        target, mine, ring = self.law.targets(i, block, self.blocks, bits)
         mine &= block < self.begin + self.here
         if not self.whole:
             target = target - self.first
@@ -141,10 +153,10 @@ class Drawn(eqx.Module):
 class Procedural(Wiring):
     """Contacts of one population onto another, computed from a seed whenever a cell fires.
 
-    Every presynaptic cell makes `k` contacts; a pair can have several. They come in blocks, each
-    with random numbers of its own that follow from (seed, cell, block): on every platform and
-    number of devices they are the same. A device computes the blocks that can have a target on it,
-    by distance all of them. No memory is taken per contact. Make one with `wiring.procedural` and
+    Every presynaptic cell makes `k` contacts; a pair can have several. Each follows from (seed,
+    cell, its number): on every platform and number of devices they are the same. They come in
+    blocks, of which a device computes those that can have a target on it, by distance all of them.
+    No memory is taken per contact. Make one with `wiring.procedural` and
     `wiring.procedural_by_distance`; `wiring.stored` stores the same contacts.
     """
 

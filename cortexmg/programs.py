@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec as P
 
-from cortexmg.devices import LONG, compiler_options, partitioned_by_gspmd, platform_of
+from cortexmg.devices import LONG, compiler_options, platform_of
 from cortexmg.division import joined_state, stacked_networks, stacked_states
 from cortexmg.frames import run_frames
 from cortexmg.network import Network, State
@@ -63,9 +63,8 @@ class ManyDevices(OneDevice):
         self.state = divided(mesh)(self.whole, state)
 
     def advance(self, record, frames: int, **fixed) -> tuple[Any, Any]:
-        with partitioned_by_gspmd():
-            call = compiled_on(self.mesh)
-            self.state, saved, healthy = call(self.network, self.state, record, frames, **fixed)
+        call = compiled_on(self.mesh)
+        self.state, saved, healthy = call(self.network, self.state, record, frames, **fixed)
         return everywhere((saved, healthy), self.mesh)
 
     def voltage(self, name: str) -> np.ndarray:

@@ -1,7 +1,6 @@
 """What is done to a network and measured on it, as one compiled program for many runs."""
 
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from functools import cached_property, lru_cache, partial
 from typing import Any, NamedTuple
 
@@ -17,7 +16,6 @@ from cortexmg.devices import (
     Devices,
     compiler_options,
     mesh_of,
-    partitioned_by_gspmd,
     platform_of,
     start,
 )
@@ -100,7 +98,7 @@ class Protocol:
     @cached_property
     def statistics(self) -> list[Statistic]:
         """What the entries of a vector of statistics are."""
-        key = jax.random.key(0, impl="philox4x32")
+        key = jax.random.key(0, impl="threefry2x32")
         shapes = jax.eval_shape(
             lambda u: self.recipe.measured(self.network, u, jnp.int32(0), key, False),
             jnp.asarray(self.coordinates.start),
@@ -161,9 +159,8 @@ class Protocol:
         for a in range(0, us.shape[0], size):
             at = np.minimum(np.arange(a, a + size), us.shape[0] - 1)  # the last again, to fill up
             given = network, *self._placed((us[at], which[at], keys[at]), P(AXIS)), *shared
-            with partitioned_by_gspmd() if self.mesh else nullcontext():
-                call = call or program(f, self.recipe, how, self.mesh, given)
-                pieces.append(everywhere(call(*given), self.mesh))
+            call = call or program(f, self.recipe, how, self.mesh, given)
+            pieces.append(everywhere(call(*given), self.mesh))
         whole = jax.tree.map(lambda *xs: np.concatenate(xs)[: us.shape[0]], *pieces)
         return jax.tree.map(lambda x: x.reshape(-1, k, *x.shape[1:]), whole)
 
@@ -224,7 +221,7 @@ def _compiled(f: Callable, recipe: Recipe, how: Any, mesh: Any, tree: Any, shape
 
 def keys_of(key: int, step: int, seeds: int) -> jax.Array:
     """The keys of the runs of a step, [seeds]."""
-    of_step = jax.random.fold_in(jax.random.key(key, impl="philox4x32"), step)
+    of_step = jax.random.fold_in(jax.random.key(key, impl="threefry2x32"), step)
     return jax.vmap(lambda i: jax.random.fold_in(of_step, i))(jnp.arange(seeds))
 
 

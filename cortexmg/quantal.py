@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, UInt32
 
-from cortexmg.noise import philox
+from cortexmg.noise import threefry
 from cortexmg.rows import Contacts
 
 
@@ -52,7 +52,7 @@ class Quantal(eqx.Module):
         largest = self.largest[i if self.largest.shape[0] > 1 else 0]
         chance = jnp.clip(self.amounts[step % self.amounts.shape[0], i] / largest, 0.0, 1.0)
         number = self.number(i, offset) + jnp.arange(row, dtype=jnp.int32)
-        bits = philox(self.seed, step, i, number)[0]
+        bits, _ = threefry(threefry(self.seed, step, i), number, 0)
         uniform = (bits >> 8).astype(chance.dtype) * 2.0**-24
         k = jnp.zeros(row, chance.dtype)
         for at_least in _survival(chance, self.sites):

@@ -239,8 +239,7 @@ def _key(key: Any) -> Array:
                 f"key must be a whole number from 0 to 2^32 - 1, got {shown(key)}: others would "
                 f"repeat the noise of one of these."
             )
-        # Counter-based like JAX's default, the same on every device, and twice as fast.
-        return jax.random.key(key, impl="philox4x32")
+        return jax.random.key(key, impl="threefry2x32")
     if not isinstance(key, jax.Array) or not jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
         raise TypeError(f"key must be a whole number or a jax.random.key, got {shown(key)}.")
     return key

@@ -174,7 +174,7 @@ def test_derivatives_that_overflow_are_said_and_not_left_out(estimator, single_p
     net = cx.with_parameters(network(1.0), {STRENGTH: 3.0})
     rate = {"rate": measures.Rate("E")}
     times = {"duration": 1000.0, "settle": 0.0, "dt": 0.1, "seeds": 3}
-    wild = estimator(cx.Tangents(width=0.1))
+    wild = estimator(cx.Tangents(width=0.4))  # wide enough for it to happen in the first step
     names = {STRENGTH: cx.Bounds(0.05, 20.0)}
     message = "of 3 seeds grew beyond all numbers.*use Differences"
     with pytest.raises(cx.FitFailed, match=message) as failed:

@@ -61,7 +61,7 @@ def everything(**options):
     """What the runs that are compared have recorded, and the states they end in."""
     first = cx.simulate(network(), 20.0, DT, record=RECORD, key=3, progress=True, **options)
     second = cx.simulate(network(), 10.0, DT, record=RECORD, state=first.state, **options)
-    keys = jax.random.split(jax.random.key(5, impl="philox4x32"), 3)
+    keys = jax.random.split(jax.random.key(5, impl="threefry2x32"), 3)
     swept = cx.sweep(network(), STRENGTHS, 10.0, DT, record=SPIKES, key=keys, **options)
     drawn = cx.simulate(unstored(), 20.0, DT, record=SPIKES, key=3, at_once=8, **options)
     found = {
@@ -111,7 +111,7 @@ def interrupted():
 
 def sick():
     """A state in which a cell of the last process has no voltage."""
-    state = network().init(jax.random.key(3, impl="philox4x32"), DT, exact=True)
+    state = network().init(jax.random.key(3, impl="threefry2x32"), DT, exact=True)
     return eqx.tree_at(
         lambda s: s.populations["E"].v, state, replace_fn=lambda v: v.at[599].set(np.nan)
     )

@@ -109,7 +109,7 @@ def test_keys_decide_the_noise(whole, noisy_network, every_recorder, same_bits):
     def run(key):
         return cx.simulate(noisy_network, 60.0, dt=DT, record=every_recorder, key=key)
 
-    same_bits(run(jax.random.key(3, impl="philox4x32")).recordings, whole.recordings)
+    same_bits(run(jax.random.key(3, impl="threefry2x32")).recordings, whole.recordings)
     other = run(4)
     for name in ("Spikes E", "Spikes I"):
         assert not np.array_equal(other[name].times, whole[name].times)
@@ -171,7 +171,7 @@ def test_a_sweep_over_a_parameter_is_a_loop_of_runs(network, dt, request):
 
 
 def test_a_sweep_over_keys_is_a_loop_of_runs_and_so_is_vmap(few_cells):
-    keys = jax.random.split(jax.random.key(8, impl="philox4x32"), 3)
+    keys = jax.random.split(jax.random.key(8, impl="threefry2x32"), 3)
     runs = cx.sweep(few_cells, {}, 100.0, dt=0.1, record=FEW, key=keys)
     alone = [cx.simulate(few_cells, 100.0, dt=0.1, record=FEW, key=key) for key in keys]
     counted = {"count": FEW["count"]}
@@ -188,7 +188,7 @@ def test_a_sweep_over_keys_is_a_loop_of_runs_and_so_is_vmap(few_cells):
 
 
 def test_a_sweep_goes_on_from_a_state(few_cells):
-    keys = jax.random.split(jax.random.key(8, impl="philox4x32"), 2)
+    keys = jax.random.split(jax.random.key(8, impl="threefry2x32"), 2)
     settled = cx.simulate(few_cells, 30.0, dt=0.1, key=3).state
     values = {MEAN: [100.0, 300.0]}
     runs = cx.sweep(few_cells, values, 100.0, dt=0.1, record=FEW, state=settled)
@@ -254,7 +254,7 @@ def test_durations_parameters_keys_and_states_share_one_program(few_cells, caplo
     caplog.clear()
     with jax.log_compiles():
         state = run(150.0, 15.0, 1).state
-        run(np.float32(230.0), 30.0, jax.random.key(7, impl="philox4x32"), state=state)
+        run(np.float32(230.0), 30.0, jax.random.key(7, impl="threefry2x32"), state=state)
         sweep([100.0, -50.0], 20.0)
         assert not compilations()
         cx.simulate(few_cells, 5.0, dt=0.1, record={"v": recorders.Probe("E", every=0.5)})

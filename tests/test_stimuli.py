@@ -155,15 +155,6 @@ def test_more_arrivals_per_step_than_are_counted_are_refused(most, mean):
         Poisson("e", "ampa", 1.0, 1.0, most + 1)
 
 
-def test_cells_that_share_random_words_are_independent():
-    """Cell c and c + 128 of a block of 256 read the same word from two ends."""
-    counts = series(Poisson("e", "ampa", 2400.0, 1.0), 256, 20_000, seed=7)
-    counts = (counts - counts.mean(0)) / counts.std(0)
-    correlation = (counts[:, :128] * counts[:, 128:]).mean(0)
-    assert np.all(np.abs(correlation) < 4.5 / np.sqrt(20_000))
-    assert abs(correlation.mean()) < 4.5 / np.sqrt(20_000 * 128)
-
-
 # ---- Ornstein-Uhlenbeck ------------------------------------------------------------------------
 
 MANY = 100_000
@@ -328,11 +319,10 @@ def test_the_weight_of_arrivals_can_be_differentiated():
 
 @pytest.mark.usefixtures("single_precision")
 def test_the_noise_of_a_whole_number_key_stays_what_it_was():
-    # JAX does not promise its random numbers between releases. A change here moves every result,
-    # and belongs under "Numerics" in the changelog.
-    key, input_ = jax.random.key(0, impl="philox4x32"), Poisson("e", "ampa", 2400.0, 1.0)
+    # A change here moves every result, and belongs under "Numerics" in the changelog.
+    key, input_ = jax.random.key(0, impl="threefry2x32"), Poisson("e", "ampa", 2400.0, 1.0)
     drawn = jax.jit(jax.vmap(lambda k: input_.step(None, k, key, 64, 0.1)[1].weight))
     counts = np.asarray(drawn(jnp.arange(50, dtype=jnp.int32)), np.int32)
-    assert counts[0, :16].tolist() == [0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+    assert counts[0, :16].tolist() == [0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0]
     digest = hashlib.sha256(counts.tobytes()).hexdigest()
-    assert (counts.sum(), digest[:16]) == (725, "170cfd7f84708cd0")
+    assert (counts.sum(), digest[:16]) == (781, "ca5da6e589d9ab6c")

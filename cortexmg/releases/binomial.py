@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
 from cortexmg.environment import Environment
+from cortexmg.noise import words_of
 from cortexmg.part import PerCell, Scalar, count, parts
 from cortexmg.quantal import Quantal
 from cortexmg.releases.certain import Certain
@@ -66,5 +67,5 @@ class Binomial(Release):
         key: Key[Array, ""],
     ) -> Quantal:
         amounts, largest = jax.lax.stop_gradient((amounts, jnp.atleast_1d(self.largest())))
-        seed = jax.random.bits(key, (2,), jnp.uint32)
-        return Quantal(rows, amounts, jnp.asarray(largest, amounts.dtype), step, seed, self.sites)
+        largest = jnp.asarray(largest, amounts.dtype)
+        return Quantal(rows, amounts, largest, step, words_of(key), self.sites)

@@ -42,7 +42,7 @@ class Stimulus(Part):
     ) -> tuple[Any, Current | Pathway | Arrivals]:
         """State and effect in the step from `step * dt` to `(step + 1) * dt` ms.
 
-        On `n` cells of the population from number `first` on, a whole number of `noise.BLOCK`s.
+        On `n` cells of the population from number `first` on.
         """
 
     def check(self, n: int, dt: float) -> None:

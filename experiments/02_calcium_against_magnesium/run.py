@@ -53,7 +53,7 @@ def bursting(n: int, seeds: int, drives: list[float], duration: float, **options
         each = [slice_parameters(network, fluid, drive) for fluid, drive in cases]
         values = {name: np.array([x[name] for x in each]) for name in each[0]}
         record: dict[str, recorders.Recorder] = {"E": recorders.Spikes("E")}
-        key = jax.random.key(seed, impl="philox4x32")
+        key = jax.random.key(seed, impl="threefry2x32")
         runs = cx.sweep(network, values, SETTLE + duration, record=record, key=key)
         for (fluid, drive), run in zip(cases, runs, strict=True):
             trains = run["E"].between(run.start + SETTLE, run.stop)

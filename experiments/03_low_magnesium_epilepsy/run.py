@@ -48,7 +48,7 @@ def pharmacology(n: int, seeds: int, duration: float) -> list[dict]:
             values,
             SETTLE + duration,
             record={"E": recorders.Spikes("E")},
-            key=jax.random.key(seed, impl="philox4x32"),
+            key=jax.random.key(seed, impl="threefry2x32"),
         )
         for name, run in zip(BLOCKED, runs, strict=True):
             trains = run["E"].between(run.start + SETTLE, run.stop)
