@@ -6,12 +6,14 @@ its steps a few numbers per cell are kept, from which the rest follows.
 """
 
 import math
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax.ad_checkpoint import checkpoint_name
+from jax.interpreters.partial_eval import dce_jaxpr
 
 KEPT = "kept"  # the name that marks what is kept of a step
 
@@ -74,3 +76,10 @@ def in_groups(part: Any, carry: Any, length: int, group: int) -> tuple[Any, Any]
         carry, rest = again(carry, length % group)
         saved = jax.tree.map(lambda *x: jnp.concatenate(x), saved, rest)
     return carry, saved
+
+
+def depends(f: Callable[[Any], Any], x: Any) -> bool:
+    """Whether what `f` computes depends on the array `x`."""
+    traced = jax.make_jaxpr(f)(x).jaxpr
+    _, (used,) = dce_jaxpr(traced, [True] * len(traced.outvars))
+    return used

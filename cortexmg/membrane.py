@@ -21,29 +21,25 @@ class Current(NamedTuple):
     i: PerCell  # pA, inward (depolarising) is positive
 
 
-def advance(
+def voltage_change(
     v: PerCell, inputs: Iterable[Pathway | Current], capacitance: PerCell, dt: Scalar
 ) -> PerCell:
-    """Voltage (mV) after `dt` with all conductances and currents held: exact for that step.
+    """Of the voltage (mV) in `dt` with all conductances and currents held: exact for that step.
 
     At least one pathway must conduct (every population has a leak).
     """
     g, i = _sums(inputs)
     g, i = seam(g), seam(i)
-    # i / g + (v - i / g) exp(-dt g / C), written as in numerics.relax_gate
-    return v + (i - g * v) * reach(g, dt / capacitance)
+    # (i / g - v) (1 - exp(-dt g / C)), written as in numerics.relax_gate
+    return (i - g * v) * reach(g, dt / capacitance)
 
 
 def averaged(
-    before: PerCell,
-    after: PerCell,
-    inputs: Iterable[Pathway | Current],
-    capacitance: PerCell,
-    dt: Scalar,
+    change: PerCell, inputs: Iterable[Pathway | Current], capacitance: PerCell, dt: Scalar
 ) -> PerCell:
-    """Mean voltage (mV) of a step: with it, currents carry exactly the charge that moves it."""
+    """Mean voltage (mV) of a step with this change: currents carry exactly the charge of that."""
     g, i = _sums(inputs)
-    return (i - capacitance * (after - before) / dt) / g
+    return (i - capacitance * change / dt) / g
 
 
 def _sums(inputs: Iterable[Pathway | Current]) -> tuple[PerCell, PerCell]:

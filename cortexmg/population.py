@@ -1,20 +1,20 @@
 """Populations: cells of one kind."""
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from cortexmg.channels import Channel, IonLeak, Leak
-from cortexmg.derivatives import kept, seam
+from cortexmg.derivatives import depends, kept, seam
 from cortexmg.environment import Environment
-from cortexmg.membrane import Current, Pathway, advance, averaged
+from cortexmg.membrane import Current, Pathway, averaged, voltage_change
 from cortexmg.part import Part, PerCell, check_lengths, check_members, count, quantity, shown
 from cortexmg.pools import Pool
 from cortexmg.spiking import Crossing, SpikeRule, Spikes
 from cortexmg.stimuli import Arrivals
-from cortexmg.surface import SurfaceCharge
+from cortexmg.surface import SurfaceCharge, felt_by_gates
 from cortexmg.synapses import Synapse
 from cortexmg.tissues import Exchange
 
@@ -23,7 +23,8 @@ class PopulationState(NamedTuple):
     """What changes in a population."""
 
     v: PerCell  # mV
-    change: PerCell  # mV, of v in the last step, or 0 where the cell has just been reset
+    # mV, of v in the last step, or 0 where the cell has just been reset; None if nothing asks
+    change: PerCell | None
     channels: dict[str, Any]
     receptors: dict[str, Any]
     pools: dict[str, Any]
@@ -90,12 +91,15 @@ class Population(Part):
         v = jnp.zeros(self.n) + self.v0
         pools = {name: pool.init(v, env) for name, pool in self.pools.items()}
         env = self._local(env, pools)
-        felt = _felt(self.surface.shift(env) if self.surface else None)
+        felt = felt_by_gates(self.surface.shift(env) if self.surface else None)
+        channels = {name: c.init(felt(v, c), env) for name, c in self.channels.items()}
+        receptors = {name: r.init(v, env) for name, r in self.receptors.items()}
+        asked = depends(lambda v: self._paths(channels, receptors, v, felt, env), v)
         return PopulationState(
             v=v,
-            change=jnp.zeros_like(v),
-            channels={name: c.init(felt(v, c), env) for name, c in self.channels.items()},
-            receptors={name: r.init(v, env) for name, r in self.receptors.items()},
+            change=jnp.zeros_like(v) if asked else None,
+            channels=channels,
+            receptors=receptors,
             pools=pools,
             rule=self.rule.init(v),
             tissues={},
@@ -115,11 +119,14 @@ class Population(Part):
         """
         env, v = self._local(env, state.pools), state.v
         shift = self.surface.shift(env) if self.surface else None
-        felt = _felt(shift)
+        felt = felt_by_gates(shift)
         receptors = {}
         for name, r in self.receptors.items():
-            landed = sum(x.weight for x in inputs if isinstance(x, Arrivals) and x.receptor == name)
-            landed = landed + arrived.get(r.transmitter, 0.0)
+            given = [x.weight for x in inputs if isinstance(x, Arrivals) and x.receptor == name]
+            if given and len(jax.tree.leaves(state.receptors[name])) > 1:
+                # XLA would draw the noise anew for each component.
+                given = jax.lax.optimization_barrier(given)
+            landed = sum(given) + arrived.get(r.transmitter, 0.0)
             receptors[name] = kept(r.step(state.receptors[name], landed, v, env, dt))
         channels = {
             name: seam(c.step(state.channels[name], felt(v, c), env, dt))
@@ -127,26 +134,20 @@ class Population(Part):
         }
         # What follows the voltage at once, such as the magnesium block, is held for the step: at
         # its value in the middle of it, extrapolated from the last step, for second order.
-        mid = v + 0.5 * state.change
-        through = [
-            (c, channels[name], c.pathway(channels[name], felt(mid, c), env))
-            for name, c in self.channels.items()
-        ]
-        through += [
-            (r, receptors[name], r.pathway(receptors[name], mid, env))
-            for name, r in self.receptors.items()
-        ]
-        currents = [x for x in inputs if not isinstance(x, Arrivals)]
-        currents += [path for _, _, path in through]
-        advanced = seam(advance(v, currents, self.capacitance, dt))
-        mean = averaged(v, advanced, currents, self.capacitance, dt)
+        mid = v if state.change is None else v + 0.5 * state.change
+        paths = self._paths(channels, receptors, mid, felt, env)
+        currents = [x for x in inputs if not isinstance(x, Arrivals)] + paths
+        change = seam(voltage_change(v, currents, self.capacitance, dt))
+        mean = averaged(change, currents, self.capacitance, dt)
+        states = [*channels.values(), *receptors.values()]
+        through = zip(self._mechanisms, states, paths, strict=True)
         pools, tissues = self._fill(state, through, mean, env, dt)
         rule = self.rule if shift is None else self.rule.shifted(shift)
-        rule, after, spikes = rule.step(state.rule, v, advanced, dt)
+        rule, after, change, spikes = rule.step(state.rule, v, change, dt)
         channels = {
             name: c.spiked(channels[name], spikes.fired, env) for name, c in self.channels.items()
         }
-        change = jnp.where(spikes.fired, 0.0, after - v) if self.rule.resets else after - v
+        change = change if state.change is not None else None
         return PopulationState(after, change, channels, receptors, pools, rule, tissues), spikes
 
     def local(self, state: PopulationState, env: Environment) -> Environment:
@@ -184,6 +185,11 @@ class Population(Part):
                 f"by surface charge: {error}"
             ) from None
 
+    def _paths(self, channels, receptors, v: PerCell, felt, env: Environment) -> list:
+        """What each channel and receptor adds to the membrane at a voltage."""
+        through = [c.pathway(channels[name], felt(v, c), env) for name, c in self.channels.items()]
+        return through + [r.pathway(receptors[name], v, env) for name, r in self.receptors.items()]
+
     def _local(self, env: Environment, pools: dict[str, Any]) -> Environment:
         for name, pool in self.pools.items():
             env = pool.local(pools[name], env)
@@ -213,8 +219,11 @@ class Population(Part):
     @property
     def carries(self) -> set[str]:
         """The ions whose currents through its channels and receptors are known."""
-        mechanisms = [*self.channels.values(), *self.receptors.values()]
-        return {ion for m in mechanisms for ion in m.carries}
+        return {ion for m in self._mechanisms for ion in m.carries}
+
+    @property
+    def _mechanisms(self) -> list[Channel | Synapse]:
+        return [*self.channels.values(), *self.receptors.values()]
 
     def _check_pools(self) -> None:
         """Raise if a pool follows an ion that nothing carries, or that another follows."""
@@ -233,10 +242,3 @@ class Population(Part):
                         f"carry {sorted(carried)}: add a channel that carries it, or leave "
                         f"the pool out."
                     )
-
-
-def _felt(shift: PerCell | None) -> Callable[[PerCell, Channel], PerCell]:
-    """What the gates of a channel feel of a voltage, where surface charge shifts it."""
-    if shift is None:
-        return lambda v, channel: v
-    return lambda v, channel: v - channel.screening * shift

@@ -2,7 +2,7 @@
 
 import abc
 from dataclasses import replace
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -24,15 +24,16 @@ class Spikes(NamedTuple):
 class SpikeRule(Part):
     """When a cell of a population fires."""
 
-    resets: ClassVar[bool] = False  # whether the voltage jumps at a spike
-
     @abc.abstractmethod
     def init(self, v: PerCell) -> Any:
         """The state before the first step."""
 
     @abc.abstractmethod
-    def step(self, state: Any, before: PerCell, after: PerCell, dt: float) -> tuple:
-        """State, voltage and `Spikes` when a step has moved the voltage `before` to `after`."""
+    def step(self, state: Any, before: PerCell, change: PerCell, dt: float) -> tuple:
+        """State, voltage, its change and `Spikes` of a step that changed it from `before` so much.
+
+        The change is 0 where the voltage has been set or held.
+        """
 
     def shifted(self, shift: PerCell) -> "SpikeRule":
         """The rule where surface charge shifts gating by `shift` mV: the same, unless said so."""
@@ -53,9 +54,10 @@ class Crossing(SpikeRule):
     def init(self, v: PerCell) -> None:
         del v
 
-    def step(self, state: None, before: PerCell, after: PerCell, dt: float):
+    def step(self, state: None, before: PerCell, change: PerCell, dt: float):
         del dt
-        return state, after, cross(before, after, self.threshold, self.width)
+        after = before + change
+        return state, after, change, cross(before, after, self.threshold, self.width)
 
 
 class Reset(SpikeRule):
@@ -64,7 +66,6 @@ class Reset(SpikeRule):
     The state is the number of steps for which the voltage is still held.
     """
 
-    resets: ClassVar[bool] = True
     threshold: PerCell = quantity("mV", -50.0)
     reset: PerCell = quantity("mV", -60.0)
     refractory: PerCell = quantity("ms", 2.0, low=0.0)
@@ -84,17 +85,21 @@ class Reset(SpikeRule):
     def init(self, v: PerCell) -> Array:
         return jnp.zeros(jnp.shape(v), jnp.uint16)
 
-    def step(self, state: Array, before: PerCell, after: PerCell, dt: float):
+    def step(self, state: Array, before: PerCell, change: PerCell, dt: float):
         held = state > 0
-        after = jnp.where(held, before, after)
-        before = jnp.minimum(before, self.threshold - 1e-3)
+        # With barriers behind what the voltage follows from, it is replaced in place, not copied.
+        change = jax.lax.optimization_barrier(jnp.where(held, 0.0, change))
+        after, below = before + change, jnp.minimum(before, self.threshold - 1e-3)
         if self.escape is None:
-            spikes = cross(before, after, self.threshold, self.width)
+            spikes = cross(below, after, self.threshold, self.width)
         else:
-            spikes = escape(before, after, held, self.threshold, self.width, self.escape / dt)
-        after = jnp.where(spikes.fired, self.reset, after)
+            spikes = escape(below, after, held, self.threshold, self.width, self.escape / dt)
+        fired, before = jax.lax.optimization_barrier((spikes.fired, before))
+        spikes, after = spikes._replace(fired=fired), jnp.where(fired, self.reset, before + change)
+        change = jnp.where(spikes.fired, 0.0, change)
         steps = jnp.round(self.refractory / dt).astype(state.dtype)
-        return jnp.where(spikes.fired, steps, jnp.where(held, state - 1, 0)), after, spikes
+        state = jnp.where(spikes.fired, steps, jnp.where(held, state - 1, 0))
+        return state, after, change, spikes
 
     def shifted(self, shift: PerCell) -> "Reset":
         return replace(self, threshold=self.threshold + shift)

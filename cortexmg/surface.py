@@ -2,6 +2,8 @@
 
 import abc
 import math
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -123,3 +125,10 @@ class GouyChapman(SurfaceCharge):
         )
         charge = self.density * 0.1602176634  # C/m2
         return jnp.log(2.0 * permittivity * GAS * kelvin * ions / charge**2)
+
+
+def felt_by_gates(shift: PerCell | None) -> Callable[[PerCell, Any], PerCell]:
+    """What the gates of a channel feel of a voltage where surface charge shifts it, or not."""
+    if shift is None:
+        return lambda v, channel: v
+    return lambda v, channel: v - channel.screening * shift

@@ -20,9 +20,10 @@ from cortexmg.channels import (
     Sodium,
     Upstroke,
 )
-from cortexmg.membrane import Current, Pathway, advance
+from cortexmg.membrane import Current, Pathway, voltage_change
 from cortexmg.pools import CalciumShell, Pool
 from cortexmg.population import Population
+from cortexmg.surface import Screening
 
 ENV = acsf()
 V = np.linspace(-200.0, 200.0, 81)  # mV; holds every voltage at which a rate is 0/0
@@ -71,6 +72,23 @@ def test_two_half_steps_are_one_at_a_held_voltage(channel):
     close(half, channel.step(start, V, ENV, 1.0), rtol=1e-12, atol=1e-15)
 
 
+@pytest.mark.parametrize("surface", [None, Screening()], ids=["", "shifted"])
+def test_the_change_of_the_voltage_is_state_where_a_pathway_follows_it(channel, surface):
+    state = channel.init(V, ENV)
+    here, there = (jax.tree.leaves(channel.pathway(state, v, ENV)) for v in (V, V + 1.0))
+    follows = any(np.any(a != b) for a, b in zip(here, there, strict=True))
+    mechanisms = {"leak": Leak(10.0), "c": channel}
+    cell = Population(V.size, 100.0, mechanisms, v0=V, surface=surface)
+    assert (cell.init(ENV).change is not None) == follows
+
+
+def test_some_pathways_follow_the_voltage_and_others_do_not():
+    assert Population(1, 100.0, {"leak": Leak(10.0), "na": Sodium()}).init(ENV).change is None
+    for follows in (CalciumT(), Upstroke()):
+        cell = Population(1, 100.0, {"leak": Leak(10.0), "c": follows})
+        assert cell.init(ENV).change is not None
+
+
 @given(
     x=st.floats(0.0, 1.0),
     v=st.floats(-1000.0, 1000.0),
@@ -113,9 +131,9 @@ def test_conductances_and_currents_are_finite_and_open_channels_conduct(channel,
 )
 def test_no_current_flows_at_the_reversal_and_elsewhere_it_drives_the_voltage_there(channel):
     path = channel.pathway(channel.init(-40.0, ENV), -40.0, ENV)
-    np.testing.assert_allclose(advance(path.e, [path], 100.0, 0.1), path.e, rtol=1e-14)
+    np.testing.assert_allclose(voltage_change(path.e, [path], 100.0, 0.1), 0.0, atol=1e-12)
     for away in (-30.0, 30.0):
-        left = advance(path.e + away, [path], 100.0, 0.1) - path.e
+        left = away + voltage_change(path.e + away, [path], 100.0, 0.1)
         np.testing.assert_allclose(left, away * np.exp(-0.1 * path.g / 100.0), rtol=1e-9)
 
 

@@ -21,7 +21,7 @@ from cortexmg import (
     synapses,
 )
 from cortexmg.channels import Leak
-from cortexmg.membrane import Current, advance
+from cortexmg.membrane import Current, voltage_change
 from cortexmg.releases import Certain, Release, Saturating, SlowDepression, TsodyksMarkram
 from cortexmg.stimuli import SpikeInput
 from cortexmg.synapses import (
@@ -128,7 +128,7 @@ def test_two_inputs_add(linear_synapse):
 def test_no_current_flows_at_the_reversal_and_elsewhere_it_drives_the_voltage_there(synapse):
     state = synapse.step(synapse.init(V, NO_MG), np.full_like(V, 5.0), V, NO_MG, 1.0)
     path = synapse.pathway(state, V, NO_MG)
-    after = np.asarray(advance(V, [path], 100.0, 0.1))
+    after = np.asarray(V + voltage_change(V, [path], 100.0, 0.1))
     left = (V - path.e) * np.exp(-0.1 * path.g / 100.0)
     np.testing.assert_allclose(after - path.e, left, rtol=1e-9, atol=1e-12)
 
