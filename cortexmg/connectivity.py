@@ -11,7 +11,7 @@ from jax.core import Tracer
 from jaxtyping import Array
 
 from cortexmg.part import count, quantity
-from cortexmg.rows import Rows, Wiring
+from cortexmg.rows import Rows, Wiring, narrow
 
 MOST_CONTACTS = 2**31  # contacts are numbered by int32
 DELAY_ROUNDING = 1e-6  # float32 may move a delay this much, relatively, past its bound
@@ -39,7 +39,7 @@ class Connectivity(Wiring):
     """
 
     starts: Any  # int32[rows + 1]
-    targets: Any  # int32[capacity]
+    targets: Any  # int32[capacity], or uint16 where that suffices: so it is kept, see `narrow`
     weights: Any = quantity("nS", low=0.0)  # scalar, or float32[capacity]
     delays: Any = quantity("ms", above=0.0, fixed=True)  # scalar, or float32[capacity]
     n_pre: int = count()
@@ -55,11 +55,12 @@ class Connectivity(Wiring):
     def __post_init__(self):
         if self.fan_in is None and not _traced(self.targets):
             self.fan_in = np.int32(_most_contacts(self))
+        self.targets = narrow(self.targets, self.n_post)
 
     def __check_init__(self):
         if _concrete("starts", self.starts, np.int32):
             _check_starts(self)
-        if _concrete("targets", self.targets, np.int32):
+        if _concrete("targets", self.targets, np.int32, np.uint16):
             _check_targets(self)
         for name in ("weights", "delays"):
             value = getattr(self, name)
@@ -141,11 +142,12 @@ def _brief(value, unit: str) -> str:
     return "one per contact" if np.ndim(value) else "traced"
 
 
-def _concrete(name: str, value, dtype) -> bool:
+def _concrete(name: str, value, dtype, also: Any = None) -> bool:
     """Whether the values can be looked at; raises if it is not a 1-D array of `dtype`."""
     if _traced(value):
         return False
-    if not isinstance(value, np.ndarray | jax.Array) or value.dtype != dtype or value.ndim != 1:
+    known = isinstance(value, np.ndarray | jax.Array) and value.dtype in (dtype, also or dtype)
+    if not known or value.ndim != 1:
         given = getattr(value, "dtype", type(value).__name__)
         raise TypeError(
             f"Connectivity.{name} must be a 1-D array of {np.dtype(dtype)}, got {given} of shape "

@@ -14,6 +14,7 @@ OUTSIDE = np.int32(2**31 - 1)  # beyond the end of every array
 EVEN = jax.lax.RoundingMethod.TO_NEAREST_EVEN
 SHORT = 256  # contacts: of rows up to here several are visited together
 CACHED = 2**17  # contacts: wiring up to here is in the cache, and read one row at a time
+FAR, VERY_FAR = 2**20, 2**25  # contacts: short and long rows of wiring from here on are read ahead
 
 
 class Layout(NamedTuple):
@@ -63,6 +64,8 @@ def _each_row(visit, rows, form, members, total, ids, found):
     Where the same cells are active in all members, a visit is for `every` one of them.
     """
     (n_pre, _, first, row, *_), together, every = form.layout, form.together, form.every
+    if form.far:
+        ids = ids + rows.ahead(jnp.maximum(ids - first, 0), found, row)
 
     def some_pieces(state):
         # One cursor of two numbers: every number that a loop carries costs a kernel per visit.
@@ -89,10 +92,10 @@ def _each_row(visit, rows, form, members, total, ids, found):
 class _Form:
     """T for the arrays at hand: what a piece of a row reads, and where it writes."""
 
-    def __init__(self, known, onto, step, layout, every, cached=False):
+    def __init__(self, known, onto, step, layout, every, cached=False, far=False):
         self.known, self.onto, self.step, self.layout = known, onto, step, layout
         self.every = every  # of the members for which a visit is, or 0
-        self.cached = cached  # whether the wiring is
+        self.cached, self.far = cached, far  # where the wiring is
 
     def places(self, array, member, c: Contacts):
         """Where contacts lie in an array over slots and targets."""
@@ -215,8 +218,16 @@ def contract_together(inboxes, sent: list[Sent], active, step):
     visits = []
     for s in sent:
         known = {"x": s.amounts[None], "w": s.weights[None]}
-        cached = isinstance(s.rows, Rows) and s.rows.targets.size <= CACHED
-        form = _Form(known, inboxes[s.inbox][None], step[None], s.layout, jnp.int32(0), cached)
+        size = s.rows.targets.size if isinstance(s.rows, Rows) else CACHED + 1
+        form = _Form(
+            known,
+            inboxes[s.inbox][None],
+            step[None],
+            s.layout,
+            jnp.int32(0),
+            cached=size <= CACHED,
+            far=size >= (FAR if s.layout.row <= SHORT else VERY_FAR) and isinstance(s.rows, Rows),
+        )
         form.same_for_all  # noqa: B018 - before the loop, not in it
         visits.append((s.inbox, partial(_each_row, form.add_to_y, s.rows, form, 1)))
 

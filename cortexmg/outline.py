@@ -18,7 +18,7 @@ from cortexmg.part import Part, quantities
 from cortexmg.procedural import Procedural
 from cortexmg.programs import compiled
 from cortexmg.queue import AT_ONCE
-from cortexmg.rows import Wiring
+from cortexmg.rows import Wiring, kind_of_targets
 from cortexmg.states import initial
 from cortexmg.wiring.layout import capacity_for, row_for
 
@@ -76,7 +76,7 @@ def queued(network: Network) -> Network:
 
 def state_of(network: Network, dt: float, exact: bool = True) -> State:
     """The shapes of the state of a network of shapes at time 0."""
-    key = jax.eval_shape(lambda: jax.random.key(0, impl="philox4x32"))
+    key = jax.eval_shape(lambda: jax.random.key(0, impl="threefry2x32"))
     return jax.eval_shape(partial(initial, dt=dt, exact=exact), network, key)
 
 
@@ -141,10 +141,11 @@ def _wired(known: Wiring, grown: Wiring, more: float) -> Wiring:
     rows = grown.starts.shape[0] - 1
     capacity = capacity_for(round(rows * float(lengths.mean())), row)
 
-    def stored(x):
-        return jax.ShapeDtypeStruct((capacity,), x.dtype) if np.ndim(x) else x
+    def stored(x, dtype=None):
+        return jax.ShapeDtypeStruct((capacity,), dtype or x.dtype) if np.ndim(x) else x
 
-    arrays = {name: stored(getattr(known, name)) for name in ("targets", "weights", "delays")}
+    arrays = {name: stored(getattr(known, name)) for name in ("weights", "delays")}
+    arrays["targets"] = stored(known.targets, kind_of_targets(grown.n_post))
     longest = rounded_up(int(lengths.max(initial=1)))
     return _with(grown, row=row, longest=longest, **arrays)
 

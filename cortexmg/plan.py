@@ -144,6 +144,6 @@ def _room(c: Wiring) -> int:
 
 def _bytes_by_spikes(c: Wiring) -> float:
     """Bytes that one spike of every cell moves: contacts are read, targets read and written."""
-    per_contact = 4 if isinstance(c, Connectivity) else 0
+    per_contact = np.result_type(c.targets).itemsize if isinstance(c, Connectivity) else 0
     per_contact += sum(4 for x in (c.weights, c.delays) if np.ndim(x))
     return _room(c) * (per_contact + 8.0)

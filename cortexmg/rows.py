@@ -6,9 +6,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Bool, Int, Integer
 
 from cortexmg.part import Part
+
+MANY = 16  # rows, from which on they are read ahead
+LINES = 2048  # of the cache, that are read at the same time
 
 
 class Contacts(NamedTuple):
@@ -34,13 +39,38 @@ def entry(array: Array, i: Int[Array, ""] | int) -> Array:
     return piece(array, i, 1).reshape(())
 
 
+def _several(array: Array, i: Int[Array, "*n"]) -> Array:
+    """The entries with these numbers, all of them of the array."""
+    return array.at[i].get(mode="promise_in_bounds", wrap_negative_indices=False)
+
+
 class Rows(NamedTuple):
     """Contacts sorted by presynaptic cell, padded with at least one `row` of inert ones."""
 
     starts: Int[Array, " rows"]
-    targets: Int[Array, " contacts"]
+    targets: Integer[Array, " contacts"]
     delays: Int[Array, " contacts"] | Int[Array, " 1"]  # steps
     before: Int[Array, " rows"] | None = None  # contacts of each row on devices before this one
+
+    def ahead(self, i: Int[Array, " n"], found: Int[Array, ""], row: int) -> Int[Array, ""]:
+        """0, known when the first `found` of rows `i` have been read, if these are many.
+
+        Of each row an entry per line of the cache, of many rows at the same time: memory is waited
+        for once, and not for each row. The result is the sign of all targets, none of which is
+        negative; a barrier keeps XLA from knowing so.
+        """
+        lines = np.arange(0, row, 64 // self.targets.dtype.itemsize, dtype=np.int32)
+        together = min(i.shape[0], max(1, LINES // lines.size))
+
+        def some(state):
+            k, seen = state
+            first = _several(self.starts, piece(i, k, together))
+            entries = _several(self.targets, first[:, None] + lines).astype(jnp.int32)
+            return k + together, seen | jnp.bitwise_or.reduce(entries, axis=None)
+
+        read = jnp.where(found < MANY, 0, found)
+        _, seen = jax.lax.while_loop(lambda s: s[0] < read, some, (jnp.int32(0), jnp.int32(0)))
+        return jax.lax.optimization_barrier(seen) >> 31
 
     def length(self, i: Int[Array, ""]) -> Int[Array, ""]:
         """How many contacts row `i` has."""
@@ -55,7 +85,8 @@ class Rows(NamedTuple):
         first = entry(self.starts, i) + offset
         mine = jnp.arange(row, dtype=jnp.int32) < entry(self.starts, i + 1) - first
         delays = self.delays if self.delays.shape[0] == 1 else piece(self.delays, first, row)
-        return Contacts(mine, piece(self.targets, first, row), delays, first)
+        targets = piece(self.targets, first, row).astype(jnp.int32)
+        return Contacts(mine, targets, delays, first)
 
     def whole_rows(self, i: Int[Array, " n"], longest: int) -> Contacts:
         """All contacts of several rows, [n, longest], of which none has more."""
@@ -65,7 +96,8 @@ class Rows(NamedTuple):
             return array.at[first].get(mode="clip")
 
         delays = self.delays if self.delays.shape[0] == 1 else at(self.delays)
-        return Contacts(first < self.starts[i + 1][:, None], at(self.targets), delays, first)
+        mine = first < self.starts[i + 1][:, None]
+        return Contacts(mine, at(self.targets).astype(jnp.int32), delays, first)
 
 
 class Wiring(Part):
@@ -122,3 +154,20 @@ class Wiring(Part):
         here = self.senders
         sending = (first + here.start, here.stop - here.start)
         return replace(self, n_pre=n_pre, sending=sending)
+
+
+def kind_of_targets(n_post: int) -> Any:
+    """As what the targets of contacts onto so many cells are kept."""
+    return np.uint16 if n_post <= 2**16 else np.int32
+
+
+def narrow(targets: Any, n_post: int) -> Any:
+    """Targets in two bytes each where that suffices: delivery waits for memory.
+
+    To calculate with them, convert them first. What `Connectivity` refuses stays as it is.
+    """
+    array = isinstance(targets, np.ndarray | jax.Array) and not isinstance(targets, Tracer)
+    if not array or targets.dtype != np.int32 or kind_of_targets(n_post) == np.int32:
+        return targets
+    right = not targets.size or (targets.min() >= 0 and targets.max() < n_post)
+    return targets.astype(np.uint16) if right else targets

@@ -11,6 +11,7 @@ from cortexmg.connectivity import Connectivity
 from cortexmg.distributions import ByDistance
 from cortexmg.part import shown
 from cortexmg.procedural import DIRECTIONS, FRACTION, RINGS, Anywhere, Law, Nearby, Procedural
+from cortexmg.rows import kind_of_targets
 from cortexmg.sheet import Sheet
 from cortexmg.wiring.draw import BLOCK, Key, check_degree, check_ends, check_total, seed_of
 from cortexmg.wiring.layout import capacity_for, row_for
@@ -109,7 +110,7 @@ def stored(wiring: Procedural) -> Connectivity:
 
     return Connectivity(
         starts,
-        padded(found, 0, np.int32),
+        padded(found, 0, kind_of_targets(wiring.n_post)),
         wiring.weights,
         padded(delays, wiring.delay_min, np.float32) if delays else wiring.delays,
         wiring.n_pre,
