@@ -127,7 +127,7 @@ def arrive_at_once(
 ) -> tuple[Inputs, dict[str, Any], Underway]:
     """What arrives in this step (nS), the releases after it, and what is still underway."""
     lanes = _lanes(projections, sizes, dt)
-    rings = {post: dict(by_transmitter) for post, by_transmitter in underway.rings.items()}
+    rings = _emptied(underway.rings, lanes, step)
     waiting, sent = {}, {}
     for pre, w in underway.waiting.items():
         n = split.parts * sizes[pre]
@@ -147,31 +147,41 @@ def arrive_at_once(
         rows = contacts(name, p, amount, sent[p.pre].step, 0, key, dt)
         given = p, rows, ring, lane, sent[p.pre], amount, unit
         rings[p.post][lane.ring] = _add(*given, 1 + wait(p, dt))
-    arrived, rings = _taken_out(rings, lanes, sizes, underway.quanta, step)
+    arrived = _arriving(rings, lanes, sizes, underway.quanta, step)
     return arrived, after, Underway(waiting, rings, underway.quanta, amounts)
 
 
-def _taken_out(
+def _emptied(
+    rings: Inputs, lanes: dict[tuple[str, str], _Lane], step: Array
+) -> dict[str, dict[str, Array]]:
+    """The rings with what arrived in the step before taken out of them.
+
+    Not at the end of that step: XLA may empty a slot before the cells have read it, for which it
+    copies the ring.
+    """
+    found = {post: dict(by_transmitter) for post, by_transmitter in rings.items()}
+    for (post, _), lane in lanes.items():
+        if lane.base == 0:  # once for each ring
+            empty = jnp.zeros(lane.width, found[post][lane.ring].dtype)
+            found[post][lane.ring] = put(found[post][lane.ring], empty, step - 1)
+    return found
+
+
+def _arriving(
     rings: Inputs,
     lanes: dict[tuple[str, str], _Lane],
     sizes: dict[str, int],
     units: Inputs,
     step: Array,
-) -> tuple[Inputs, Inputs]:
-    """What is in the slots of this step (nS), and the rings with these slots emptied."""
+) -> Inputs:
+    """What is in the slots of this step (nS)."""
     arrived: Inputs = {name: {} for name in sizes}
     for (post, transmitter), lane in lanes.items():
         ring = rings[post][lane.ring].reshape(lane.slots, lane.width)
         begin = step % lane.slots, jnp.int32(lane.base)
         inbox = jax.lax.dynamic_slice(ring, begin, (1, sizes[post]))[0]
         arrived[post][transmitter] = inbox * units[post][transmitter]
-    for (post, _), lane in lanes.items():
-        if lane.base == 0:  # once for each ring
-            ring = rings[post][lane.ring].reshape(lane.slots, lane.width)
-            empty = jnp.zeros((1, lane.width), ring.dtype)
-            ring = jax.lax.dynamic_update_slice(ring, empty, (step % lane.slots, jnp.int32(0)))
-            rings[post][lane.ring] = ring.reshape(-1)
-    return arrived, rings
+    return arrived
 
 
 def _newest(w: Waiting, p: Projection, split: Split, sizes: dict[str, int], step: Array) -> Array:
