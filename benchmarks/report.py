@@ -140,6 +140,7 @@ def speed_figure(rows: list[dict]) -> Figure:
     for axes, model in zip(drawn.subplots(1, len(models), squeeze=False)[0], models, strict=True):
         about = {"xlabel": "cells", "ylabel": "s per simulated second", "title": model}
         axes.set(xscale="log", yscale="log", **about)
+        axes.xaxis.set_minor_formatter("")  # labels of less than a decade overlap
         some = [row for row in rows if row["model"] == model and row["seconds"]]
         for name, threads in dict.fromkeys((row["participant"], row["threads"]) for row in some):
             mine = [r for r in some if (r["participant"], r["threads"]) == (name, threads)]
