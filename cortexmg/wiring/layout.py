@@ -3,6 +3,7 @@
 import numpy as np
 
 from cortexmg.connectivity import MOST_CONTACTS
+from cortexmg.rows import kind_of_targets
 
 
 def row_for(lengths: np.ndarray) -> int:
@@ -37,3 +38,8 @@ def capacity_for(n_contacts: int, row: int) -> int:
         f"{n_contacts} contacts (and room for {row} more) are too many for one connectivity, whose "
         f"limit is 2^31: split the projection into several with fewer contacts."
     )
+
+
+def room_for_targets(n_contacts: int, row: int, n_post: int) -> np.ndarray:
+    """An array for the targets of so many contacts and its tail: all of them cell 0."""
+    return np.zeros(capacity_for(n_contacts, row), kind_of_targets(n_post))

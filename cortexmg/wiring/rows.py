@@ -8,9 +8,8 @@ import numpy as np
 
 from cortexmg.connectivity import Connectivity
 from cortexmg.distributions import ByDistance, Distribution, Normal, Uniform
-from cortexmg.rows import kind_of_targets
 from cortexmg.wiring.draw import BLOCK, Streams, blocks
-from cortexmg.wiring.layout import capacity_for, row_for
+from cortexmg.wiring.layout import capacity_for, room_for_targets, row_for
 
 Weight = Any  # a number (nS) or a Distribution
 Delay = Any  # a number (ms), a Distribution or a ByDistance
@@ -52,7 +51,7 @@ def by_source(
         lengths += np.bincount(sources[rows].ravel(), minlength=n_pre)
     starts = starts_of(lengths)
     row = row_for(lengths if typical is None else typical)
-    targets = np.zeros(capacity_for(n_post * k, row), kind_of_targets(n_post))
+    targets = room_for_targets(n_post * k, row, n_post)
     cursor = starts[:-1].copy()
     for rows in blocks(n_post, k, entries):
         first, order = counting_sort(sources[rows].ravel(), n_pre)

@@ -7,7 +7,6 @@ import numpy as np
 
 from cortexmg.connectivity import Connectivity
 from cortexmg.part import shown
-from cortexmg.rows import kind_of_targets
 from cortexmg.wiring.draw import (
     BLOCK,
     Key,
@@ -19,7 +18,7 @@ from cortexmg.wiring.draw import (
     settle,
     streams,
 )
-from cortexmg.wiring.layout import capacity_for, row_for
+from cortexmg.wiring.layout import capacity_for, room_for_targets, row_for
 from cortexmg.wiring.rows import Delay, Weight, by_source, check_values, connect, number, starts_of
 
 
@@ -78,7 +77,7 @@ def fixed_out_degree(
     check_values(weight, delay)
     draws = streams(key)
     row = row_for(np.asarray([k]))
-    targets = np.zeros(capacity_for(n_pre * k, row), kind_of_targets(n_post))
+    targets = room_for_targets(n_pre * k, row, n_post)
     by_cell = targets[: n_pre * k].reshape(n_pre, k)
     for rows, partners in _partners(draws.contacts, n_pre, k, available, n_post, multiple):
         by_cell[rows] = np.sort(partners, axis=1)
@@ -113,8 +112,7 @@ def fixed_probability(
     check_total(int(mean))
     row = row_for(_spread(columns * p, columns * p * (1.0 - p)))
     # Six standard deviations of room: the length of the arrays does not depend on the key.
-    room = capacity_for(int(mean + 6.0 * variance**0.5), row)
-    targets = np.zeros(room, kind_of_targets(n_post))
+    targets = room_for_targets(int(mean + 6.0 * variance**0.5), row, n_post)
     lengths, n = np.zeros(n_pre, np.int64), 0
     draws = streams(key)
     for pairs in _hits(draws.contacts, n_pre * columns, p):
@@ -158,7 +156,7 @@ def fixed_total_number(
     draws, mean = streams(key), n_contacts / n_pre
     starts = starts_of(draws.contacts.multinomial(n_contacts, np.full(n_pre, 1.0 / n_pre)))
     row = row_for(_spread(mean, mean * (1.0 - 1.0 / n_pre)))
-    targets = np.zeros(capacity_for(n_contacts, row), kind_of_targets(n_post))
+    targets = room_for_targets(n_contacts, row, n_post)
     for rows in _rows_of_contacts(starts):
         lengths = np.diff(starts[rows.start : rows.stop + 1])
         block = _sorted_targets(draws.contacts, lengths, columns)
