@@ -1,8 +1,8 @@
 """What does each mechanism of magnesium do to a cortical network, alone and together?
 
 `cortex` along a ladder of magnesium with the NMDA block alone, with one further mechanism at a
-time, with all of them, and with all but without NMDA receptors. Run with --quick for a small
-version.
+time, with all of them, with all but without NMDA receptors, and with all and noradrenaline. Run
+with --quick for a small version.
 """
 
 import argparse
@@ -10,27 +10,29 @@ import json
 from pathlib import Path
 
 import numpy as np
+from networks import CALCIUM, network_of
 
 import cortexmg as cx
-from cortexmg import factors, ladder, models, plots, results, statistics
-from cortexmg.factors import hill_release
+from cortexmg import factors, ladder, plots, results, statistics
+from cortexmg.factors import calcium_block, hill_release
 from cortexmg.models.cortex import MECHANISMS
 
 HERE = Path(__file__).parent
 MAGNESIUM = [0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.3, 2.0, 3.0, 4.0]  # mM
-CALCIUM = 1.2  # mM
 SETTLE = 500.0  # ms
 CONDITIONS = {
     "block": {"mechanisms": ()},
     **{f"block, {name}": {"mechanisms": (name,)} for name in MECHANISMS},
+    "block, calcium but its block": {"mechanisms": ("calcium",), "unblocked": True},
     "all": {},
     "all, no NMDA": {"nmda": 0.0},
+    "all, noradrenaline": {"aroused": True},
 }
 
 
 def measure(n: int, key: int, duration: float, options: dict) -> tuple[list[dict], list]:
     """Statistics of one network at each concentration, and its runs."""
-    network = models.cortex(n, key, ca=CALCIUM, **options)
+    network = network_of(n, key, **options)
     runs = ladder.run_ladder(network, MAGNESIUM, duration=duration, settle=SETTLE, key=100 + key)
     rows = []
     for mg, run in zip(MAGNESIUM, runs, strict=True):
@@ -52,7 +54,10 @@ def single_factors() -> dict[str, list[float]]:
         "release, steep": hill_release.steep(**reference),
         "release, shallow": hill_release.shallow(**reference),
         "release, mean": hill_release.intermediate(**reference),
+        "release, classic": factors.DodgeRahamimoff(**reference),
         "GABA_A": factors.GABAPotentiation(),
+        "N-type calcium": calcium_block.high_voltage(mg_ref=1.0),
+        "noradrenaline": factors.SympatheticRelease(**reference),
     }
     baths = [cx.acsf(mg=mg, ca=CALCIUM) for mg in MAGNESIUM]
     found = {name: [float(law(env)) for env in baths] for name, law in laws.items()}
@@ -74,9 +79,9 @@ def by_condition(rows: dict[str, list[dict]], column: str) -> dict[str, np.ndarr
 
 def show(rows: dict[str, list[dict]], column: str) -> None:
     """Print the mean over keys of a statistic, conditions by concentrations."""
-    print(f"\n{column:22s}" + "".join(f"{mg:8g}" for mg in MAGNESIUM))
+    print(f"\n{column:30s}" + "".join(f"{mg:8g}" for mg in MAGNESIUM))
     for name, values in by_condition(rows, column).items():
-        print(f"{name:22s}" + "".join(f"{x:8.2f}" for x in np.nanmean(values, axis=1)))
+        print(f"{name:30s}" + "".join(f"{x:8.2f}" for x in np.nanmean(values, axis=1)))
 
 
 def draw(rows: dict[str, list[dict]], runs: list, out: Path) -> None:
@@ -113,7 +118,7 @@ def main() -> None:
         show(rows, column)
     print("\nfactors, relative to 1 mM")
     for name, values in single_factors().items():
-        print(f"{name:22s}" + "".join(f"{x:8.2f}" for x in values))
+        print(f"{name:30s}" + "".join(f"{x:8.2f}" for x in values))
     if quick:
         return
     out = HERE / "results"

@@ -1,8 +1,9 @@
 """Does calcium make up for magnesium where sodium, potassium and chloride move?
 
 Slices in which ions move, in the fluids of Isaev et al. (2012): in how many of them does a seizure
-begin, with all mechanisms? A seizure is a discharge of more than 2 s. And if contacts between E
-cells also depress for seconds (`--slow`)? Run with --quick for a small version.
+begin, with all mechanisms? A seizure is a discharge of more than 2 s. And with variants (--kind):
+contacts between E cells that also depress for seconds ("slow"), and other laws of release, whose
+numbers are the least certain here. Run with --quick for a small version.
 """
 
 import argparse
@@ -24,12 +25,26 @@ FLUIDS = {
     "0 Mg, 3 Ca, 5 K": (0.05, 3.0, 5.0),
 }
 SETTLE, SEIZURE = 500.0, 2.0  # ms, s
+STEEP = "E to E/release/factors/ions"
+# Options of the network, and numbers of the laws of release that differ.
+KINDS: dict[str, tuple[dict, dict]] = {
+    "all": ({}, {}),
+    "slow": ({"drive": 0.1, "slow_depression": True}, {}),
+    "no_release": ({"mechanisms": ("gaba", "surface", "calcium")}, {}),
+    "k_mg_10": ({}, {"k_mg": 10.0}),  # mM, in place of 2.97: magnesium competes less
+    # The share of the steep curve between E cells, in place of 1; 0.5 is that of other contacts.
+    **{f"steep_{x:g}": ({}, {f"{STEEP}/steep": x}) for x in (0.5, 0.7, 0.8, 0.9)},
+}
 
 
-def measure(n: int, key: int, duration: float, slow: bool) -> list[dict]:
+def measure(n: int, key: int, duration: float, kind: str) -> list[dict]:
     """Discharges in each fluid, of a slice with a wiring and a noise of its own."""
-    options = {"drive": 0.1, "slow_depression": True} if slow else {}
+    options, laws = KINDS[kind]
     network = models.cortex_slice(n, key, ions=True, **options)
+    given = {
+        name: x for name in cx.parameters(network) for end, x in laws.items() if name.endswith(end)
+    }
+    network = cx.with_parameters(network, given)
     fluids = np.array(list(FLUIDS.values())).T
     values = {
         f"environment/ions/{ion}/outside": x
@@ -71,12 +86,12 @@ def measure(n: int, key: int, duration: float, slow: bool) -> list[dict]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--slow", action="store_true", help="with slow depression")
-    quick, slow = (getattr(parser.parse_args(), name) for name in ("quick", "slow"))
+    parser.add_argument("--kind", choices=KINDS, default="all")
+    quick, kind = (getattr(parser.parse_args(), name) for name in ("quick", "kind"))
     n, keys, duration = (100, 1, 1000.0) if quick else (400, 20, 20_000.0)
     rows: list[dict] = []
     for key in range(keys):
-        rows += measure(n, key, duration, slow)
+        rows += measure(n, key, duration, kind)
         print(key, [r["seizures"] for r in rows[-len(FLUIDS) :]], flush=True)
     for fluid in FLUIDS:
         same = [r for r in rows if r["fluid"] == fluid]
@@ -86,7 +101,7 @@ def main() -> None:
         print(fluid, f"seizures, series in {share}", *cells, sep="; ")
     if not quick:
         account = {"versions": results.versions(), "commit": results.commit(), "n": n, "rows": rows}
-        (OUT / f"seizures{'_slow' if slow else ''}.json").write_text(json.dumps(account, indent=1))
+        (OUT / f"seizures_{kind}.json").write_text(json.dumps(account, indent=1))
 
 
 if __name__ == "__main__":
