@@ -3,24 +3,23 @@
 Slices: `cortex` in fluid without magnesium (0.05 mM of it are left), a fifth of the input from
 outside left, which has receptors of its own: with NMDA, AMPA or GABA_A receptors blocked, how often
 does the network burst? On a sheet: how fast does activity spread that a kick has started, with and
-without inhibition? Run with --quick for a small version.
+without inhibition, and with more of it? Run with --quick for a small version.
 """
 
 import argparse
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import jax
 import numpy as np
+from fronts import MG, SPREAD, STRONGER, fronts
 
 import cortexmg as cx
-from cortexmg import models, plots, recorders, results, statistics, stimuli
-from cortexmg.models.cortex import sheet_of
+from cortexmg import models, plots, recorders, results, statistics
 
 HERE = Path(__file__).parent
-SETTLE, MG = 500.0, "environment/ions/mg/outside"
+SETTLE = 500.0  # ms
 BLOCKED = {
     "nothing": (),
     "NMDA": ("nmda",),
@@ -28,7 +27,6 @@ BLOCKED = {
     "GABA_A": ("gaba_a",),
     "nothing, 1 mM Mg": (),
 }
-SPREAD = [0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0]  # mM
 
 
 def pharmacology(n: int, seeds: int, duration: float) -> list[dict]:
@@ -67,34 +65,6 @@ def pharmacology(n: int, seeds: int, duration: float) -> list[dict]:
     return rows
 
 
-def spread(n: int, seed: int, gaba: float) -> list[dict]:
-    """Speed of the front that a kick in the middle of a sheet starts, at each magnesium."""
-    network = models.cortex_slice(n, seed, drive=0.1, ca=1.3, wiring="distance")
-    sheet, cells = sheet_of(network.sizes), network.populations["E"].n
-    side = sheet.width
-    places = sheet.positions(cells)
-    distance = sheet.distance(places, np.full_like(places, side / 2))
-    kick = stimuli.step_current("E", np.where(distance < 150.0, 2000.0, 0.0), 50.0, 70.0)
-    network = replace(network, stimuli={**network.stimuli, "kick": kick})
-    gains = {f"populations/{p}/receptors/gaba_a/gain": [gaba] * len(SPREAD) for p in "EI"}
-    runs = cx.sweep(
-        network, {MG: SPREAD, **gains}, 250.0, record={"E": recorders.Spikes("E")}, key=seed
-    )
-    rows = []
-    for mg, run in zip(SPREAD, runs, strict=True):
-        trains, first = run["E"].between(50.0, 250.0), np.full(cells, np.inf)
-        np.minimum.at(first, trains.ids, trains.times)
-        ring = (distance > 250.0) & (distance < 0.45 * side)
-        reached = ring & np.isfinite(first)
-        share = reached.sum() / ring.sum()
-        # Where the front has passed, most cells fire, and the later the farther away they are.
-        slope = np.polyfit(distance[reached], first[reached], 1)[0] if share > 0.8 else np.inf
-        rows.append(
-            {"mg": mg, "seed": seed, "gaba": gaba, "share": float(share), "mm/s": 1.0 / slope}
-        )
-    return rows
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
@@ -110,27 +80,34 @@ def main() -> None:
         length = np.mean([r["ms"] for r in found if r["ms"]] or [np.nan])
         rate = np.mean([r["rate"] for r in found])
         print(f"{name:18s}{share:19.2f}{mean:9.1f} +-{sd:3.0f}{length:8.0f}{rate:11.2f}")
-    n, seeds = (2000, 1) if quick else (16_000, 5)
-    fronts = [r for seed in range(seeds) for gaba in (1.0, 0.0) for r in spread(n, seed, gaba)]
+    moving = fronts(*((2000, 1) if quick else (16_000, 5)))
     speeds = {}
-    for gaba, name in ((1.0, "with inhibition"), (0.0, "without")):
-        speeds[name] = np.array(
-            [[r["mm/s"] for r in fronts if (r["mg"], r["gaba"]) == (mg, gaba)] for mg in SPREAD]
+    for name, along, key in (
+        ("with inhibition", SPREAD, "mg"),
+        ("without", SPREAD, "mg"),
+        ("more inhibition", STRONGER, "stronger"),
+    ):
+        speed, share = (
+            np.array([[r[x] for r in moving[name] if r[key] == value] for value in along])
+            for x in ("mm/s", "share")
         )
-        print(
-            f"{name:16s}"
-            + "".join(
-                f"  {mg:g} mM: {x.mean():.1f}" for mg, x in zip(SPREAD, speeds[name], strict=True)
+        speeds[name] = speed
+        for value, x, y in zip(along, speed, share, strict=True):
+            print(
+                f"{name}, {value:g}: {x.mean():.1f} +- {x.std():.1f} mm/s, {y.mean():.2f} reached"
             )
-        )
     if quick:
         return
     out = HERE / "results"
     out.mkdir(exist_ok=True)
+    more = speeds.pop("more inhibition")
     figure = plots.against(SPREAD, speeds, "[Mg²⁺]ₒ (mM)", "speed of the front (mm/s)")
+    label = "contacts of inhibition, relative"
+    figure_more = plots.against(STRONGER, {"0.05 mM": more}, label, "speed of the front (mm/s)")
+    plots.save(figure_more, out / "inhibition.png")
     plots.save(figure, out / "speed.png")
     account = {"versions": results.versions(), "commit": results.commit()}
-    account |= {"pharmacology": rows, "fronts": fronts}
+    account |= {"pharmacology": rows, "fronts": moving}
     (out / "epilepsy.json").write_text(json.dumps(account, indent=1))
 
 

@@ -1,8 +1,9 @@
 """Spreading depolarisation: does magnesium set its threshold and its speed, and do cells recover?
 
 Cells of Huebel and Dahlem with NMDA receptors that high potassium outside opens lie in voxels of 50
-um (25 um for speeds), one each, between which potassium diffuses. At time 0 it is high in a strip
-of 200 um. Pumps differ by 10 % between cells, by seed. Run with --quick for less.
+um (25 um for speeds), one each, of a cable, between which potassium diffuses (sheet.py has a
+sheet). At time 0 it is high in a strip of 200 um. Pumps differ by 10 % between cells, by seed. Run
+with --quick for less.
 """
 
 import argparse
@@ -16,7 +17,6 @@ import numpy as np
 import cortexmg as cx
 from cortexmg import models, plots, recorders, results
 from cortexmg.channels import AmbientNMDA
-from cortexmg.drawing import PAGE, axes_grid, new_figure, style
 from cortexmg.environment import Environment
 from cortexmg.sheet import Sheet
 from cortexmg.tissues import Buffer, ExtracellularSpace, voxels_of
@@ -89,9 +89,9 @@ def speeds(seeds: int, duration: float, nmda: list[float]) -> list[dict]:
     return cases
 
 
-def recovery(duration: float) -> tuple[list[dict], np.ndarray, np.ndarray]:
+def recovery(seeds: int, duration: float) -> tuple[list[dict], np.ndarray, np.ndarray]:
     """How long cells in the middle stay depolarised, what follows, potassium in 3 places."""
-    cases = [dict(mg=m, k=40.0, g=10.0, seed=0) for m in (0.05, 1.0)]
+    cases = [dict(mg=m, k=40.0, g=10.0, seed=s) for s in range(seeds) for m in (0.05, 1.0)]
     runs = waves(2000.0, cases, duration)
     for case, run in zip(cases, runs, strict=True):
         v, k = run["v"].values[:, 20], run["k"].values[:, 20]
@@ -100,39 +100,17 @@ def recovery(duration: float) -> tuple[list[dict], np.ndarray, np.ndarray]:
     return cases, runs[1]["k"].t, runs[1]["k"].values[:, [10, 20, 30]]
 
 
-def pictures(side: int, times: list[float]) -> np.ndarray:
-    """Potassium on a square sheet at these times (s), after a spot of it was raised."""
-    x, y = np.meshgrid(np.arange(side), np.arange(side))
-    spot = np.where(np.hypot(x, y) * SIZE < 1.5 * STRIP, 40.0, 4.0).reshape(-1)
-    network = cx.with_parameters(tissue(side, side), {START: spot})
-    run = cx.simulate(network, 1e3 * times[-1], DT, record=RECORD)
-    return run["k"].values.reshape(-1, side, side)[[round(10 * t) - 1 for t in times]]
-
-
-def draw(times: list[float], images: np.ndarray, out: Path) -> None:
-    figure, side = new_figure(PAGE, 0.25 * PAGE), images.shape[1] * SIZE / 1e3
-    with style():
-        row = axes_grid(figure, 1, len(times))[0]
-        for axes, t, image in zip(row, times, images, strict=True):
-            shown = axes.imshow(image, vmin=4, vmax=70, origin="lower", extent=(0, side, 0, side))
-            axes.set(title=f"{t:g} s", xlabel="mm", ylabel="mm" if t == times[0] else "")
-        figure.colorbar(shown, ax=list(row), label="[K⁺]ₒ (mM)", shrink=0.8)
-    plots.save(figure, out)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
     quick = parser.parse_args().quick
     started = thresholds(*((1, 5e3) if quick else (3, 45e3)))
     moving = speeds(*((1, 5e3, []) if quick else (5, 60e3, [0.0, 1.0, 3.0, 30.0])))
-    after, t, traces = recovery(5e3 if quick else 240e3)
+    after, t, traces = recovery(*((1, 5e3) if quick else (3, 240e3)))
     print(*started, *moving, *after, sep="\n")
     if quick:
         return
     OUT.mkdir(exist_ok=True)
-    times = [5.0, 15.0, 25.0, 35.0]
-    draw(times, pictures(30, times), OUT / "sheet.png")
     by_g = {}
     for g in (30.0, 10.0, 1.0, 0.0):
         found = [[c["mm/min"] for c in moving if (c["mg"], c["g"]) == (m, g)] for m in MG]
