@@ -8,12 +8,15 @@ import jax.numpy as jnp
 from cortexmg.part import Part, PerCell, Scalar, quantity
 from cortexmg.units import FARADAY, GAS, KELVIN
 
+# mM: twice what sea water and the axons of squid hold. What is larger was not meant in mM.
+MOST = 1000.0
+
 
 class Ion(Part):
     """One kind of ion: free concentration outside and inside the cells. 0 is legal."""
 
-    outside: PerCell = quantity("mM", low=0.0)
-    inside: PerCell = quantity("mM", low=0.0)
+    outside: PerCell = quantity("mM", low=0.0, high=MOST)
+    inside: PerCell = quantity("mM", low=0.0, high=MOST)
     valence: int = eqx.field(static=True)
 
     def __check_init__(self):

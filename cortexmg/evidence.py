@@ -1,6 +1,6 @@
-"""What is known of the mechanisms on which ions act, and which of them a network has."""
+"""What is known of mechanisms, on which ions act or which are ours, and which a network has."""
 
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from cortexmg.part import Part, parts
 
@@ -15,9 +15,10 @@ class Evidence(NamedTuple):
 
 
 class Mechanism(Part):
-    """A part on which something outside the cells acts."""
+    """A part on which something outside the cells acts, or whose numbers are ours."""
 
-    evidence: ClassVar[Evidence]
+    if TYPE_CHECKING:  # otherwise it would be the first field of those in which it is one
+        evidence: ClassVar[Evidence]
 
 
 def mechanisms(network: Any) -> dict[str, Evidence]:

@@ -44,6 +44,7 @@ class Woodhull(Block):
     """Instantaneous block of one site in the field: 1 / (1 + [Mg]o / mg_half exp(-slope v)).
 
     Woodhull (1973, doi:10.1085/jgp.61.6.687). The functions below give published constants.
+    Assumption: they hold at any temperature (a Q10 of 1).
     """
 
     mg_half: PerCell = quantity("mM", 3.57, above=0.0)  # blocks half of the receptors at 0 mV
@@ -76,13 +77,13 @@ class SlowUnblock(Block):
 
     Vargas-Caballero and Robinson (2003, doi:10.1152/jn.01038.2002) saw the slow unblock; the two
     components and their voltage-dependent share are those of Hill and Tononi (2005,
-    doi:10.1152/jn.00915.2004).
+    doi:10.1152/jn.00915.2004). Assumption: the Q10 of both rates.
     """
 
     equilibrium: Woodhull = Woodhull()
     tau_fast: PerCell = quantity("ms", 0.68, above=0.0)
     tau_slow: PerCell = quantity("ms", 22.7, above=0.0)
-    q10: PerCell = quantity("1", 2.5, above=0.0)  # of both rates, from 36 degrees; assumption
+    q10: PerCell = quantity("1", 2.5, above=0.0)  # of both rates, from 36 degrees
 
     def init(self, v: PerCell, env: Environment) -> UnblockState:
         settled = self.equilibrium.unblocked(None, v, env)

@@ -72,6 +72,11 @@ class GouyChapman(SurfaceCharge):
     The plane has `density`, the value with which screening alone gives both numbers of Hille,
     Woodhull and Shapiro (1975) at 278 K and 117 mM: fitted, not predicted. Calcium and magnesium
     act alike here. For teaching and to check `Screening`, whose slope cannot exceed RT/2F.
+    Assumption: the permittivity of water is 78.4 at 25 degrees and goes with 1/T.
+
+    At -0.1 e/nm2, 0.1 instead of 1 mM magnesium (at 1.2 mM calcium, 37 degrees) shifts by 0.20 mV.
+    The 0.36 mV of the notes that this package was written from is not reproduced: it is what the
+    equation gives in 100 mM of monovalent ions, and presumably stands for 150 by mistake.
     """
 
     evidence = Evidence(

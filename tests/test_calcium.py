@@ -144,12 +144,12 @@ def test_calcium_reverses_by_both_sides_of_the_membrane():
 
 
 @pytest.mark.parametrize(
-    "ca, share", [(1.0, 0.02639), (1.2, 0.03139), (1.3, 0.03386), (2.0, 0.05055)]
+    "ca, share", [(1.0, 0.026386), (1.2, 0.031387), (1.3, 0.033855), (2.0, 0.050549)]
 )
 def test_the_share_of_calcium_in_the_current_of_nmda_receptors(ca, share):
     receptor, env = synapses.NMDA(), acsf(ca=ca)
     current = receptor.carried(receptor.init(0.0, env), Pathway(10.0, 0.0), -60.0, env)
-    np.testing.assert_allclose(current["ca"] / (10.0 * (-60.0 - 40.0)), share, rtol=0, atol=5.1e-6)
+    np.testing.assert_allclose(current["ca"] / (10.0 * (-60.0 - 40.0)), share, rtol=0, atol=5.1e-7)
 
 
 def test_calcium_that_enters_through_nmda_receptors_fills_the_pool_and_opens_potassium_channels(

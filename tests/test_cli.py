@@ -69,6 +69,7 @@ def test_wrong_usage_ends_with_2_and_says_so(cortexmg, words):
         (["run", "cortex", "--n", "40", "--set", f"{MG}x=1"], [MG]),
         (["run", "cortex", "--n", "40", "--set", f"{MG}=low"], ["--set", "low"]),
         (["run", "cortex", "--n", "40", "--set", f"{MG}=-1"], ["Ion.outside", "-1"]),
+        (["sweep", "--n", "40", "--values", "1,1e6"], ["Ion.outside", "at most 1000 mM", "1e+06"]),
         (["run", "cortex", "--n", "40", "--dt", "0.3"], ["whole number", "0.3"]),
         (["run", "cortex", "--n", "40", "--dt", "0.5"], ["0.5 ms", "too large"]),
         (["sweep", "--values", "1,two"], ["--values", "1,two"]),
@@ -195,6 +196,16 @@ def test_the_name_of_a_foreign_folder_is_refused_before_anything_is_overwritten(
     assert code == 1 and "mine" in err and "another folder" in err
     assert [p.name for p in Path("mine").iterdir()] == ["thesis.txt"]
     assert [p.name for p in Path().iterdir()] == ["mine"]
+
+
+def test_what_acts_is_printed_with_level_places_and_source(piped):
+    run, _ = piped
+    known = cx.mechanisms(models.cortex(60)).values()
+    assert {e.level for e in known} == {"established", "supported", "assumption"}
+    for e in set(known):
+        places = sum(e == other for other in known)
+        line = rf"^{re.escape(e.effect)} +{e.level} +{places} x  {re.escape(e.source)}$"
+        assert re.search(line, run.stdout, re.MULTILINE), e
 
 
 @pytest.mark.slow

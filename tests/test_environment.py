@@ -1,9 +1,12 @@
 """Reversal potentials, the two fluids, and units."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import example, given, strategies as st
 
 from cortexmg import Environment, Ion, acsf, in_vivo
 from cortexmg.units import mM_per_pA_ms, whole_cell_nS, whole_cell_pA, whole_cell_pF
@@ -68,6 +71,34 @@ def test_the_fluids_hold_what_their_names_say():
     assert (brain_fluid.ions["mg"].outside, brain_fluid.ions["ca"].outside) == (0.8, 1.2)
     assert (slice_fluid.temperature, brain_fluid.temperature) == (36.0, 37.0)
     assert acsf(mg=0.0, ca=1.0, k=5.0).ions["k"].outside == 5.0
+
+
+@given(mM=st.floats(0.0, 1000.0))
+@example(mM=0.0)
+@example(mM=1000.0)
+def test_a_fluid_holds_any_concentration_up_to_1_M(mM):
+    fluid = acsf(mg=mM, ca=np.array([mM, 1.0]), k=mM).with_inside("na", mM)
+    assert fluid.ions["mg"].outside == fluid.ions["na"].inside == mM
+
+
+@given(mM=st.floats(1000.0, 1e30, exclude_min=True) | st.floats(-1e30, 0.0, exclude_max=True))
+@example(mM=np.nextafter(1000.0, 2000.0))
+@example(mM=-1e-30)
+def test_other_concentrations_are_refused_with_field_value_and_remedy(mM):
+    ways = {
+        "outside": [lambda: acsf(mg=mM), lambda: in_vivo(ca=mM), lambda: acsf(k=np.array([3, mM]))],
+        "inside": [lambda: Ion(1.0, mM, 1), lambda: acsf().with_inside("na", mM)],
+    }
+    got = re.escape(f"got {mM:g}")
+    want = rf"must be at least 0 and at most 1000 mM, {got}.*: check its sign and unit"
+    for side, makes in ways.items():
+        for make in makes:
+            with pytest.raises(ValueError, match=rf"Ion.{side} {want}"):
+                make()
+
+
+def test_the_largest_concentration_has_a_gradient():
+    assert jax.grad(lambda mM: acsf(mg=mM).reversal("mg"))(1000.0) > 0.0
 
 
 def test_densities_become_whole_cells():

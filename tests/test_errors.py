@@ -98,7 +98,7 @@ ILLEGAL = {
         ["Projection 'p'", "n_post = 4", "'E'", "3 cells"],
     ),
     # physical quantities
-    "negative concentration": (lambda: cx.acsf(mg=-1.0), ["Ion.outside", "at least 0 mM", "-1"]),
+    "negative concentration": (lambda: cx.acsf(mg=-1.0), ["Ion.outside", "at least 0", "mM", "-1"]),
     "absurd temperature": (
         lambda: cx.Environment({}, 310.0),
         ["Environment.temperature", "at most 50 degC", "310"],

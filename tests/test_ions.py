@@ -156,6 +156,15 @@ def test_a_hubel_dahlem_cell_recovers_after_5_s_without_its_pump():
     np.testing.assert_allclose(k[:, 1], 4.0, atol=0.01)
 
 
+def test_a_pump_at_a_fifth_is_enough_and_at_15_percent_is_not():
+    v, k = pumping([0.2, 0.15], (25.0, 0))
+    assert np.all(v[:, 0] < -55.0) and np.all(k[:, 0] < 7.0)
+    above = v[:, 1] > -40.0  # for good once half a second is
+    begin = np.flatnonzero(np.convolve(above, np.ones(500), "valid") == 500)[0] / 1e3
+    np.testing.assert_allclose(begin, 20.5, atol=0.5)
+    assert k[:, 1].max() > 60.0
+
+
 def test_spreading_depolarisation_needs_less_potassium_where_there_is_less_magnesium():
     network = models.hubel_dahlem()
     cells, outside = network.populations["cells"], network.tissues["space"]
@@ -180,24 +189,30 @@ def test_spreading_depolarisation_needs_less_potassium_where_there_is_less_magne
 
 @pytest.mark.slow
 def test_hubel_dahlem_cells_depolarise_and_recover_as_published():
-    """Values of the published program: -40 mV is exceeded for 77 s, with gaps between spikes 80."""
-    scaled = [0.8, 0.5, 0.4, 0.3, 0.2, 0.15]
-    v, k = pumping([1.0, 1.0, *scaled], (9.5, 1), (140.5, 0), (150.0, 0), dt=0.025)
+    """Values of the published program: -40 mV is exceeded for 77 s, with gaps between spikes 80.5.
+
+    Here it is 77.2 and 81.4 s, which half the step changes by less than 0.02 s.
+    """
+    v, k = pumping([1.0, 1.0], (9.5, 1), (290.5, 0), dt=0.025)
     depolarised = np.flatnonzero(v[:, 0] > -40.0) / 1e3  # s
     np.testing.assert_allclose(k[:, 0].max(), 69.6, atol=0.3)
-    np.testing.assert_allclose(depolarised.size / 1e3, 80.5, atol=5.0)
-    np.testing.assert_allclose(depolarised[-1] - depolarised[0], 80.5, atol=2.0)
-    np.testing.assert_allclose([v[150_000 - 1, 0], k[150_000 - 1, 0]], [-74.9, 2.98], atol=0.15)
+    np.testing.assert_allclose(depolarised.size / 1e3, 77.0, atol=0.5)
+    np.testing.assert_allclose(depolarised[-1] - depolarised[0], 80.5, atol=1.0)
+    np.testing.assert_allclose(v[150_000 - 1, 0], -74.9, atol=0.06)
+    np.testing.assert_allclose(k[150_000 - 1, 0], 2.98, atol=0.01)
     np.testing.assert_allclose([v[-1, 1], k[-1, 1]], [-67.19, 4.0], atol=0.01)
-    want = {0.8: (-66.26, 4.22), 0.5: (-64.30, 4.72), 0.4: (-63.33, 5.00)}  # at 300 s
-    want |= {0.3: (-62.09, 5.34), 0.2: (-59.77, 6.09)}  # at 600 s, when they have settled
-    for i, share in enumerate(scaled[:-1], start=2):
-        np.testing.assert_allclose([v[-1, i], k[-1, i]], want[share], atol=0.01 + 0.3 * (i > 4))
-        assert np.all(v[:, i] < -40.0)
-    above = v[:, -1] > -40.0  # for good once half a second is
-    begin = np.flatnonzero(np.convolve(above, np.ones(500), "valid") == 500)[0] / 1e3
-    np.testing.assert_allclose(begin, 20.5, atol=1.0)
-    assert k[:, -1].max() > 60.0
+
+
+@pytest.mark.slow
+def test_hubel_dahlem_cells_with_weaker_pumps_are_where_they_are_published_to_be():
+    """At 300 and 600 s, for the glial buffer still moves them: its time constant is 20,000 s."""
+    at_300_s = {0.8: (-66.26, 4.22), 0.5: (-64.30, 4.72), 0.4: (-63.33, 5.00)}
+    at_600_s = {0.3: (-62.09, 5.34), 0.2: (-59.77, 6.09)}
+    v, k = pumping([*at_300_s, *at_600_s], (600.0, 0))
+    assert np.all(v < -40.0)
+    then = 300_000 - 1
+    got = np.stack([np.append(v[then, :3], v[-1, 3:]), np.append(k[then, :3], k[-1, 3:])], 1)
+    np.testing.assert_allclose(got, [*at_300_s.values(), *at_600_s.values()], rtol=0, atol=0.01)
 
 
 # ---- pools --------------------------------------------------------------------------------------

@@ -347,6 +347,17 @@ def test_awake_the_leaks_of_up_down_are_that_of_its_cells(kind):
     assert float(k.factors["noradrenaline"](asleep)) == pytest.approx(1.8)
 
 
+def test_what_a_slice_assumes_is_listed_as_such():
+    known = cx.mechanisms(models.cortex_slice(40, ions=True, slow_depression=True))
+    for path, source in {
+        "projections/E to E/release": "Varela",
+        "populations/E/channels/ca_n/inactivation": "ours",
+        "populations/E/channels/ca_n/factors/mg": "Shimosawa",
+    }.items():
+        assert known[path].level == "assumption" and source in known[path].source
+    assert "projections/E to E/release" not in cx.mechanisms(models.cortex(40))
+
+
 @pytest.mark.parametrize("wrong", ["release", ("release", "magic")])
 def test_mechanisms_that_cortex_does_not_know_are_refused(wrong):
     with pytest.raises(ValueError, match="mechanisms must be some of"):

@@ -120,7 +120,8 @@ def test_a_name_like_no_other_answers_with_where_to_look(noisy_network):
 @pytest.mark.parametrize(
     "name, value, words",
     [
-        (MG, -0.1, ["Ion.outside", "at least 0 mM", "-0.1"]),
+        (MG, -0.1, ["Ion.outside", "at least 0", "mM", "-0.1"]),
+        (MG, 1200.0, ["Ion.outside", "at most 1000 mM", "1200", "unit"]),
         (MG, np.nan, ["Ion.outside", "finite", "nan"]),
         (MG, np.inf, ["Ion.outside", "finite", "inf"]),
         (MG, "much", ["Ion.outside", "number in mM", "'much'"]),

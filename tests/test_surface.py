@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.optimize import brentq
 
 import cortexmg as cx
 from cortexmg import acsf, cells, recorders, surface
@@ -130,7 +131,7 @@ def test_screening_has_the_numbers_of_frog_nerve():
         return Screening().shift(acsf(0.0, ca))
 
     np.testing.assert_allclose(calcium_alone(0.0) - calcium_alone(2.0), -18.0, rtol=1e-12)
-    np.testing.assert_allclose(calcium_alone(2e4) - calcium_alone(2e3), 22.5, rtol=1e-3)
+    np.testing.assert_allclose(calcium_alone(1e3) - calcium_alone(1e2), 22.5, rtol=2e-3)
 
 
 def fluid(celsius, divalent):
@@ -151,26 +152,48 @@ def test_the_potential_of_a_charged_plane(mM, want):
     np.testing.assert_allclose(GouyChapman().potential(mM, env), want, rtol=0, atol=0.06)
 
 
-def test_the_potential_is_that_at_which_the_ions_hold_the_charge_of_the_plane():
-    """Grahame's equation, written with volts and ions per volume."""
-    mM, kelvin = 2.2, 310.0
-    psi = 1e-3 * float(GouyChapman().potential(mM, fluid(kelvin - 273.15, mM)))
+def held(psi, mM, kelvin=310.0, monovalent=150.0, water=None):
+    """Charge (e/nm2) that ions hold at `psi` V: Grahame's equation, in ions per volume."""
     boltzmann, e, per_m3 = 1.380649e-23, 1.602176634e-19, 6.02214076e23
-    ions = {1: 150.0, 2: mM, -1: 150.0 + 2 * mM}
-    held = sum(c * (np.exp(-z * e * psi / (boltzmann * kelvin)) - 1) for z, c in ions.items())
-    permittivity = 78.4 * 298.15 / kelvin * 8.8541878e-12
-    charge = -np.sqrt(2 * permittivity * boltzmann * kelvin * per_m3 * held)
-    np.testing.assert_allclose(charge / e * 1e-18, -1.466, rtol=1e-5)
+    ions = {1: monovalent, 2: mM, -1: monovalent + 2 * mM}
+    excess = sum(c * (np.exp(-z * e * psi / (boltzmann * kelvin)) - 1) for z, c in ions.items())
+    permittivity = (water or 78.4 * 298.15 / kelvin) * 8.8541878e-12
+    return -1e-18 / e * np.sqrt(2 * permittivity * boltzmann * kelvin * per_m3 * excess)
 
 
-def test_a_double_layer_moves_no_more_than_half_of_rt_over_f_and_little_at_low_charge():
+def test_the_potential_is_that_at_which_the_ions_hold_the_charge_of_the_plane():
+    psi = 1e-3 * float(GouyChapman().potential(2.2, fluid(310.0 - 273.15, 2.2)))
+    np.testing.assert_allclose(held(psi, 2.2), -1.466, rtol=1e-5)
+
+
+def test_a_plane_of_little_charge_shifts_by_0_20_mV():
+    """Between 1.0 and 0.1 mM of magnesium at 1.2 mM of calcium: 0.1 e/nm2, 150 mM, 310 K.
+
+    Our notes have 0.36 mV, which no permittivity of water gives; 100 mM of monovalent ions do.
+    """
+
+    def at(mM, **numbers):
+        return 1e3 * brentq(lambda psi: held(psi, mM, **numbers) + 0.1, -0.1, -1e-6, xtol=1e-14)
+
+    def solved(**numbers):
+        return at(2.2, **numbers) - at(1.3, **numbers)
+
+    few, warm = GouyChapman(density=-0.1), 310.0 - 273.15
+    got = few.potential(2.2, fluid(warm, 2.2)) - few.potential(1.3, fluid(warm, 1.3))
+    np.testing.assert_allclose(got, solved(), rtol=1e-6)
+    np.testing.assert_allclose(got, 0.1966, rtol=0, atol=5.1e-5)
+    np.testing.assert_allclose(
+        [solved(water=80.0), solved(water=74.0)], [0.190, 0.199], atol=5.1e-4
+    )
+    np.testing.assert_allclose(solved(monovalent=100.0), 0.36, rtol=0, atol=5.1e-3)
+
+
+def test_a_double_layer_moves_no_more_than_half_of_rt_over_f():
     env, thermal = acsf(), 26.6405
     x = jnp.log(jnp.array([0.1, 1.0, 10.0, 100.0]))
     slope = jax.jit(jax.vmap(jax.grad(lambda x: GouyChapman().potential(jnp.exp(x), env))))(x)
     assert np.all(slope < thermal / 2) and np.all(np.diff(slope) > 0.0)
     assert slope[-1] > 0.45 * thermal
-    few = GouyChapman(density=-0.1)
-    assert 0.0 < few.potential(2.2, env) - few.potential(1.3, env) < 0.4
 
 
 def test_both_forms_agree_between_0_1_and_2_mM_of_magnesium_within_a_third():
@@ -227,6 +250,37 @@ def test_integrate_and_fire_cells_raise_their_threshold_by_the_shift():
     network = cx.Network(env, {"E": population})
     run = cx.simulate(network, 200.0, dt=0.1, record={"E": recorders.Spikes("E")})
     assert set(np.asarray(run["E"].ids)) == {1, 3}
+
+
+def test_adaptive_exponential_cells_raise_their_rheobase_by_the_shift():
+    """Without adaptation it is leak (v_t - e_leak - delta); currents 0.1 mV on either side."""
+    cell, mg = cells.AdEx(a=0.0, b=0.0), np.repeat([0.0, 0.1, 1.0, 2.0], 2)
+    shift = np.repeat([-3.651, -3.218, 0.0, 2.652], 2)
+    above = np.tile([-0.1, 0.1], 4)
+    current = cell.leak * (cell.v_t + shift - cell.e_leak - cell.delta + above)
+    population = replace(cells.adaptive_exponential(8, numbers=cell), surface=Screening())
+    network = cx.Network(
+        acsf(mg, 1.2), {"E": population}, stimuli={"drive": cx.stimuli.step_current("E", current)}
+    )
+    run = cx.simulate(network, 500.0, dt=0.05, record={"E": recorders.Spikes("E")})
+    assert set(np.asarray(run["E"].ids)) == {1, 3, 5, 7}
+
+
+def test_adaptive_exponential_cells_are_shifted_as_v_t_and_cut_are():
+    env = acsf(0.1, 1.2)
+    shift = float(Screening().shift(env))
+    here = replace(cells.adaptive_exponential(1), surface=Screening())
+    there = cells.adaptive_exponential(1, numbers=cells.AdEx(v_t=cells.AdEx().v_t + shift))
+    drive = {"drive": cx.stimuli.step_current("E", 1000.0)}
+    times = [
+        cx.simulate(
+            cx.Network(env, {"E": p}, stimuli=drive),
+            100.0, dt=0.05, record={"E": recorders.Spikes("E")},
+        )["E"].times
+        for p in (here, there)
+    ]  # fmt: skip
+    assert times[0].size > 5
+    np.testing.assert_allclose(*times, rtol=1e-12)
 
 
 # Regular-spiking cells for 400 ms, from rest (-70.576 mV). Variant A: gates of sodium and potassium

@@ -2,14 +2,19 @@
 
 from cortexmg.channels.channel import Channel
 from cortexmg.environment import Environment
+from cortexmg.evidence import Evidence, Mechanism
 from cortexmg.factors import Factor, product
 from cortexmg.membrane import Pathway
 from cortexmg.numerics import bounded_exp, relax
-from cortexmg.part import Part, PerCell, Scalar, members, quantity
+from cortexmg.part import PerCell, Scalar, members, quantity
 
 
-class Inactivation(Part):
+class Inactivation(Mechanism):
     """Slow closing of channels in cells that stay depolarised. Assumption: all three numbers."""
+
+    evidence = Evidence(
+        "N-type Ca channels inactivate slowly", (), "assumption", "ours: Wang 1998 has none"
+    )
 
     tau: PerCell = quantity("ms", 500.0, above=0.0)
     v_half: PerCell = quantity("mV", -35.0)

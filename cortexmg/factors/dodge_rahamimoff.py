@@ -10,11 +10,15 @@ from cortexmg.part import PerCell, quantity
 class DodgeRahamimoff(ReleaseLaw):
     """Fourth power of the calcium bound where magnesium competes, relative to the reference.
 
-    Dodge and Rahamimoff (1967, doi:10.1113/jphysiol.1967.sp008367), frog; their constants.
+    Dodge and Rahamimoff (1967, doi:10.1113/jphysiol.1967.sp008367), frog. Their constants, `k_ca`
+    and `k_mg`, are from memory, still to be checked against the paper.
     """
 
     evidence = Evidence(
-        "Ca drives release, Mg competes", ("mg", "ca"), "established", "Dodge & Rahamimoff 1967"
+        "Ca drives release, Mg competes",
+        ("mg", "ca"),
+        "established",
+        "Dodge & Rahamimoff 1967; constants from memory",
     )
 
     k_ca: PerCell = quantity("mM", 1.1, above=0.0)

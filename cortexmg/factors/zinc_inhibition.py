@@ -15,7 +15,10 @@ class ZincInhibition(Factor):
     """
 
     evidence = Evidence(
-        "Zn inhibits NMDA receptors", ("zn",), "established", "Paoletti, Ascher & Neyton 1997"
+        "Zn inhibits NMDA receptors",
+        ("zn",),
+        "established",
+        "Paoletti, Ascher & Neyton 1997; numbers from general knowledge",
     )
 
     inhibition: PerCell = quantity("1", 0.6, low=0.0, high=1.0)

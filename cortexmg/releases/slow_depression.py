@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from cortexmg.environment import Environment
+from cortexmg.evidence import Evidence, Mechanism
 from cortexmg.numerics import relax_gate
 from cortexmg.part import PerCell, Scalar, quantity
 from cortexmg.releases.release import Release, check_average
@@ -19,7 +20,7 @@ class Supply(NamedTuple):
     lost: PerCell
 
 
-class SlowDepression(Release):
+class SlowDepression(Release, Mechanism):
     """`release` with a second, weaker depression that follows what is released.
 
     Synapses onto layer 2/3 of visual cortex have both; the slow one recovers within several
@@ -33,6 +34,13 @@ class SlowDepression(Release):
     calcium or less magnesium, by the factors of `release`, depress more. That it goes with what is
     released, and the default share, are assumptions.
     """
+
+    evidence = Evidence(
+        "release depresses contacts for seconds",
+        (),
+        "assumption",
+        "Varela et al. 1997; Wesseling & Lo 2002; share and form assumed",
+    )
 
     release: Release = TsodyksMarkram()
     share: PerCell = quantity("1", 0.025, low=0.0, high=0.99)
