@@ -87,8 +87,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--kind", choices=KINDS, default="all")
-    quick, kind = (getattr(parser.parse_args(), name) for name in ("quick", "kind"))
-    n, keys, duration = (100, 1, 1000.0) if quick else (400, 20, 20_000.0)
+    parser.add_argument("--seeds", type=int, default=20)
+    given = parser.parse_args()
+    quick, kind = given.quick, given.kind
+    n, keys, duration = (100, 1, 1000.0) if quick else (400, given.seeds, 20_000.0)
     rows: list[dict] = []
     for key in range(keys):
         rows += measure(n, key, duration, kind)
