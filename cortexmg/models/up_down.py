@@ -21,14 +21,15 @@ from cortexmg.wiring import fixed_in_degree
 from cortexmg.wiring.draw import check_whole
 
 CONTACTS = {"E": 400, "I": 100}  # onto every cell
-WEIGHTS = {"E": 1.5, "I": 5.0}  # nS
+WEIGHTS = {"E": 1.5, "I": 9.0}  # nS
 CELLS = {
-    "E": AdEx(200.0, 10.0, -64.0, -50.0, 2.0, 500.0, 0.0, 10.0, reset=-65.0, refractory=5.0),
-    "I": AdEx(200.0, 10.0, -65.0, -50.0, 0.5, 500.0, 0.0, 0.0, reset=-65.0, refractory=5.0),
+    "E": AdEx(200.0, 10.0, -66.0, -50.0, 2.0, 1500.0, 0.0, 1.5, reset=-65.0, refractory=5.0),
+    "I": AdEx(200.0, 10.0, -67.0, -48.0, 0.5, 1500.0, 0.0, 0.0, reset=-65.0, refractory=2.5),
 }
 ASLEEP = {"leak": 1.8, "ampa": 1.98, "gaba_a": 1.3, "adaptation": 10.0}  # relative to waking
-POTASSIUM_LEAK = 2.0  # nS, of the leak
-OUTSIDE = 165.0  # Hz
+POTASSIUM_LEAK = 5.0  # nS, of the leak: enough to hold cells at -70 mV in sleep
+# Rare and large, four contacts of each cell outside: from -70 mV only such input begins UP states.
+OUTSIDE, OUTSIDE_WEIGHT = 19.0, 4.0 * WEIGHTS["E"]  # Hz, nS
 
 
 def up_down(
@@ -37,13 +38,15 @@ def up_down(
     """`n` adaptive exponential cells, 80 % of them excitatory, as in Destexhe (2009) and later.
 
     The locus coeruleus has this `activity`, relative to waking; magnesium lowers what it releases.
-    At 1 the network is asynchronous. At 0, as in a slice, leak, AMPA and GABA are those of deep
-    sleep (Krishnan et al. 2016, doi:10.7554/eLife.18607) and adaptation is ten times as strong
-    (assumption): the network goes up and down 2 to 3 times a second, faster than cortex (0.5 to 1).
-    At 2 mM of magnesium and of calcium surface charge keeps it down for most of the time, and awake
-    for all of it. Release from contacts is held.
-    Sizes and weights are ours, after di Volo et al. (2019, Neural Comput 31:653), for 4,000 cells:
-    smaller networks fluctuate more.
+    At 1 the network is asynchronous: E cells fire at 6 Hz, with a coefficient of variation of 0.96.
+    At 0, as in a slice, leak, AMPA and GABA are those of deep sleep (Krishnan et al. 2016,
+    doi:10.7554/eLife.18607) and adaptation is ten times as strong (assumption): 0.8 times a second
+    an UP state of 0.6 s at -58 mV, between them 0.7 s at -71 mV. At 2 mM of magnesium and of
+    calcium surface charge keeps it silent, asleep and awake. Release from contacts is held.
+    Form, contacts and weights of E cells are those of di Volo et al. (2019, Neural Comput 31:653).
+    Assumptions, chosen for these states: adaptation that decays in 1.5 s, weights and threshold of
+    I cells, rest, half of the leak potassium's, input from outside. For 4,000 cells: fewer go up
+    and down more often, more less often. Results: experiments/06_up_down.
     """
     check_whole("n", n, 2)
     rng = np.random.default_rng(np.random.SeedSequence([key, 2019]))
@@ -61,7 +64,7 @@ def up_down(
         )
         transmitter = {"E": "glutamate", "I": "gaba"}[pre]
         projections[f"{pre} to {post}"] = Projection(pre, post, transmitter, contacts)
-    stimuli = {f"outside {name}": Poisson(name, "ampa", OUTSIDE, WEIGHTS["E"]) for name in sizes}
+    stimuli = {f"outside {p}": Poisson(p, "ampa", OUTSIDE, OUTSIDE_WEIGHT) for p in sizes}
     arousal = Noradrenaline(np.array([activity]), np.array([0.0]))
     return Network(env, populations, projections, stimuli, {"noradrenaline": arousal})
 
