@@ -35,7 +35,7 @@ def spread(n: int, seed: int, values: dict[str, list[float]], until: float = 250
         # Half of the cells of a ring that fire have done so when the front has reached it.
         rings = [reached & (np.abs(distance - x) < 25.0) for x in RINGS]
         arrived = np.array([np.median(first[ring]) if ring.any() else np.nan for ring in rings])
-        slope, r = np.inf, float("nan")
+        slope, r = np.inf, None
         if share > 0.2 and np.isfinite(arrived).all():
             slope = np.polyfit(RINGS, arrived, 1)[0]
             r = float(np.corrcoef(RINGS, arrived)[0, 1])
