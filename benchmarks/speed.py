@@ -7,12 +7,14 @@ Peers are c (a plain C program, compiled here by gcc), brainpy, brian2 and nest,
 environment of the Python after "=" or in this one; without --peers, all that are found here. How
 to install one is said in its script in peers/.
 
-Every simulator is a process that compiles, runs at least 500 ms of simulated time and waits. First
-each runs on for an equal time to compare rates; who deviates from cortexmg by more than 20 % is
-told and not timed. Then each does so `--repetitions` times, one after the other. Timing ends when
-results have arrived; building and compilation are not in it. With one thread a process is bound to
-one core. One JSON line per simulator, network and number of threads is appended to
-results/speed.jsonl, from which benchmarks/report.py makes tables and figures.
+With several threads cortexmg takes part twice: as `simulate` runs by default, and with the cells
+divided among as many CPU devices. Every simulator is a process that compiles, runs at least 500 ms
+of simulated time and waits. First each runs on for an equal time to compare rates; who deviates
+from cortexmg by more than 20 % is told and not timed. Then each does so `--repetitions` times, one
+after the other. Timing ends when results have arrived; building and compilation are not in it. With
+one thread a process is bound to one core. One JSON line per simulator, network and number of
+threads is appended to results/speed.jsonl, from which benchmarks/report.py makes tables and
+figures.
 """
 
 import argparse
@@ -105,6 +107,22 @@ def commands(pythons: dict[str, str], folder: str) -> dict[str, list[str]]:
     return found
 
 
+def taking_part(
+    called: dict[str, list[str]], model: str, n: int, duration: float, threads: int, seed: int
+) -> dict[str, list[str]]:
+    """How each is called for one network, cortexmg with several threads in both of its ways."""
+    words = [model, str(n), f"{duration:g}", str(threads), str(seed)]
+    found = {name: [*command, *words] for name, command in called.items()}
+    if threads > 1:
+        found[divided(threads)] = [*found["cortexmg"], str(threads)]
+    return found
+
+
+def divided(threads: int) -> str:
+    """The name of cortexmg where cells are divided among as many CPU devices as threads."""
+    return f"cortexmg, {threads} devices"
+
+
 def compared(simulators: list[Simulator], duration: float, repetitions: int) -> list[dict]:
     """A row for each: the first is what the rates of the others are compared with.
 
@@ -142,10 +160,10 @@ def network_rows(model: str, n: int, called: dict[str, list[str]], options) -> l
     simulators, duration = [], bench.length(n)
     try:
         for threads in options.threads:
-            words = [model, str(n), f"{duration:g}", str(threads), str(options.seed)]
-            for name, command in called.items():
+            mine = taking_part(called, model, n, duration, threads, options.seed)
+            for name, command in mine.items():
                 print(f"{model} with {n:,} cells: {name} ({threads}) ...", file=sys.stderr)
-                simulators.append(Simulator(name, [*command, *words], threads))
+                simulators.append(Simulator(name, command, threads))
         rows = compared(simulators, duration, options.repetitions)
     finally:
         for s in simulators:

@@ -42,19 +42,24 @@ SCALE_COLUMNS = COLUMNS | {"contacts": "contacts", "wiring": "wiring", "build_s"
 
 
 def turns(
-    network: Network, duration: float, transient: float = TRANSIENT, devices: Devices = None
+    network: Network,
+    duration: float,
+    transient: float = TRANSIENT,
+    devices: Devices = None,
+    dt: float = DT,
 ) -> Iterator[dict[str, Any]]:
-    """A network of one population "cells" run on and on: one more `duration` (ms) for each item.
+    """A network run on and on: one more `duration` (ms) for each item.
 
     The first item comes after a transient and has the seconds of compilation: two runs of equal
     length come first, and what the first takes longer. The others have the seconds of a run, which
-    has ended when its recordings are on the host, and its mean rate.
+    has ended when its recordings are on the host, and the mean rate of all cells.
     """
-    record = {"rate": PopulationRate("cells", every=FIRST)}
+    sizes = network.sizes
+    record = {name: PopulationRate(name, every=FIRST) for name in sizes}
 
     def run(time_: float, state=None):
         began = time.perf_counter()
-        done = simulate(network, time_, dt=DT, record=record, state=state, devices=devices)
+        done = simulate(network, time_, dt=dt, record=record, state=state, devices=devices)
         return done, time.perf_counter() - began
 
     done, cold = run(FIRST)
@@ -64,7 +69,9 @@ def turns(
     yield {"compile_s": max(0.0, cold - warm)}
     while True:
         done, _ = run(duration, done.state)
-        yield {"seconds": done.seconds, "rate_hz": float(np.mean(done["rate"].values))}
+        rates = [np.mean(done[name].values) for name in sizes]
+        rate = float(np.average(rates, weights=[*sizes.values()]))
+        yield {"seconds": done.seconds, "rate_hz": rate}
 
 
 def measured(

@@ -1,6 +1,6 @@
-"""cortexmg, the way its users run it. usage: see protocol.py.
+"""cortexmg as `simulate` runs it by default. usage: see protocol.py; a sixth number are `devices`.
 
-With several threads networks of 50,000 cells and more are divided among as many CPU devices.
+With that number the cells are divided among as many CPU devices, as by `simulate(devices=...)`.
 """
 
 import os
@@ -9,8 +9,9 @@ from pathlib import Path
 
 from protocol import serve, task
 
+DEVICES = int(sys.argv.pop()) if len(sys.argv) == 7 else None
 TASK = task()
-DIVIDED = 50_000  # cells
+STEPS = {"cortex": 0.05}  # ms, of models that need shorter ones than the others
 # A program that was kept would hide the time of compilation.
 os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"
 sys.path.insert(0, str(Path(__file__).parent.parent.parent))
@@ -20,5 +21,5 @@ from cortexmg.choice import builder_of  # noqa: E402
 
 if __name__ == "__main__":
     network = builder_of(TASK.model, TASK.n)(TASK.n, key=TASK.seed)
-    devices = TASK.threads if TASK.n >= DIVIDED else 1
-    serve(bench.turns(network, TASK.duration, devices=devices), results.versions())
+    dt = STEPS.get(TASK.model, bench.DT)
+    serve(bench.turns(network, TASK.duration, devices=DEVICES, dt=dt), results.versions())
