@@ -13,7 +13,7 @@ from cortexmg.bounds import Bounds, Coordinates
 from cortexmg.course import Course, Journal, beginning
 from cortexmg.devices import Devices
 from cortexmg.estimators import Estimator, careful_estimator, default_estimator
-from cortexmg.fitted import Fit
+from cortexmg.fitted import TOO_MANY, Fit
 from cortexmg.fitter import Fitter
 from cortexmg.gauss_newton import NEEDS, Trust, gauss_newton
 from cortexmg.network import Network
@@ -53,13 +53,13 @@ def fit(
     condition: `settle` ms and then the `duration` ms that are measured.
 
     Left out, the estimator is `Differences(0.2, points=1)`, for which `seeds` should be even, and
-    for more than 16 numbers of single cells one that changes all at once; the uncertainty is found
-    with a more careful one. The optimiser is `gauss_newton()`, or Adam with clipped gradients where
-    there are no residuals. It ends when four Gauss-Newton steps led nowhere (`tolerance`, in
-    coordinates), when `patience` steps brought nothing better, or after `steps`. The result is the
-    mean of the best four steps in a row, looked at with fresh noise. In a `folder` it is saved
-    after every step, and goes on from there if it was interrupted, as if it had not been; Ctrl-C
-    ends it early.
+    for more than 16 numbers of single cells one that changes all at once; the uncertainty, of up to
+    2,000 numbers, is found with a more careful one. The optimiser is `gauss_newton()`, or Adam with
+    clipped gradients where there are no residuals. It ends when four Gauss-Newton steps led nowhere
+    (`tolerance`, in coordinates), when `patience` steps brought nothing better, or after `steps`.
+    The result is the mean of the best four steps in a row, looked at with fresh noise. In a
+    `folder` it is saved after every step, and goes on from there if it was interrupted, as if it
+    had not been; Ctrl-C ends it early.
 
     Raises: KeyError and ValueError for names, bounds, starts and targets that do not fit, before
     anything runs; FitFailed, with the values, where voltages or loss stop being finite or nothing
@@ -99,11 +99,14 @@ def fit(
     return fitter.result(course, ended)
 
 
-def _estimators(coordinates: Coordinates, given: Estimator | None) -> tuple[Estimator, Estimator]:
-    """That of the steps, and that with which the result is looked at."""
-    if given and given.gives_sensitivity:
-        return given, given
-    return given or default_estimator(coordinates), careful_estimator(coordinates)
+def _estimators(
+    coordinates: Coordinates, given: Estimator | None
+) -> tuple[Estimator, Estimator | None]:
+    """That of the steps, and that with which the result is looked at: none without uncertainty."""
+    steps, look = given or default_estimator(coordinates), careful_estimator(coordinates)
+    if coordinates.size > TOO_MANY:
+        return steps, None
+    return steps, given if given and given.gives_sensitivity else look
 
 
 def _end(course: Course, steps: int, tolerance: float, patience: int) -> str:

@@ -37,10 +37,11 @@ def fit(
     arrays = {
         "coordinates": found.coordinates,
         "sd": found.sd,
-        "correlation": found.correlation,
         "gradient_noise": found.gradient_noise,
         **{f"curve {name}": x for name, x in found.curve.items()},
     }
+    if found.correlation is not None:
+        arrays["correlation"] = found.correlation
     drawn = fit_plots.report(found)
     folder = results.save(out, arrays, account, {"figure.png": lambda p: plots.save(drawn, p)})
     print(f"\nfigure, data and account are in {folder}")

@@ -1,4 +1,4 @@
-"""Figures of fits and of sensitivities."""
+"""Figures of fits."""
 
 from typing import TYPE_CHECKING
 
@@ -6,7 +6,6 @@ import numpy as np
 
 from cortexmg.drawing import PAGE, SERIES, axes_grid, new_figure, style
 from cortexmg.fitted import Fit
-from cortexmg.sensitivity import Sensitivity
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,24 +40,4 @@ def report(fit: Fit) -> "Figure":
         reached.set_xscale("symlog", linthresh=0.1)
         reached.set(xlabel="Statistic")
         reached.legend()
-    return figure
-
-
-def heat_map(found: Sensitivity) -> "Figure":
-    """Sensitivities as colours, blue where a statistic falls, pale below two s.e."""
-    rows, columns = found.values.shape
-    figure = new_figure(PAGE, min(1.4, 0.25 + 0.05 * rows) * PAGE)
-    with style():
-        axes = axes_grid(figure, 1, 1)[0, 0]
-        shown = np.where(np.isfinite(found.values), found.values, 0.0)
-        most = np.max(np.abs(shown), initial=1e-9)
-        clear = np.abs(shown) > 2.0 * np.nan_to_num(found.errors)
-        image = axes.imshow(shown, cmap="RdBu_r", vmin=-most, vmax=most, aspect="auto")
-        image.set_alpha(np.where(clear, 1.0, 0.25))
-        for (q, p), x in np.ndenumerate(shown if rows * columns <= 400 else np.zeros((0, 0))):
-            axes.text(p, q, f"{x:.2g}", ha="center", va="center", fontsize=5)
-        names = [name[-32:] for name in found.parameters]
-        axes.set_xticks(range(columns), names, rotation=30, ha="right", fontsize=5)
-        axes.set_yticks(range(rows), found.statistics, fontsize=5)
-        figure.colorbar(image, label="d statistic / d parameter")
     return figure

@@ -17,6 +17,7 @@ UNKNOWN = 1e-10  # of that by one parameter: curvature of the loss below which i
 SHARE = 0.2  # of a parameter in combinations that are not determined: from there on it is not
 NOTHING_NEW = 0.9  # of the s.d. of a prior: from there on the targets say nothing
 VAGUE = 1.0  # units of a coordinate: an e-fold, or a quarter of the range
+TOO_MANY = 2000  # numbers beyond which none has an uncertainty: memory goes with their square
 
 
 class Fit(NamedTuple):
@@ -24,13 +25,14 @@ class Fit(NamedTuple):
 
     Uncertainties and their correlation are in the coordinates: for a parameter that moves in its
     logarithm, 0.1 is 10 %. A loss of one's own has none: it does not say how certain its zero is.
+    Nor have fits of more than 2,000 numbers, whose `correlation` is None.
     """
 
     values: dict[str, Any]  # by the names that were given
     labels: list[str]  # of the numbers among them, one per entry of what follows
     coordinates: Float[np.ndarray, " p"]
     sd: Float[np.ndarray, " p"]
-    correlation: Float[np.ndarray, "p p"]
+    correlation: Float[np.ndarray, "p p"] | None
     gradient_noise: Float[np.ndarray, " p"]  # s.e. of the last gradient over seeds
     loss: float
     curve: dict[str, np.ndarray]  # "loss", "coordinates", "gradients", "runs" of every step
@@ -63,10 +65,12 @@ def fitted(
     c, runs = protocol.coordinates, int(course.runs.sum()) + estimate.runs
     mean = mean_over_seeds(estimate.statistics)
     scale, off = goal.scale(mean), (u - c.prior_mean) / c.prior_sd
-    sd, correlation = np.full(c.size, np.nan), np.full((c.size, c.size), np.nan)
-    if goal.residual(mean) is not None and estimate.sensitivity is not None:
-        told = scale[:, None] * estimate.told
-        sd, correlation = uncertainty(told, scale * estimate.statistics, c.prior_sd)
+    sd, correlation = np.full(c.size, np.nan), None
+    if c.size <= TOO_MANY:
+        correlation = np.full((c.size, c.size), np.nan)
+        if goal.residual(mean) is not None and estimate.sensitivity is not None:
+            told = scale[:, None] * estimate.told
+            sd, correlation = uncertainty(told, scale * estimate.statistics, c.prior_sd)
     error = np.sqrt(variance_of_mean(estimate.statistics))
     found = zip(mean, error, goal.wanted(), strict=True)
     missing = [str(s) for s, m in zip(protocol.statistics, mean, strict=True) if np.isnan(m)]
@@ -125,10 +129,16 @@ def uncertainty(
 
 
 def warnings_of(
-    coordinates: Coordinates, u: np.ndarray, sd: np.ndarray, correlation: np.ndarray
+    coordinates: Coordinates, u: np.ndarray, sd: np.ndarray, correlation: np.ndarray | None
 ) -> list[str]:
     """In plain words, what the statistics do not tell."""
     labels, said = coordinates.labels, []
+    if correlation is None:
+        correlation = np.empty((0, 0))
+        said.append(
+            f"how certain {len(labels):,} numbers are, and which of them cannot be told apart, is "
+            f"not computed: it is for up to {TOO_MANY:,}."
+        )
     pairs = np.argwhere(np.triu(np.abs(correlation) > INSEPARABLE, 1))
     for a, b in pairs[:10]:
         words = (

@@ -48,7 +48,7 @@ class Fitter(NamedTuple):
     protocol: Protocol
     goal: Aim
     estimator: Estimator  # of its steps
-    look: Estimator  # of its result
+    look: Estimator | None  # of its result
     optimiser: Any
     seeds: int
     key: int
@@ -66,7 +66,11 @@ class Fitter(NamedTuple):
             why = f"The loss is {loss:g} and its gradient {shown(gradients.mean(axis=0))}"
             self._fail(why, course)
         if not np.any(gradients) and self._nothing_responds(estimate, mean):
-            self._fail(f"Nothing responds to any parameter (statistics {shown(mean)})", course)
+            self._fail(
+                f"Nothing responds to any parameter (statistics {shown(mean)}): if cells are "
+                f"silent, a target for their MeanVoltage gives a direction",
+                course,
+            )
         import optax
 
         extra = {}

@@ -176,6 +176,38 @@ def ladder(
     return figure
 
 
+def heat_map(
+    values: Float[ArrayLike, "rows columns"],
+    errors: Float[ArrayLike, "rows columns"],
+    down: Sequence[str],
+    across: Sequence[str],
+    label: str,
+) -> "Figure":
+    """Values as colours, blue where they are negative, pale below two standard errors.
+
+    The rows run down the figure, or the columns where there are more of them.
+    """
+    values, errors = np.nan_to_num(np.stack([values, errors]))
+    if len(across) > len(down):
+        values, errors, down, across = values.T, errors.T, across, down
+    rows, columns = values.shape
+    figure = new_figure(PAGE, min(1.8, 0.2 + (0.03 if rows < 40 else 0.014) * rows) * PAGE)
+    with style():
+        axes = axes_grid(figure, 1, 1)[0, 0]
+        most, clear = np.max(np.abs(values), initial=1e-9), np.abs(values) > 2.0 * errors
+        image = axes.imshow(values, cmap="RdBu_r", vmin=-most, vmax=most, aspect="auto")
+        image.set_alpha(np.where(clear, 1.0, 0.25))
+        for (q, p), x in np.ndenumerate(values if rows * columns <= 400 else np.zeros((0, 0))):
+            look = {"color": "w" if abs(x) > 0.6 * most else "k", "fontsize": 5}
+            axes.text(p, q, f"{round(x, 2) + 0.0:g}", ha="center", va="center", **look)
+        axes.set_xticks(
+            range(columns), [name[-32:] for name in across], rotation=30, ha="right", fontsize=5
+        )
+        axes.set_yticks(range(rows), [name[-48:] for name in down], fontsize=5)
+        figure.colorbar(image, label=label)
+    return figure
+
+
 def save(figure: "Figure", path: str | os.PathLike) -> None:
     """Write a figure in the format its ending names: text stays text, dots are 600 an inch."""
     with style():

@@ -46,6 +46,7 @@ SETS: dict[str, list[Range]] = {
     "pump": [
         Range("populations/*/channels/*/maximum", 6.0, 600.0, 0.3),
         Range("populations/*/channels/*/factors/*/k_pump", 0.2, 0.8, 0.3),
+        Range("populations/*/channels/*/factors/energy/k_mg", 0.02, 0.2, 0.3),
     ],
 }
 
@@ -64,9 +65,10 @@ def priors(network: Network, *sets: str, shared: bool = True) -> dict[str, Bound
             raise ValueError(f"No set {name!r} of priors: choose among {sorted(SETS)}.")
         before = len(found)
         for r in SETS[name]:
-            paths = [path for path in known if fnmatchcase(path, r.pattern)]
+            every = [path for path in known if fnmatchcase(path, r.pattern)]
+            paths = [path for path in every if _closest(path) == r.pattern]
             values = {np.asarray(known[path].value, float).tobytes() for path in paths}
-            names = [r.pattern] if shared and len(values) == 1 else paths
+            names = [r.pattern] if shared and len(values) == 1 and paths == every else paths
             for each in names:
                 here = tuple(paths) if each == r.pattern else (each,)
                 median = float(np.mean(common_value(each, known, here)))
@@ -76,3 +78,9 @@ def priors(network: Network, *sets: str, shared: bool = True) -> dict[str, Bound
         if sets and len(found) == before:
             raise ValueError(f"The network has nothing of the set {name!r}.")
     return found
+
+
+def _closest(path: str) -> str:
+    """Of the patterns that match, the longest: K_Mg of a pump is not that of a calcium channel."""
+    patterns = (r.pattern for ranges in SETS.values() for r in ranges)
+    return max((p for p in patterns if fnmatchcase(path, p)), key=len)

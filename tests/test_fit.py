@@ -1,5 +1,6 @@
 """Fits: what they find, how they end, go on and refuse."""
 
+import tracemalloc
 from dataclasses import replace
 
 import jax
@@ -15,6 +16,7 @@ from cortexmg.bounds import Coordinates
 from cortexmg.estimators import Differences, Forward, Reverse, differences
 from cortexmg.estimators.estimator import variance_of_mean
 from cortexmg.fitted import uncertainty
+from cortexmg.fitter import Fitter
 from cortexmg.protocol import Protocol, keys_of
 from cortexmg.targets import observed
 
@@ -99,6 +101,54 @@ def test_a_fit_that_goes_on_is_the_one_that_was_not_interrupted(targets, tmp_pat
         given = {"network": network(), "bounds": BOUNDS, "aim": targets, "start": start}
         with pytest.raises(ValueError, match=f"holds a fit with {named}"):
             cx.fit(**(given | TIMES | short | {"steps": 6} | change))
+
+
+@pytest.fixture
+def formula(monkeypatch):
+    """Rate and CV follow from the weight and from magnesium by a formula: nothing is simulated."""
+
+    def run(self, us, keys):
+        return np.stack([50.0 * np.exp(us[..., 0]), 0.5 * np.exp(us[..., 1])] * 2, axis=-1)
+
+    monkeypatch.setattr(Protocol, "run", run)
+    goals = [cx.Target("rate", 60.0, "control"), cx.Target("CV", 0.4, "control")]
+    return cx.Targets(MEASURES, goals, CONDITIONS)
+
+
+def interrupting(monkeypatch, after):
+    """Ctrl-C is pressed after so many steps."""
+    step = Fitter.next
+
+    def next_or_stop(self, course):
+        if course.steps == after:
+            raise KeyboardInterrupt
+        return step(self, course)
+
+    monkeypatch.setattr(Fitter, "next", next_or_stop)
+
+
+def test_an_interrupted_fit_returns_what_it_has_and_goes_on(formula, monkeypatch, tmp_path):
+    given = {"start": {WEIGHT: 0.8, MG: 1.0}, "steps": 6, "tolerance": 1e-9} | TIMES
+    whole = cx.fit(network(), BOUNDS, formula, **given)
+    with monkeypatch.context() as patch:
+        interrupting(patch, 3)
+        fit = cx.fit(network(), BOUNDS, formula, folder=tmp_path / "fit", **given)
+    assert fit.ended == "interrupted" and fit.curve["loss"].size == 3
+    assert fit.loss < fit.curve["loss"][0]
+    again = cx.fit(network(), BOUNDS, formula, folder=tmp_path / "fit", **given)
+    assert again.ended == "all steps done"
+    np.testing.assert_array_equal(again.curve["coordinates"], whole.curve["coordinates"])
+    interrupting(monkeypatch, 0)
+    with pytest.raises(KeyboardInterrupt):  # there is nothing to return
+        cx.fit(network(), BOUNDS, formula, **given)
+
+
+def test_a_fit_ends_when_nothing_better_has_come_for_long(formula):
+    uphill = {"optimiser": optax.sgd(-0.01), "start": {WEIGHT: 0.8, MG: 1.0}, "steps": 40}
+    fit = cx.fit(network(), BOUNDS, formula, patience=5, **uphill, **TIMES)
+    assert fit.ended == "no better" and np.all(np.diff(fit.curve["loss"]) > 0)
+    assert fit.curve["loss"].size == 4 + 5  # the best stretch, and as many as patience
+    np.testing.assert_array_less(np.abs(fit.coordinates - np.log([0.8, 1.0])), 0.1)
 
 
 @pytest.mark.slow
@@ -211,6 +261,27 @@ def test_a_value_per_cell_can_be_fitted(how):
     assert fit.loss < 0.5 * fit.curve["loss"][0]
 
 
+@pytest.mark.slow
+def test_thousands_of_drives_are_fitted_backwards_without_their_correlation():
+    n, start = 3200, np.full(3200, 1.3)
+    rates = np.linspace(10.0, 60.0, n)
+    net = cx.with_parameters(network(n=n), {WEIGHT: start})
+
+    def loss(found):
+        return jnp.mean(jnp.log((found[""]["rates"] + 5.0) / (rates + 5.0)) ** 2)
+
+    aim = cx.Loss(loss, {"rates": measures.CellRates("E", bin=10.0)})
+    given = {"estimator": Reverse(), "steps": 8, "seeds": 2, "settle": 0.0, "duration": 100.0}
+    tracemalloc.start()
+    fit = cx.fit(net, {WEIGHT: BOUNDS[WEIGHT]}, aim, dt=0.1, **given)
+    assert tracemalloc.get_traced_memory()[1] < 8 * n**2  # bytes that a correlation would take
+    tracemalloc.stop()
+    assert fit.correlation is None and np.all(np.isnan(fit.sd))
+    assert any("how certain 3,200 numbers are" in w for w in fit.warnings)
+    assert np.corrcoef(fit.values[WEIGHT], rates)[0, 1] > 0.5
+    assert fit.loss < fit.curve["loss"][0]
+
+
 def test_parameters_that_cannot_be_told_apart_are_named():
     # Only the product of weight and gain acts.
     gain = "populations/E/receptors/ampa/gain"
@@ -265,12 +336,17 @@ def test_noise_of_a_sensitivity_is_no_information():
     assert believed[1] <= 0.5  # a prior is still one
 
 
-def test_a_silent_network_says_so_and_a_voltage_gives_it_a_direction():
-    quiet = {"start": {WEIGHT: 0.21}, "steps": 3, "seeds": 2} | TIMES
+@pytest.mark.parametrize(
+    "estimator",
+    [None, *(pytest.param(kind(), marks=pytest.mark.slow) for kind in (Forward, Reverse))],
+    ids=["differences", "forward", "reverse"],
+)
+def test_a_silent_network_says_so_and_a_voltage_gives_it_a_direction(estimator):
+    quiet = {"start": {WEIGHT: 0.21}, "steps": 3, "seeds": 2, "estimator": estimator} | TIMES
     bounds = {WEIGHT: cx.Bounds(0.2, 5.0)}
     net = cx.with_parameters(network(), {"stimuli/slow/weight": 0.0})
     rate = cx.Targets({"rate": MEASURES["rate"]}, [cx.Target("rate", 10.0)])
-    with pytest.raises(FitFailed, match="Nothing responds") as failed:
+    with pytest.raises(FitFailed, match="Nothing responds.*MeanVoltage gives") as failed:
         cx.fit(net, bounds, rate, **quiet)
     assert failed.value.values[WEIGHT] == pytest.approx(0.21) and failed.value.best is None
     with_voltage = {"rate": MEASURES["rate"], "voltage": measures.MeanVoltage("E")}
@@ -326,7 +402,7 @@ def test_a_loss_that_is_not_a_number_stops_with_the_values_and_keeps_the_course(
     [Forward(), pytest.param(Reverse(), marks=pytest.mark.slow), Differences()],
     ids=["forward", "reverse", "differences"],
 )
-def test_gradients_are_finite_at_bounds_without_magnesium_silent_and_saturated(estimator):
+def test_gradients_are_finite_at_bounds_without_magnesium_and_saturated(estimator):
     keys, times = keys_of(0, 0, 2), TIMES | {"settle": 0.0}
     net = network(mg=0.0)
     bounds = {WEIGHT: BOUNDS[WEIGHT], MG: cx.Bounds(0.0, 5.0)}
@@ -337,7 +413,7 @@ def test_gradients_are_finite_at_bounds_without_magnesium_silent_and_saturated(e
         found = estimator.estimate(p, there, keys, np.ones_like)
         assert np.all(np.isfinite(found.gradients))
         rates.append(found.statistics.mean())
-    assert rates[0] > 100 and rates[1] > 100  # saturated; silent ones have a test of their own
+    assert rates[0] > 100 and rates[1] > 100
 
 
 @pytest.mark.parametrize("room", [0.05, 0.0999, 0.1, 0.1 + 1e-16, 0.1001, 0.14, 0.16, 0.2, 9.0])
@@ -505,6 +581,36 @@ def test_sensitivities_have_the_signs_of_the_block():
         cx.sensitivity(network(), ["populations/E/channels/leak/e"], MEASURES, **TIMES)
 
 
+def test_sensitivities_are_of_all_positive_numbers_unless_some_are_named(monkeypatch):
+    def run(self, us, keys):
+        return np.exp(us.sum(axis=-1, keepdims=True))  # the logarithm of the rate has slope 1
+
+    monkeypatch.setattr(Protocol, "run", run)
+    net = cx.with_parameters(network(), {WEIGHT: np.full(32, 1.3)})
+    found = cx.sensitivity(net, None, {"rate": MEASURES["rate"]}, seeds=2, **TIMES)
+    known = {name: p.value for name, p in cx.parameters(net).items()}
+    left = known.keys() - set(found.parameters)
+    assert all(np.ndim(known[k]) or known[k] <= 0 or "/rule/" in k for k in left)
+    assert all(known[name] > 0 for name in found.parameters)
+    assert {WEIGHT, "populations/E/rule/width", "populations/E/channels/leak/e"} <= left
+    assert {MG, "environment/temperature", "stimuli/slow/weight"} <= set(found.parameters)
+    np.testing.assert_allclose(found.values, 1.0, rtol=1e-3)
+
+
+def test_sensitivities_to_many_numbers_of_single_cells_take_few_runs(monkeypatch):
+    net = cx.with_parameters(network(), {WEIGHT: np.full(32, 1.3)})
+    tried = []
+
+    def run(self, us, keys):
+        tried.append(us.shape[1])
+        return np.exp(us)
+
+    monkeypatch.setattr(Protocol, "run", run)
+    found = cx.sensitivity(net, [WEIGHT], {"each": measures.CellRates("E")}, seeds=2, **TIMES)
+    np.testing.assert_array_equal(found.values != 0, np.eye(32, dtype=bool))
+    assert tried == [9]  # where they are, and four pairs
+
+
 def test_priors_are_around_what_the_network_has():
     net = cx.models.cortex(20)
     shared = cx.priors(net, "release", "nmda block")
@@ -516,6 +622,11 @@ def test_priors_are_around_what_the_network_has():
         cx.priors(net, "relase")
     with pytest.raises(ValueError, match="nothing of the set 'pump'"):
         cx.priors(net, "pump")
+    pumping = cx.models.cortex_slice(20, ions=True)
+    energy = "populations/*/channels/*/factors/energy/k_mg"
+    assert cx.priors(pumping, "pump")[energy].prior == (0.069, 0.3)
+    calcium = cx.priors(pumping, "calcium channels")
+    assert calcium and not any("energy" in name or "*" in name for name in calcium)
     none = cx.with_parameters(net, {"populations/E/receptors/nmda/gain": 0.0})
     assert "populations/E/receptors/nmda/gain" not in cx.priors(none, "nmda weight")
 

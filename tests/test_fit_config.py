@@ -8,9 +8,11 @@ import pytest
 from typer.testing import CliRunner
 
 import cortexmg as cx
-from cortexmg import fit_plots, results
+from cortexmg import results
 from cortexmg.cli import app
 from cortexmg.fit_config import read
+from cortexmg.fitter import Fitter
+from cortexmg.protocol import Protocol
 from cortexmg.sensitivity import Sensitivity
 
 DOCS = Path(__file__).parent.parent / "docs" / "gradients.md"
@@ -93,11 +95,33 @@ def test_the_command_writes_a_report(tmp_path):
     assert (out / "figure.png").stat().st_size > 5_000
 
 
+def test_an_interrupted_command_says_so_and_the_same_again_goes_on(tmp_path, monkeypatch):
+    step, words = Fitter.next, ["fit", str(written(tmp_path, SMALL)), "--out", str(tmp_path / "a")]
+    monkeypatch.setattr(Protocol, "run", lambda self, us, keys: 0.2 * np.exp(us))  # no simulation
+
+    def once(self, course):
+        if course.steps:
+            raise KeyboardInterrupt
+        return step(self, course)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Fitter, "next", once)
+        stopped = CliRunner().invoke(app, words)
+    assert stopped.exit_code == 130 and "interrupted after 1 steps" in stopped.output
+    first = results.load(tmp_path / "a")[0]["curve coordinates"]
+    again = CliRunner().invoke(app, words)
+    assert again.exit_code == 0, again.output
+    course = results.load(tmp_path / "a")[0]["curve coordinates"]
+    assert len(course) == 2 and np.array_equal(course[:1], first)
+
+
 def test_a_heat_map_shows_every_sensitivity():
     found = Sensitivity(["a", "b"], ["x", "y", "z"], np.eye(2, 3), np.full((2, 3), 0.1))
-    axes = fit_plots.heat_map(found).axes[0]
-    assert [t.get_text() for t in axes.get_yticklabels()] == ["a", "b"]
-    assert len(axes.texts) == 6
+    turned = Sensitivity(["x", "y", "z"], ["a", "b"], np.eye(3, 2), np.full((3, 2), 0.1))
+    for each in (found, turned):  # the longer list goes down
+        axes = each.figure().axes[0]
+        assert [t.get_text() for t in axes.get_yticklabels()] == ["x", "y", "z"]
+        assert [t.get_text() for t in axes.texts] == ["1", "0", "0", "1", "0", "0"]
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from cortexmg.estimators.default import (
     careful_estimator as careful_estimator,
     default_estimator as default_estimator,
+    unbiased_estimator as unbiased_estimator,
 )
 from cortexmg.estimators.differences import Differences as Differences
 from cortexmg.estimators.estimator import (

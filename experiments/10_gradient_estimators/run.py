@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from networks import COUPLINGS, KINDS, network
-from table import draw, table
+from table import draw, draw_grades, table
 
 import cortexmg as cx
 from cortexmg import measures, results
@@ -137,11 +137,12 @@ def main() -> None:
         for coupling in COUPLINGS
         if (place := folder / f"{kind}_{coupling}").exists()
     }
-    names = list(MEASURES), list(PARAMETERS), TRUTH
-    text = "\n".join(table(title, data, *names, BATCH) for title, data in saved.items())
+    names = list(PARAMETERS), TRUTH, BATCH
+    text = "\n".join(table(title, data, list(MEASURES), *names) for title, data in saved.items())
     (folder / "table.md").write_text(text + "\n")
     print(text)
     draw(saved, *names, folder)
+    draw_grades(saved, list(MEASURES), *names, folder)
 
 
 if __name__ == "__main__":

@@ -4,11 +4,22 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.colors import ListedColormap
+from matplotlib.patches import Patch
 from scipy.stats import norm
 
 from cortexmg import drawing
 
 ROUNDING = 1e-9  # below it a derivative is 0
+KNOWN = 0.2  # relative s.e. of a truth with which estimates can be compared
+GRADES = {  # of estimate / truth
+    "within 20 %": "#0b2f52",
+    "within a factor of 2": "#5aa2e0",
+    "right sign": "#f2cf9b",
+    "wrong sign": "#d9822b",
+    "not finite": "0.55",
+    "truth 0 or not known to 20 %": "white",
+}
 
 
 def judged(data: dict, name: str, truth: str, batch: int) -> dict[str, np.ndarray]:
@@ -37,30 +48,39 @@ def names_of(data: dict) -> list[str]:
 
 
 def table(title: str, data: dict, rows: list[str], columns: list[str], truth: str, batch: int):
-    """A table in Markdown: estimate over truth +- s.d. of a batch, by estimator, for both rates."""
-    lines = [f"\n### {title}\n", f"| d rate E / d log | {' | '.join(columns)} | s per seed |"]
-    lines.append("|" + "---|" * (len(columns) + 2))
+    """Tables in Markdown, one per statistic: truth, then estimate over truth +- s.d. of a batch."""
     known = judged(data, truth, truth, batch)
+    found = {name: judged(data, name, truth, batch) for name in names_of(data)}
+    lines = [f"\n### {title}"]
     for q, row in enumerate(rows):
+        lines.append(f"\n| d {row} / d log | {' | '.join(columns)} | s per seed |")
+        lines.append("|" + "---|" * (len(columns) + 2))
+        errors = known["truth error"][q]
         cells = [
-            f"{t:.3g} ({100 * e:.0f} %)"
-            for t, e in zip(known["truth"][q], known["truth error"][q], strict=True)
+            f"{t:.3g} ({100 * e:.0f} %)" if t else "0"
+            for t, e in zip(known["truth"][q], errors, strict=True)
         ]
-        lines.append(f"| truth, {row} (s.e.) | {' | '.join(cells)} | |")
-    for name in names_of(data):
-        j = judged(data, name, truth, batch)
-        for q in (0, 1):
-            cells = [
-                f"{r:.2f} +- {s:.2f}, {100 * p:.0f} %" if abs(r) < 1e3 else f"{r:.0e}"
-                for r, s, p in zip(j["ratio"][q], j["spread"][q], j["sign"][q], strict=True)
-            ]
+        lines.append(f"| truth (s.e.) | {' | '.join(cells)} | |")
+        for name, j in found.items():
+            numbers = zip(j["ratio"][q], j["spread"][q], j["sign"][q], errors, strict=True)
             cost = f"{float(data[f'{name}: seconds']):.2f}"
-            if np.any(np.isfinite(j["ratio"][q])):
-                lines.append(f"| {name}, {rows[q]} | {' | '.join(cells)} | {cost} |")
+            lines.append(f"| {name} | {' | '.join(_cell(*x) for x in numbers)} | {cost} |")
     return "\n".join(lines)
 
 
-def draw(saved: dict, rows: list[str], columns: list[str], truth: str, folder: Path) -> None:
+def _cell(ratio: float, spread: float, sign: float, error: float) -> str:
+    """An entry of the table: in brackets where the truth is not known to `KNOWN`."""
+    if not np.isfinite(error):
+        return ""  # of 0
+    if not np.isfinite(ratio):
+        return "not finite"
+    text = (
+        f"{ratio:.2f} +- {spread:.2f}, {100 * sign:.0f} %" if abs(ratio) < 1e3 else f"{ratio:.0e}"
+    )
+    return text if error < KNOWN else f"({text})"
+
+
+def draw(saved: dict, columns: list[str], truth: str, batch: int, folder: Path) -> None:
     """Estimate over truth of d rate E by each parameter, one panel per network."""
     lines = -(-len(saved) // 3)
     size = {"figsize": (11, 1 + 2.5 * lines), "layout": "constrained", "squeeze": False}
@@ -70,7 +90,7 @@ def draw(saved: dict, rows: list[str], columns: list[str], truth: str, folder: P
     for ax, (title, data) in zip(axes.flat, saved.items(), strict=False):
         names = [n for n in names_of(data) if n != truth]
         for i, name in enumerate(names):
-            j = judged(data, name, truth, 4)
+            j = judged(data, name, truth, batch)
             clear = j["truth error"][0] < 0.1
             for p in np.flatnonzero(clear):
                 y = i + 0.12 * (p - 2)
@@ -86,3 +106,42 @@ def draw(saved: dict, rows: list[str], columns: list[str], truth: str, folder: P
     for ax in axes[-1]:
         ax.set_xlabel("estimate / truth")
     fig.savefig(folder / "figure.png", dpi=150)
+
+
+def draw_grades(
+    saved: dict, rows: list[str], columns: list[str], truth: str, batch: int, folder: Path
+) -> None:
+    """How near estimates of all derivatives are: a panel per statistic, a column per derivative."""
+    names = [n for n in names_of(next(iter(saved.values()))) if n != truth]
+    size = {"figsize": (11, 1 + 1.9 * len(rows)), "layout": "constrained", "squeeze": False}
+    fig, axes = plt.subplots(len(rows), 1, sharex=True, **size)
+    found = {n: [judged(data, n, truth, batch) for data in saved.values()] for n in names}
+    colors = ListedColormap(list(GRADES.values()))
+    for q, (ax, row) in enumerate(zip(axes.flat, rows, strict=True)):
+        each = [np.concatenate([_grade(j)[q] for j in found[name]]) for name in names]
+        ax.pcolormesh(np.array(each), cmap=colors, vmin=0, vmax=len(GRADES), ec="0.8", lw=0.3)
+        ax.vlines(len(columns) * np.arange(1, len(saved)), 0, len(names), color="k", lw=1.2)
+        ax.set_yticks(0.5 + np.arange(len(names)), names, fontsize=7)
+        ax.set_title(f"d {row} / d log of the parameter", fontsize=9, loc="left")
+        ax.invert_yaxis()
+        ax.tick_params(axis="x", rotation=90, length=0)
+    ax.set_xticks(0.5 + np.arange(len(columns) * len(saved)), columns * len(saved), fontsize=6)
+    above = axes[0, 0].secondary_xaxis("top")
+    above.set_xticks(len(columns) * (0.5 + np.arange(len(saved))), list(saved), fontsize=7)
+    above.tick_params(length=0, pad=14)
+    keys = [Patch(fc=color, ec="0.6", label=name) for name, color in GRADES.items()]
+    fig.legend(handles=keys, loc="outside lower center", ncols=len(GRADES), fontsize=8)
+    fig.savefig(folder / "all.png", dpi=130)
+
+
+def _grade(j: dict[str, np.ndarray]) -> np.ndarray:
+    """The index in `GRADES` of every estimate, [q, p]."""
+    r = j["ratio"]
+    conditions = [
+        ~(j["truth error"] < KNOWN),
+        ~np.isfinite(r),
+        r <= 0,
+        np.abs(r - 1) <= 0.2,
+        np.abs(np.log2(np.where(r > 0, r, 1.0))) <= 1,
+    ]
+    return np.select(conditions, [5, 4, 3, 0, 1], default=2)
