@@ -4,9 +4,10 @@ usage: JAX_PLATFORMS=cpu python benchmarks/accelerators.py [--devices h100 v5e .
            [--programs step:cobahh:1000000 ...] [--rate 10] [--out results/accelerators.jsonl]
 
 A program is the step of a model on one device ("step") or on four ("several", of a network that is
-built), or the derivative of 20 steps ("gradient"). Nothing is run, so these are facts about
-programs and not timings. The environment needs compilers for the devices, 1 GB of them, but no
-driver; `ptxas` of CUDA 13 must be on the PATH:
+built), or the derivative of 20 steps on one ("gradient") or on four ("gradients": each has the
+whole network and a run of its own, as in a fit). Nothing is run, so these are facts about programs
+and not timings. The environment needs compilers for the devices, 1 GB of them, but no driver;
+`ptxas` of CUDA 13 must be on the PATH:
 
     python3.12 -m venv accelerators && . accelerators/bin/activate
     pip install . "jax[tpu]==0.12.0.1"
@@ -26,130 +27,40 @@ import tempfile
 import time
 from pathlib import Path
 
+from deviceless import GPUS, TPUS, gradient, gradients, several, step
+
 ROOT = Path(__file__).parent.parent
 PROGRAMS = [
     "step:cobahh:1000000",
     "step:cortex:1000000",
     "gradient:cortex:1000000",
+    "gradients:cortex:1000000",
     "several:cobahh:20000",
     "several:cortex:20000",
+    "several:cobahh:1000000",
+    "several:cortex:1000000",
 ]
 PATIENCE = 1500  # s, for one program; a step of cortex for a v5e takes 800
 DT = {"cobahh": 0.1, "ei_nmda": 0.1, "cortex": 0.05}  # ms
-TPUS = {"v5e": "v5e:2x2", "v5p": "v5p:2x2x1", "v6e": "v6e:2x4"}
-# What XLA asks about a GPU, from the data sheets and tuning guides of NVIDIA: capability, streaming
-# multiprocessors, lanes, threads and shared memory (bytes) of each, of that for one block, level-2
-# cache (bytes), clock (GHz). Memory and bandwidth are those of cortexmg.hardware.
-GPUS = {
-    "t4": ((7, 5), 40, 64, 1024, 65536, 65536, 4194304, 1.59),
-    "a100": ((8, 0), 108, 64, 2048, 167936, 166912, 41943040, 1.41),
-    "h100": ((9, 0), 132, 128, 2048, 233472, 232448, 52428800, 1.755),
-    "b200": ((10, 0), 148, 128, 2048, 233472, 232448, 132644864, 1.965),
+WHAT = {
+    "step": "A step",
+    "several": "A step on four devices",
+    "gradient": "The derivative of 20 steps",
+    "gradients": "The derivative of 20 steps on four devices, of a run on each,",
 }
-TARGET = """gpu_device_info {{
-  threads_per_block_limit: 1024
-  threads_per_warp: 32
-  shared_memory_per_block: 49152
-  shared_memory_per_core: {shared}
-  threads_per_core_limit: {threads}
-  core_count: {cores}
-  fpus_per_core: {lanes}
-  block_dim_limit_x: 2147483647
-  block_dim_limit_y: 65535
-  block_dim_limit_z: 65535
-  memory_bandwidth: {bandwidth:.0f}
-  l2_cache_size: {cache}
-  clock_rate_ghz: {clock}
-  device_memory_size: {memory:.0f}
-  shared_memory_per_block_optin: {block}
-  cuda_compute_capability {{ major: {major} minor: {minor} }}
-  registers_per_core_limit: 65536
-  registers_per_block_limit: 65536
-}}
-platform_name: "CUDA"
-dnn_version_info {{ major: 9 minor: 8 patch: 0 }}
-device_description_str: "{name}"
-"""
-
-
-def topology(name: str, count: int = 1):
-    """The platform of a device, and so many of them to compile for."""
-    from jax.experimental import topologies
-
-    from cortexmg.hardware import DEVICES
-
-    if name in TPUS:
-        found = topologies.get_topology_desc(platform="tpu", topology_name=TPUS[name])
-        return "tpu", found.devices[:count]
-    (major, minor), cores, lanes, threads, shared, block, cache, clock = GPUS[name]
-    about = DEVICES[name]
-    config = TARGET.format(
-        name=about.name, memory=about.memory, bandwidth=about.bandwidth, major=major, minor=minor,
-        cores=cores, lanes=lanes, threads=threads, shared=shared, block=block, cache=cache,
-        clock=clock,
-    )  # fmt: skip
-    found = topologies.get_topology_desc(
-        platform="cuda", topology_name=name, target_config=config, topology=f"1x1x{count}"
-    )
-    return "cuda", found.devices
-
-
-def step(name: str, model: str, n: int, dt: float):
-    """A network of shapes and the program of its run on one device."""
-    from cortexmg import choice, outline
-
-    network = outline.outline(choice.builder_of(model, n), n)
-    platform, devices = topology(name)
-    return network, outline.compiled_step(network, dt, platform, devices[0])
-
-
-def gradient(name: str, model: str, n: int, dt: float):
-    """The program of the derivative of a mean voltage after 20 steps by all ions outside."""
-    import equinox as eqx
-    import jax
-    from jax.sharding import SingleDeviceSharding
-
-    from cortexmg import choice, outline, recorders, simulate
-
-    network, (platform, devices) = outline.outline(choice.builder_of(model, n), n), topology(name)
-    record = {"v": recorders.Probe(next(iter(network.populations)), every=20 * dt)}
-
-    def loss(environment, network):
-        network = eqx.tree_at(lambda n: n.environment, network, environment)
-        return simulate(network, 20 * dt, dt, record=record, gradients=True)["v"].values.mean()
-
-    where = SingleDeviceSharding(devices[0])
-    given = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=where), network)
-    traced = jax.jit(jax.grad(loss)).trace(given.environment, given)
-    return network, traced.lower(lowering_platforms=(platform,)).compile()
-
-
-def several(name: str, model: str, n: int, dt: float):
-    """The program of a run of a network on four devices."""
-    import jax
-    import numpy as np
-    from jax.sharding import Mesh, NamedSharding, PartitionSpec
-
-    from cortexmg import choice, division, outline, programs, queue
-    from cortexmg.waiting import AXIS
-
-    platform, devices = topology(name, 4)
-    mesh, network = Mesh(np.array(devices), (AXIS,)), choice.builder_of(model, n)(n=n)
-    network = network.with_queue(queue.AT_ONCE)
-    parts = outline.shapes(division.stacked_networks(network, 4, range(4)))
-    parts = jax.eval_shape(lambda network: network.in_steps(dt), parts)
-    state = outline.state_of(outline.shapes(network), dt)
-    states = jax.eval_shape(lambda s: division.stacked_states(network, s, 4), state)
-    there, everywhere = (NamedSharding(mesh, PartitionSpec(*x)) for x in ([AXIS], []))
-
-    def placed(tree, where):
-        return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=where), tree)
-
-    frames = placed(jax.ShapeDtypeStruct((), np.int32), everywhere)
-    traced = programs.compiled_on(mesh).trace(
-        placed(parts, there), placed(states, there), {}, frames, plan=((1, ()),), dt=dt, most=1000
-    )
-    return outline.shapes(network), traced.lower(lowering_platforms=(platform,)).compile()
+COLUMNS = {
+    "device": "device",
+    "kernels": "kernels",
+    "loops": "loops on data",
+    "branches": "branches",
+    "atomics": "atomics in them, float, integer and compare-and-swap",
+    "moved_mb": "MB per step",
+    "argument_mb": "arguments (MB)",
+    "temp_mb": "temporaries (MB)",
+    "roofline_s": "bandwidth (s per simulated second)",
+    "kernel_s": "kernels (s per simulated second)",
+    "compile_s": "compilation (s)",
+}
 
 
 def one(what: str, name: str, model: str, n: int, rate: float) -> dict:
@@ -158,9 +69,8 @@ def one(what: str, name: str, model: str, n: int, rate: float) -> dict:
     from cortexmg.hardware import DEVICES
 
     dt, began = DT[model], time.perf_counter()
-    network, program = {"step": step, "gradient": gradient, "several": several}[what](
-        name, model, n, dt
-    )
+    program_of = {"step": step, "gradient": gradient, "gradients": gradients, "several": several}
+    network, program = program_of[what](name, model, n, dt)
     seconds, hlo = time.perf_counter() - began, program.as_text()
     f = plan.forecast(network, {}, dt, rate, DEVICES[name], program=program)
     memory = program.memory_analysis()
@@ -221,6 +131,28 @@ def in_a_process_of_its_own(what: str, name: str, model: str, n: int, rate: floa
         if run.returncode:
             return row | {"failed": " / ".join(run.stderr.strip().splitlines()[-3:])}
         return json.loads(run.stdout.splitlines()[-1]) | atomics(Path(folder))
+
+
+def table(rows: list[dict]) -> str:
+    """A table for each program and network, of the newest row of each device."""
+    from cortexmg import bench
+
+    newest = {(row["what"], row["model"], row["n"], row["device"]): row for row in rows}
+    parts = []
+    for what, model, n in dict.fromkeys(key[:3] for key in newest):
+        mine = [row for key, row in newest.items() if key[:3] == (what, model, n)]
+        good = [row | {"atomics": _counted(row)} for row in mine if "failed" not in row]
+        if good:
+            which = f"{WHAT[what]} of `{model}({n:,})`, {good[0]['contacts']:,} contacts"
+            parts.append(f"{which}, steps of {good[0]['dt']:g} ms:")
+            parts.append(bench.table(good, COLUMNS))
+        parts += [f"{r['device']} failed: {r['failed']}" for r in mine if "failed" in r]
+    return "\n\n".join(parts)
+
+
+def _counted(row: dict) -> str | None:
+    kinds = ("float_atomics", "integer_atomics", "compare_and_swap")
+    return ", ".join(str(row[k]) for k in kinds if row.get(k) is not None) or None
 
 
 def main() -> None:

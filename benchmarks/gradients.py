@@ -41,6 +41,7 @@ COLUMNS = {
     "temporaries_mb": "temporaries (MB)",
     "peak_mb": "peak memory (MB)",
     "compile_s": "compilation (s)",
+    "date": "date",
 }
 
 
@@ -96,14 +97,15 @@ def measured(cases: list[Case], peers: dict[str, str], repetitions: int) -> list
     return rows
 
 
+def shown(rows: list[dict]) -> list[dict]:
+    """All rows but those of runs for comparison with peers in which there were none."""
+    with_peers = {row["run"] for row in rows if row["participant"] != "cortexmg"}
+    return [row for row in rows if row["series"] != "peers" or row["run"] in with_peers]
+
+
 def table(rows: list[dict]) -> str:
     """Rows as Markdown."""
-    lines = ["| " + " | ".join(COLUMNS.values()) + " |", "|---" * len(COLUMNS) + "|"]
-    for row in rows:
-        found = [row.get(k, "") for k in COLUMNS]
-        cells = [x if isinstance(x, str) else f"{x:.3g}" for x in found]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+    return bench.table(rows, COLUMNS)
 
 
 def main() -> None:
@@ -119,9 +121,9 @@ def main() -> None:
     found = []
     for series in options.series:
         for row in measured(cases(series, peers), peers, options.repetitions):
-            found.append({"series": series} | row)
-            bench.append(options.out, about | found[-1] | {"versions": row["versions"]})
-            print(json.dumps(found[-1]), file=sys.stderr)
+            found.append(about | {"series": series} | row)
+            bench.append(options.out, found[-1])
+            print(json.dumps(row), file=sys.stderr)
     print(table(found))
 
 

@@ -1,17 +1,19 @@
-"""How the time of a run grows with cells, and with spikes x contacts, over two decades each.
+"""How the time of a run grows with cells and spikes x contacts, and compilation with projections.
 
-usage: taskset -c 0 python benchmarks/growth.py [--series cells contacts spikes] [--repetitions 5]
+usage: taskset -c 0 python benchmarks/growth.py [--series cells contacts ...] [--repetitions 5]
 
-cells     COBAHH with 4,000 to 400,000 cells and 80 contacts onto each
-contacts  10,000 integrate-and-fire cells that fire at 100 Hz, with 10 to 1,000 contacts of each
-spikes    the same with 1,000 contacts of each, at 1 to 100 Hz
+cells        COBAHH with 4,000 to 400,000 cells and 80 contacts onto each
+contacts     10,000 integrate-and-fire cells that fire at 100 Hz, with 10 to 1,000 contacts of each
+spikes       the same with 1,000 contacts of each, at 1 to 100 Hz
+projections  2 to 8 populations of integrate-and-fire cells, each with contacts onto all of them,
+             of 100 and of 10,000 cells
 
-In the last two, Poisson input makes the cells fire, and the contacts are too weak to change when
-(1e-6 nS), so that nothing but the number of deliveries changes. The same network without input,
-which is silent, is timed as well (fixed_s): that is what steps cost that deliver nothing. The
-networks of a series take turns in one process. Timing ends when results have arrived; compilation
-is not in it. One JSON line per network is appended to results/growth.jsonl; report.py fits the
-exponents.
+In contacts and spikes, Poisson input makes the cells fire, and the contacts are too weak to change
+when (1e-6 nS), so that nothing but the number of deliveries changes. The same network without
+input, which is silent, is timed as well (fixed_s): that is what steps cost that deliver nothing.
+The networks of a series take turns in one process. Timing ends when results have arrived;
+compilation is not in it. For projections it is what is timed, in seconds of the processor. One JSON
+line per network is appended to results/growth.jsonl, of which report.py makes the tables.
 """
 
 import argparse
@@ -20,10 +22,13 @@ import sys
 import time
 from pathlib import Path
 
+import jax
 import numpy as np
+from matplotlib.figure import Figure
 
-from cortexmg import bench, models
+from cortexmg import bench, models, outline
 from cortexmg.cells import leaky_integrate_and_fire
+from cortexmg.distributions import Normal
 from cortexmg.environment import acsf
 from cortexmg.network import Network
 from cortexmg.projection import Projection
@@ -35,6 +40,24 @@ CELLS = (4000, 12_500, 40_000, 126_000, 400_000)
 CONTACTS = (10, 32, 100, 316, 1000)
 RATES = (1.0, 3.2, 10.0, 32.0, 100.0)  # Hz
 N, DURATION, REFRACTORY = 10_000, 500.0, 5.0  # ms
+POPULATIONS, SIZES = (2, 4, 8), (100, 10_000)
+DELIVERIES = "deliveries per second"
+COLUMNS = {
+    "series": "series",
+    "model": "network",
+    "n": "cells",
+    "contacts": "contacts of a cell",
+    "rate_hz": "rate (Hz)",
+    "seconds": "minimum (s)",
+    "fixed_s": "silent (s)",
+}
+COMPILED = {
+    "populations": "populations",
+    "projections": "projections",
+    "n": "cells",
+    "compile_s": "tracing and compilation (s)",
+    "lines": "lines of the program",
+}
 
 
 def driven(n: int, contacts: int, rate: float) -> Network:
@@ -49,6 +72,21 @@ def driven(n: int, contacts: int, rate: float) -> Network:
     input_rate = rate / (1.0 - rate * REFRACTORY * 1e-3)
     outside = {"outside": Poisson("cells", "ampa", input_rate, 300.0)}
     return Network(acsf(), {"cells": cells}, projections, outside)
+
+
+def pairwise(populations: int, n: int) -> Network:
+    """Populations of `n` cells, a projection for each pair, with contacts as in the microcircuit.
+
+    Every contact has a weight and a delay of its own.
+    """
+    receptors: dict[str, Synapse] = {"ampa": Exponential(0.5, 0.0, transmitter="glutamate")}
+    cells = {str(k): leaky_integrate_and_fire(n, receptors) for k in range(populations)}
+    weight, delay = Normal(0.1, 0.01), Normal(1.5, 0.75, 0.1)
+    projections = {}
+    for i, (pre, post) in enumerate((a, b) for a in cells for b in cells):
+        wiring = fixed_out_degree(n, n, 10, weight, delay, key=i)
+        projections[f"{pre} to {post}"] = Projection(pre, post, "glutamate", wiring)
+    return Network(acsf(), cells, projections)
 
 
 def seconds(networks: list[Network], durations: list[float], repetitions: int) -> list[dict]:
@@ -85,11 +123,92 @@ def over_deliveries(pairs: list[tuple[int, float]], repetitions: int) -> list[di
     ]
 
 
+def over_projections(repetitions: int) -> list[dict]:
+    """Seconds of the processor from shapes to a compiled step, with nothing kept from before."""
+    rows = []
+    for populations in POPULATIONS:
+        for n in SIZES:
+            network, times, program = outline.shapes(pairwise(populations, n)), [], None
+            for _ in range(repetitions):
+                jax.clear_caches()
+                began = time.process_time()
+                program = outline.compiled_step(network, bench.DT)
+                times.append(time.process_time() - began)
+            assert program is not None
+            row = {"model": "pairwise", "populations": populations, "projections": populations**2}
+            row |= {"n": populations * n, "compile_s": float(np.median(times))}
+            rows.append(row | {"lines": program.as_text().count("\n")})
+    return rows
+
+
 SERIES = {
     "cells": over_cells,
     "contacts": lambda r: over_deliveries([(k, 100.0) for k in CONTACTS], r),
     "spikes": lambda r: over_deliveries([(1000, rate) for rate in RATES], r),
+    "projections": over_projections,
 }
+
+
+def size(row: dict, by: str) -> float:
+    """What time is to be proportional to, of a row: cells or deliveries per second."""
+    return row["n"] * (1.0 if by == "cells" else row["contacts"] * row["rate_hz"])
+
+
+def exponent(rows: list[dict], by: str, *, without_fixed: bool = False) -> float:
+    """The slope of log time against log size; nan where the fixed cost leaves no time."""
+    times = np.array([r["seconds"] - (r["fixed_s"] if without_fixed else 0.0) for r in rows])
+    if np.any(times <= 0.0):
+        return float("nan")
+    return float(np.polyfit(np.log([size(r, by) for r in rows]), np.log(times), 1)[0])
+
+
+def table(rows: list[dict]) -> str:
+    """Exponents of each series of runs, and the times they are fitted to."""
+    parts = []
+    for series in dict.fromkeys(row["series"] for row in rows):
+        mine = [row for row in rows if row["series"] == series]
+        by = "cells" if series == "cells" else DELIVERIES
+        ends = sorted(size(row, by) for row in mine)
+        said = f"- {series}: from {ends[0]:,.0f} to {ends[-1]:,.0f} {by}, time grows with the"
+        said += f" power {exponent(mine, by):.3f}"
+        if series == "cells":  # which fire at different rates
+            said += f", and with the power {exponent(mine, DELIVERIES):.3f} of {DELIVERIES}; from"
+            said += f" {mine[1]['n']:,} cells on {exponent(mine[1:], by):.3f} and"
+            said += f" {exponent(mine[1:], DELIVERIES):.3f}"
+        if all("fixed_s" in row for row in mine):
+            less = exponent(mine, by, without_fixed=True)
+            said += f", and {less:.3f} without what the silent network takes"
+        parts.append(said + ".")
+    figure = "![Growth of the time](results/growth.png)"
+    return "\n\n".join([*parts, bench.table(rows, COLUMNS), figure])
+
+
+def compilation(rows: list[dict]) -> str:
+    """What a projection costs to compile, and the times that this follows from."""
+    slopes = []
+    for n in dict.fromkeys(row["n"] // row["populations"] for row in rows):
+        mine = [row for row in rows if row["n"] == n * row["populations"]]
+        x, y = ([row[k] for row in mine] for k in ("projections", "compile_s"))
+        slopes.append(f"{np.polyfit(x, y, 1)[0]:.2f} s with {n:,} cells in each population")
+    said = f"Each projection takes {' and '.join(slopes)}."
+    return f"{said}\n\n{bench.table(rows, COMPILED)}"
+
+
+def figure(rows: list[dict]) -> Figure:
+    """Time against size, a panel per series; dashed is proportional to it."""
+    names = list(dict.fromkeys(row["series"] for row in rows))
+    drawn = Figure(figsize=(9.0, 3.2), layout="constrained")
+    for axes, name in zip(drawn.subplots(1, len(names), squeeze=False)[0], names, strict=True):
+        by = "cells" if name == "cells" else DELIVERIES
+        mine = sorted((r for r in rows if r["series"] == name), key=lambda r: size(r, by))
+        x, y = np.array([size(r, by) for r in mine]), np.array([r["seconds"] for r in mine])
+        axes.loglog(x, y, "o-", label="whole run")
+        if all("fixed_s" in r for r in mine):
+            axes.loglog(x, y - [r["fixed_s"] for r in mine], "s-", label="without fixed cost")
+        axes.loglog(x, y[-1] * x / x[-1], "--", color="0.6", label="proportional")
+        axes.set(title=name, xlabel=by, ylabel="s per simulated second")
+        axes.legend(fontsize=7, frameon=False)
+    return drawn
 
 
 def main() -> None:

@@ -22,32 +22,40 @@ from cortexmg.rows import Wiring, kind_of_targets
 from cortexmg.states import initial
 from cortexmg.wiring.layout import capacity_for, row_for
 
-SMALL = (1000, 2000)  # cells, of the networks that are built
+SMALL, SCALES = (1000, 2000), (0.02, 0.04)  # cells or scales, of the networks that are built
 
 
 def outline(
-    build: Callable[..., Network], n: int | None = None, contacts: int | float | None = None
+    build: Callable[..., Network],
+    n: int | None = None,
+    contacts: int | float | None = None,
+    scale: float | None = None,
 ) -> Network:
     """The network `build(n)` in which every array is a `jax.ShapeDtypeStruct`.
 
     Two small networks are built, and every size is continued along the line through theirs. With
-    `contacts`, each cell receives so many, shared among the projections as in the model. Without
-    `n` the model is built at the size that it has by default.
+    `contacts`, each cell receives so many, shared among the projections as in the model. Of a
+    model that has a `scale` in place of `n`, contacts per cell grow as it does. Without either the
+    model is built at the size that it has by default.
 
     Raises: ValueError for a size that is none, or with too many contacts to number.
     """
-    if n is None:
-        small = large = build()
-        grown = large
-    else:
+    more = 1.0
+    if scale is not None:
+        if not 0.0 < scale <= 1.0:
+            raise ValueError(f"scale must be above 0 and at most 1, got {scale:g}.")
+        large, grown = _continued(build, "scale", SCALES, scale)
+        more = scale / SCALES[1]
+    elif n is not None:
         _check("n", n)
-        small, large = (build(n=size) for size in SMALL)
-        grown = _grown(small, large, (n - SMALL[0]) / (SMALL[1] - SMALL[0]))
+        large, grown = _continued(build, "n", SMALL, n)
+    else:
+        large = grown = build()
     if contacts is not None:
         _check("contacts", contacts)
-    cells = sum(large.sizes.values())
-    have = sum(p.connectivity.n_contacts for p in large.projections.values()) / cells
-    more = 1.0 if contacts is None or not have else contacts / have
+        cells = sum(large.sizes.values())
+        have = sum(p.connectivity.n_contacts for p in large.projections.values()) / cells
+        more = contacts / have if have else 1.0
     projections = {}
     for name, p in grown.projections.items():
         wiring = _wired(large.projections[name].connectivity, p.connectivity, more)
@@ -85,6 +93,11 @@ def compiled_step(network: Network, dt: float, platform: str = "", device: Any =
 
     It is for the devices at hand, or for one of a topology of another `platform`.
     """
+    return lowered_step(network, dt, platform, device).compile()
+
+
+def lowered_step(network: Network, dt: float, platform: str = "", device: Any = None) -> Any:
+    """The same program before it is compiled."""
     platform = platform or jax.default_backend()
     if platform != "cpu":
         network = queued(network)
@@ -98,12 +111,18 @@ def compiled_step(network: Network, dt: float, platform: str = "", device: Any =
     given = placed(network), placed(state), {}, placed(jax.ShapeDtypeStruct((), jnp.int32))
     program = compiled(platform, long=False)  # which kernels there are, not who shares them
     traced = program.trace(*given, plan=plan_of({}, dt), dt=dt, most=1000)
-    return traced.lower(lowering_platforms=(platform,)).compile()
+    return traced.lower(lowering_platforms=(platform,))
 
 
 def _check(what: str, value: int | float) -> None:
     if not 1 <= value < np.inf:
         raise ValueError(f"{what} must be a number of at least 1, got {value:g}: name a size.")
+
+
+def _continued(build: Callable[..., Network], name: str, sizes: tuple[Any, Any], size: Any):
+    """The larger of two small networks, and what it becomes at this size."""
+    small, large = (build(**{name: x}) for x in sizes)
+    return large, _grown(small, large, (size - sizes[0]) / (sizes[1] - sizes[0]))
 
 
 def _grown(a: Any, b: Any, far: int | float, static: bool = False) -> Any:
@@ -132,14 +151,19 @@ def _line(a: int, b: int, far: int | float) -> int:
 
 
 def _wired(known: Wiring, grown: Wiring, more: float) -> Wiring:
-    """The grown wiring with `more` times the contacts per row that the `known` one has."""
+    """The grown wiring with `more` times the contacts per row that the `known` one has.
+
+    Lengths of rows deviate from their mean by its root, where contacts are drawn at random.
+    """
     if isinstance(known, Procedural):
         return _with(grown, k=max(1, round(known.k * more)))
     assert isinstance(known, Connectivity)
-    lengths = np.rint(np.diff(np.asarray(known.starts)) * more).astype(np.int64)
+    drawn = np.diff(np.asarray(known.starts))
+    mean = float(drawn.mean())
+    lengths = np.rint(np.maximum(0.0, more * mean + more**0.5 * (drawn - mean))).astype(np.int64)
     row = known.row if more == 1.0 else row_for(lengths)
     rows = grown.starts.shape[0] - 1
-    capacity = capacity_for(round(rows * float(lengths.mean())), row)
+    capacity = capacity_for(round(rows * more * mean), row)
 
     def stored(x, dtype=None):
         return jax.ShapeDtypeStruct((capacity,), dtype or x.dtype) if np.ndim(x) else x

@@ -1,8 +1,9 @@
 """What a run needs, before anything is built: memory by part, bytes per step, time by bandwidth.
 
 All follows from shapes. The step is compiled, for the machine at hand and without arrays, to see
-how many kernels it has and what they move; other devices join operations in other ways, so for
-them the kernels are a guide and the memory is what counts.
+how many kernels it has and what they move. Compilers for other devices join operations in other
+ways: some models were compiled by them (COMPILED), for the others the kernels are a guide and the
+memory is what counts.
 """
 
 from typing import Any, NamedTuple
@@ -20,6 +21,34 @@ from cortexmg.outline import compiled_step, queued
 from cortexmg.rows import Wiring
 
 
+class Step(NamedTuple):
+    """What a step of a model with a million cells was compiled to for a device."""
+
+    kernels: int
+    loops: int
+    moved_mb: float
+    temp_mb: float
+
+
+# By benchmarks/accelerators.py, in steps of 0.1 and 0.05 ms and with the contacts of the model.
+COMPILED = {
+    ("cobahh", "t4"): Step(19, 0, 345.1, 30.94),
+    ("cobahh", "a100"): Step(14, 0, 343.6, 30.44),
+    ("cobahh", "h100"): Step(8, 0, 235.4, 2.69),
+    ("cobahh", "b200"): Step(11, 0, 237.3, 2.346),
+    ("cobahh", "v5e"): Step(213, 2, 2917, 25.5),
+    ("cortex", "h100"): Step(54, 0, 680.9, 72.61),
+    ("cortex", "t4"): Step(83, 0, 658, 64.41),
+    ("cortex", "a100"): Step(57, 0, 680.1, 63.97),
+    ("cortex", "b200"): Step(59, 0, 643.4, 64.31),
+    ("cobahh", "v5p"): Step(182, 2, 2480, 117.2),
+    ("cobahh", "v6e"): Step(187, 2, 3445, 121.2),
+    ("cortex", "v5e"): Step(983, 4, 8139, 484.7),
+    ("cortex", "v5p"): Step(1078, 4, 1.161e04, 656.6),
+    ("cortex", "v6e"): Step(1043, 4, 1.176e04, 619.8),
+}
+
+
 class Forecast(NamedTuple):
     """What one network needs on one device."""
 
@@ -31,6 +60,7 @@ class Forecast(NamedTuple):
     step: Work
     delivered: float  # bytes that spikes move in a step
     dt: float  # ms
+    how: str  # the step was compiled
 
     @property
     def total(self) -> float:
@@ -67,19 +97,29 @@ def forecast(
     *,
     host: bool = False,
     program: Any = None,
+    known: Step | None = None,
     gradients: float = 0.0,
 ) -> Forecast:
     """What a network of shapes needs on a device, if its cells fire at `rate` Hz.
 
     On the `host` itself the libraries, the compiler and the network as it was built need room too.
-    `program` is what `compiled_step` made for the device, if not for this machine. `gradients` is
-    how long (ms) a run is that is differentiated in reverse, by a few numbers.
+    `program` is what `compiled_step` made for the device, if not for this machine, and `known` what
+    another size was compiled to. `gradients` is how long (ms) a run is that is differentiated in
+    reverse, by a few numbers.
     """
     cells = sum(network.sizes.values())
     most = steps_at_once(cells, plan_of(record, dt)[0][0])
-    memory = needed(queued(network) if device.kernel else network, record, dt, most)
-    program = program or compiled_step(network, dt)
-    memory["temporaries of a step"] = program.memory_analysis().temp_size_in_bytes
+    delivering = queued(network) if device.kernel else network
+    memory = needed(delivering, record, dt, most)
+    if known and not program:
+        how = f"as compiled for {device.name}, of a million cells"
+        step = Work(known.kernels, round(known.moved_mb * cells), (Work(),) * known.loops)
+        memory["temporaries of a step"] = known.temp_mb * cells
+    else:
+        how = "as compiled for this CPU" if device.kernel and not program else "as compiled"
+        program = program or compiled_step(delivering, dt)
+        step = work_of_loop(program.as_text())
+        memory["temporaries of a step"] = program.memory_analysis().temp_size_in_bytes
     if gradients:
         memory |= needed_by_derivative(network, dt, whole_steps(gradients, dt, "gradients"))
     if host:
@@ -90,8 +130,7 @@ def forecast(
     contacts = [_room(c) for c in wiring] or [0]
     stored = [_room(c) for c in wiring if isinstance(c, Connectivity)] or [0]
     delivered = 1e-3 * rate * dt * sum(map(_bytes_by_spikes, wiring))
-    step = work_of_loop(program.as_text())
-    return Forecast(device, cells, sum(contacts), max(stored), memory, step, delivered, dt)
+    return Forecast(device, cells, sum(contacts), max(stored), memory, step, delivered, dt, how)
 
 
 def largest_that_fits(f: Forecast) -> int:
@@ -104,23 +143,30 @@ def largest_that_fits(f: Forecast) -> int:
 
 def table(f: Forecast, rate: float) -> str:
     """The forecast as text, for cells that fire at `rate` Hz."""
+    # For a CPU rows are gathered, and then added; on a GPU one kernel does both and moves less.
+    least = "about" if "this CPU" in f.how else "at least"
     lines = [f"{f.cells:,} cells, {f.contacts:,} contacts, dt {f.dt:g} ms, on {f.device.name}", ""]
     lines += [f"  {name:30s} {size / 1e6:12,.1f} MB" for name, size in f.memory.items()]
     lines += [
         f"  {'in all':30s} {f.total / 1e6:12,.1f} MB of {f.usable / 1e6:,.0f} MB that "
         f"{'JAX takes by default' if f.device.share < 1.0 else 'there are'}",
         "",
-        f"A step, as compiled here: {f.step.kernels} kernels that move {f.step.moved / 1e6:,.3f} "
-        f"MB, and {f.delivered / 1e6:,.3f} MB for spikes at {rate:g} Hz,",
-        f"delivered in {f.step.all_loops} loops whose length depends on them.",
-        f"Per simulated second at least {f.moving:.3g} s to move the bytes at "
+        f"A step, {f.how}:",
+        f"  {f.step.kernels} kernels that move {f.step.moved / 1e6:,.3f} MB; "
+        f"{f.step.all_loops} loops whose length depends on data;",
+        f"  spikes at {rate:g} Hz move another {f.delivered / 1e6:,.3f} MB.",
+        f"Per simulated second {least} {f.moving:.3g} s to move the bytes at "
         f"{f.device.bandwidth / 1e9:,.0f} GB/s ({f.device.source})",
     ]
     if f.device.kernel:
         lines.append(
-            f"and {f.launching:.3g} s for {f.device.kernel * 1e6:g} us per kernel; loops not "
-            f"counted, in which each round waits for the host."
+            f"and {f.launching:.3g} s for {f.device.kernel * 1e6:g} us per kernel (assumed)."
         )
+        if "this CPU" in f.how:
+            lines.append(
+                "Compilers for the device make other kernels, often fewer on a GPU and more on a "
+                "TPU: benchmarks/accelerators.py asks them."
+            )
     else:
         lines.append("on one thread; arithmetic comes on top: `cortexmg bench` measures it.")
     return "\n".join(lines)

@@ -1,5 +1,6 @@
 """The command `cortexmg plan`."""
 
+import inspect
 from typing import Annotated
 
 import typer
@@ -7,13 +8,16 @@ import typer
 from cortexmg import ladder, outline
 from cortexmg.choice import MODELS, builder_of
 from cortexmg.hardware import DEVICES, device_named
-from cortexmg.plan import forecast, table, verdict
+from cortexmg.plan import COMPILED, forecast, table, verdict
 from cortexmg.recorders import Recorder, Spikes
 
 
 def plan(
     model: Annotated[str, typer.Argument(help=f"One of {', '.join(sorted(MODELS))}.")],
     n: Annotated[int | None, typer.Option("--n", "--cells", help="Number of cells.")] = None,
+    scale: Annotated[
+        float | None, typer.Option(help="Of a model that has one, above 0 and at most 1.")
+    ] = None,
     contacts: Annotated[
         float | None, typer.Option("--contacts-per-cell", help="If not those of the model.")
     ] = None,
@@ -29,13 +33,19 @@ def plan(
     The exit code is 0 if the run fits into the memory of the device, and 3 if it does not.
     """
     target, build = device_named(device), builder_of(model, n)
-    network = outline.outline(build, n, contacts)
+    scaled = inspect.signature(build).parameters.get("scale")
+    if scale is not None and scaled is None:
+        raise ValueError(f"Model {model!r} has no scale; leave --scale away.")
+    if scaled is not None and scale is None:
+        scale = scaled.default
+    network = outline.outline(build, n, contacts, scale)
+    known = COMPILED.get((model, device)) if contacts is None else None
     recorders: dict[str, Recorder] = ladder.recorders_for(network) if record else {}
     if spikes:
         recorders |= {name: Spikes(name) for name in network.populations}
-    found = forecast(
-        network, recorders, dt, rate, target, host=device == "cpu", gradients=gradients
-    )
+    host = device == "cpu"
+    how = {"host": host, "known": known, "gradients": gradients}
+    found = forecast(network, recorders, dt, rate, target, **how)
     print(f"{model}, {table(found, rate)}\n\n{verdict(found)}")
     if not found.fits:
         raise typer.Exit(3)
