@@ -14,7 +14,6 @@ from cortexmg.measures import Measure
 from cortexmg.network import Network
 from cortexmg.parameters import parameters
 from cortexmg.part import quantities
-from cortexmg.plots import heat_map
 from cortexmg.protocol import Conditions, Protocol, keys_of
 
 if TYPE_CHECKING:
@@ -46,6 +45,8 @@ class Sensitivity(NamedTuple):
 
     def figure(self) -> "Figure":
         """A heat map: red where a statistic rises, blue where it falls, pale below two s.e."""
+        from cortexmg.plots import heat_map  # loading it is slow
+
         label = "d statistic / d parameter"
         return heat_map(self.values, self.errors, self.statistics, self.parameters, label)
 
