@@ -177,8 +177,8 @@ def ladder(
 
 
 def heat_map(
-    values: Float[ArrayLike, "rows columns"],
-    errors: Float[ArrayLike, "rows columns"],
+    values: Float[np.ndarray, "rows columns"],
+    errors: Float[np.ndarray, "rows columns"],
     down: Sequence[str],
     across: Sequence[str],
     label: str,
