@@ -1,9 +1,10 @@
 """Does calcium make up for magnesium where sodium, potassium and chloride move?
 
 Slices in which ions move, in the fluids of Isaev et al. (2012): in how many of them does a seizure
-begin, with all mechanisms? A seizure is a discharge of more than 2 s. And with variants (--kind):
-contacts between E cells that also depress for seconds ("slow"), and other laws of release, whose
-numbers are the least certain here. Run with --quick for a small version.
+begin, with all mechanisms? A seizure is a discharge, or a series of discharges, of more than 2 s.
+And with variants (--kind): contacts between E cells that also depress for seconds ("slow"), and
+other laws of release, whose numbers are the least certain here. Run with --quick for a small
+version.
 """
 
 import argparse
@@ -25,26 +26,24 @@ FLUIDS = {
     "0 Mg, 3 Ca, 5 K": (0.05, 3.0, 5.0),
 }
 SETTLE, SEIZURE = 500.0, 2.0  # ms, s
-STEEP = "E to E/release/factors/ions"
+LAW = "projections/{}/release/factors/ions/{}"
+PATHWAYS = [f"{pre} to {post}" for pre in "EI" for post in "EI"]
 # Options of the network, and numbers of the laws of release that differ.
 KINDS: dict[str, tuple[dict, dict]] = {
     "all": ({}, {}),
     "slow": ({"drive": 0.1, "slow_depression": True}, {}),
     "no_release": ({"mechanisms": ("gaba", "surface", "calcium")}, {}),
-    "k_mg_10": ({}, {"k_mg": 10.0}),  # mM, in place of 2.97: magnesium competes less
+    # mM, in place of 2.97: magnesium competes less.
+    "k_mg_10": ({}, {LAW.format(pathway, "k_mg"): 10.0 for pathway in PATHWAYS}),
     # The share of the steep curve between E cells, in place of 1; 0.5 is that of other contacts.
-    **{f"steep_{x:g}": ({}, {f"{STEEP}/steep": x}) for x in (0.5, 0.7, 0.8, 0.9)},
+    **{f"steep_{x:g}": ({}, {LAW.format("E to E", "steep"): x}) for x in (0.5, 0.7, 0.8, 0.9)},
 }
 
 
 def measure(n: int, key: int, duration: float, kind: str) -> list[dict]:
     """Discharges in each fluid, of a slice with a wiring and a noise of its own."""
     options, laws = KINDS[kind]
-    network = models.cortex_slice(n, key, ions=True, **options)
-    given = {
-        name: x for name in cx.parameters(network) for end, x in laws.items() if name.endswith(end)
-    }
-    network = cx.with_parameters(network, given)
+    network = cx.with_parameters(models.cortex_slice(n, key, ions=True, **options), laws)
     fluids = np.array(list(FLUIDS.values())).T
     values = {
         f"environment/ions/{ion}/outside": x
