@@ -128,17 +128,20 @@ def over_projections(repetitions: int) -> list[dict]:
     rows = []
     for populations in POPULATIONS:
         for n in SIZES:
-            network, times, program = outline.shapes(pairwise(populations, n)), [], None
-            for _ in range(repetitions):
-                jax.clear_caches()
-                began = time.process_time()
-                program = outline.compiled_step(network, bench.DT)
-                times.append(time.process_time() - began)
-            assert program is not None
+            network = outline.shapes(pairwise(populations, n))
+            times, lines = zip(*[compilation(network) for _ in range(repetitions)], strict=True)
             row = {"model": "pairwise", "populations": populations, "projections": populations**2}
             row |= {"n": populations * n, "compile_s": float(np.median(times))}
-            rows.append(row | {"lines": program.as_text().count("\n")})
+            rows.append(row | {"lines": lines[-1]})
     return rows
+
+
+def compilation(network: Network) -> tuple[float, int]:
+    """Seconds of the processor that the step of a network of shapes takes, and its lines."""
+    jax.clear_caches()
+    began = time.process_time()
+    program = outline.compiled_step(network, bench.DT)
+    return time.process_time() - began, program.as_text().count("\n")
 
 
 SERIES = {

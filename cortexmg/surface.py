@@ -75,8 +75,6 @@ class GouyChapman(SurfaceCharge):
     Assumption: the permittivity of water is 78.4 at 25 degrees and goes with 1/T.
 
     At -0.1 e/nm2, 0.1 instead of 1 mM magnesium (at 1.2 mM calcium, 37 degrees) shifts by 0.20 mV.
-    The 0.36 mV of the notes that this package was written from is not reproduced: it is what the
-    equation gives in 100 mM of monovalent ions, and presumably stands for 150 by mistake.
     """
 
     evidence = Evidence(
