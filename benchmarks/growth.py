@@ -129,14 +129,14 @@ def over_projections(repetitions: int) -> list[dict]:
     for populations in POPULATIONS:
         for n in SIZES:
             network = outline.shapes(pairwise(populations, n))
-            times, lines = zip(*[compilation(network) for _ in range(repetitions)], strict=True)
+            times, lines = zip(*[compiling(network) for _ in range(repetitions)], strict=True)
             row = {"model": "pairwise", "populations": populations, "projections": populations**2}
             row |= {"n": populations * n, "compile_s": float(np.median(times))}
             rows.append(row | {"lines": lines[-1]})
     return rows
 
 
-def compilation(network: Network) -> tuple[float, int]:
+def compiling(network: Network) -> tuple[float, int]:
     """Seconds of the processor that the step of a network of shapes takes, and its lines."""
     jax.clear_caches()
     began = time.process_time()
