@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import cortexmg as cx
-from cortexmg import models, recorders, statistics
+from cortexmg import episodes, models, recorders, statistics
 from cortexmg.channels import IonLeak
 from cortexmg.factors import hill_release
 from cortexmg.membrane import Current
@@ -461,10 +461,7 @@ def test_noradrenaline_magnesium_and_calcium_end_the_slow_oscillation(single_pre
     record = {"E": recorders.Spikes("E")}
     runs = cx.sweep(models.up_down(), values, 7500.0, dt=0.1, record=record, key=1)
     trains = [run["E"].between(run.start + 1500.0, run.stop) for run in runs]
-    rule = dict(
-        bin=10.0, smoothing=50.0, over_median=0.0, least_rate=1.0, shortest=100.0, gap=100.0
-    )
-    found = [statistics.bursts(x, **rule) for x in trains]
+    found = [episodes.up_states(x) for x in trains]
     share = [np.sum(x.stops - x.starts) / 6000.0 for x in found]
     # In 5 wirings, over 10 s: 7 to 9 UP states of 0.46 to 0.68 s, DOWN states of 0.54 to 0.90 s.
     asleep = found[0]
@@ -492,10 +489,8 @@ def test_a_slice_without_magnesium_has_a_seizure_that_needs_nmda_receptors():
         "k": recorders.Probe("E", "tissues/space/felt/k", [0], every=10.0),
     }
     seizure, silent = cx.sweep(network, blocked, 8000.0, record=record)
-    found = statistics.bursts(
-        seizure["E"], bin=20.0, smoothing=100.0, over_median=0.0, least_rate=5.0, gap=350.0
-    )
-    assert np.max(found.stops - found.starts) > 2000.0
+    found = episodes.discharges(seizure["E"])
+    assert np.max(found.stops - found.starts) > episodes.SEIZURE
     assert 7.5 < seizure["k"].values.max() < 12.0
     assert statistics.mean_rate(silent["E"]) < 0.5 and silent["k"].values.max() < 4.0
 

@@ -276,7 +276,7 @@ LAYERS = [
     {"sensitivity", "fit_config"},
     {"fit_plots"},
     {"fit_command"},
-    {"ladder", "bench"},
+    {"ladder", "bench", "episodes"},
     {"plan_command"},
     {"cli"},
     {"__init__"},

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from cortexmg import statistics
+from cortexmg import episodes, statistics
 from cortexmg.spike_trains import checked_trains
 
 STOP = 20_000.0  # ms
@@ -255,6 +255,30 @@ def test_a_burst_cut_by_the_end_is_counted_and_times_are_those_of_the_recording(
     assert found.starts == pytest.approx([1000.0, 2900.0], abs=5.0)
     assert found.stops[-1] == 3000.0 and found.per_minute == pytest.approx(48.0)
     assert statistics.bursts(t, least_rate=150.0).stops[-1] == 3000.0
+
+
+@pytest.mark.parametrize(
+    "pause, discharges, series", [(200.0, 1, 1), (700.0, 2, 1), (1300.0, 2, 2)]
+)
+def test_discharges_are_joined_by_the_pause_that_they_may_have(pause, discharges, series):
+    starts = [1000.0, 1300.0 + pause]
+    t = planted(starts, 300.0, 40.0, seed=14, background=1.0, stop=4000.0)
+    found = episodes.discharges(t), episodes.discharges(t, episodes.SERIES)
+    assert [x.starts.size for x in found] == [discharges, series]
+    assert found[0].starts[0] == pytest.approx(1000.0, abs=70.0)
+    assert found[1].stops[-1] == pytest.approx(starts[1] + 300.0, abs=70.0)
+
+
+@pytest.mark.parametrize("pause, number", [(50.0, 1), (250.0, 2)])
+def test_up_states_are_found_in_a_population_that_hardly_fires(pause, number):
+    starts = [1000.0, 1400.0 + pause, 3000.0]
+    t = planted(starts[:2], 400.0, 5.0, seed=15, background=0.0, stop=4000.0)
+    short = planted(starts[2:], 20.0, 5.0, seed=15, background=0.0, stop=4000.0)
+    both = merged((t.ids, t.times), (short.ids, short.times), n=t.n, stop=4000.0)
+    found = episodes.up_states(both)
+    assert found.starts.size == number
+    assert found.stops[-1] - found.starts[0] == pytest.approx(800.0 + pause, abs=60.0)
+    assert episodes.up_states(both, 8.0).starts.size == 0
 
 
 # Where nothing is defined, and what is refused.

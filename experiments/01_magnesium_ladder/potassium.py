@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 
 import cortexmg as cx
-from cortexmg import models, plots, recorders, results, statistics
+from cortexmg import episodes, models, plots, recorders, results, statistics
 
 HERE = Path(__file__).parent
 MAGNESIUM = [0.02, 0.05, 0.1, 0.5, 1.0]  # mM
-SETTLE, EPISODE, SHOWN = 500.0, 2000.0, 40e3  # ms
+SETTLE, SHOWN = 500.0, 40e3  # ms
 IONS = "environment/ions"
 COLUMNS = (
     "rate", "per minute", "median s", "longest s", "episodes", "first at s", "longest series s",
@@ -50,19 +50,13 @@ def measure(n: int, key: int, duration: float, slow: bool) -> tuple[list[dict], 
 
 
 def found(run: cx.Run, duration: float) -> dict:
-    """Discharges of a run; those of more than 2 s are episodes."""
+    """Discharges of a run; those of more than 2 s are seizures."""
     trains = run["E"].between(SETTLE, duration)
-    # One goes on while the population fires above 5 Hz, with pauses of up to 350 ms: in recorded
-    # seizures discharges come at 3 to 10 Hz, here at 2 to 3, so what is one depends on that.
-    # Series with pauses of up to 1 s are measured too.
-    bursts, series = (
-        statistics.bursts(
-            trains, bin=20.0, smoothing=100.0, over_median=0.0, least_rate=5.0, gap=pause
-        )
-        for pause in (350.0, 1000.0)
-    )
+    # Recorded seizures have discharges at 3 to 10 Hz, these slices at 1 to 2: what is one discharge
+    # depends on the pause that it may have, so their series are measured too.
+    bursts, series = episodes.discharges(trains), episodes.discharges(trains, episodes.SERIES)
     lengths = bursts.stops - bursts.starts
-    long = bursts.starts[lengths > EPISODE]
+    long = bursts.starts[lengths > episodes.SEIZURE]
     return {
         "rate": statistics.mean_rate(trains),
         "per minute": bursts.per_minute,

@@ -18,7 +18,8 @@ from cortexmg import ladder, models, plots, recorders, results, statistics
 HERE = Path(__file__).parent
 SETTLE = 500.0  # ms
 MG, CA = (f"environment/ions/{ion}/outside" for ion in ("mg", "ca"))
-SLICES = {  # [Mg]o, [Ca]o, [K]o in mM
+# [Mg]o, [Ca]o, [K]o in mM; 0.05 mM of magnesium is what "no magnesium" fluid still holds.
+FLUIDS = {
     "1.3 Mg, 2 Ca": (1.3, 2.0, 3.5),
     "0 Mg, 1 Ca": (0.05, 1.0, 3.5),
     "0 Mg, 2 Ca": (0.05, 2.0, 3.5),
@@ -31,7 +32,7 @@ PUBLISHED = {"0 Mg, 1 Ca": 1.0, "0 Mg, 2 Ca": 0.67, "0 Mg, 3 Ca": 0.0, "0 Mg, 3 
 
 def slice_parameters(network: cx.Network, fluid: str, drive: float) -> dict[str, np.ndarray]:
     """The numbers of a slice: its fluid, the input that is left, and potassium's reversals."""
-    mg, ca, k = SLICES[fluid]
+    mg, ca, k = FLUIDS[fluid]
     # The cells have published reversals, which hold for 3.5 mM outside; four fifths of the leak
     # are potassium, if the rest is sodium.
     shift = 26.64 * np.log(k / 3.5)
@@ -47,7 +48,7 @@ def slice_parameters(network: cx.Network, fluid: str, drive: float) -> dict[str,
 def bursting(n: int, seeds: int, drives: list[float], duration: float, **options) -> list[dict]:
     """Whether each slice bursts, and how: a network and its noise for each seed."""
     rows = []
-    cases = [(fluid, drive) for drive in drives for fluid in SLICES]
+    cases = [(fluid, drive) for drive in drives for fluid in FLUIDS]
     for seed in range(seeds):
         network = models.cortex_slice(n, seed, drive=1.0, **options)
         each = [slice_parameters(network, fluid, drive) for fluid, drive in cases]
@@ -74,7 +75,7 @@ def probabilities(rows: list[dict], drives: list[float]) -> dict[str, np.ndarray
                 for d in drives
             ]
         )
-        for fluid in SLICES
+        for fluid in FLUIDS
     }
 
 

@@ -12,20 +12,14 @@ import json
 from pathlib import Path
 
 import numpy as np
+from run import FLUIDS, SETTLE
 
 import cortexmg as cx
-from cortexmg import models, recorders, results, statistics
+from cortexmg import episodes, models, recorders, results, statistics
 
 OUT = Path(__file__).parent / "results"
-# Magnesium, calcium and potassium (mM); 0.05 mM is what "no magnesium" fluid still holds.
-FLUIDS = {
-    "1.3 Mg, 2 Ca": (1.3, 2.0, 3.5),
-    "0 Mg, 1 Ca": (0.05, 1.0, 3.5),
-    "0 Mg, 2 Ca": (0.05, 2.0, 3.5),
-    "0 Mg, 3 Ca": (0.05, 3.0, 3.5),
-    "0 Mg, 3 Ca, 5 K": (0.05, 3.0, 5.0),
-}
-SETTLE, SEIZURE = 500.0, 2.0  # ms, s
+SEIZURE = 1e-3 * episodes.SEIZURE  # s
+COLUMNS = ("longest s", "longest series s", "shorter per minute", "rate", "highest K")
 LAW = "projections/{}/release/factors/ions/{}"
 PATHWAYS = [f"{pre} to {post}" for pre in "EI" for post in "EI"]
 # Options of the network, and numbers of the laws of release that differ.
@@ -55,16 +49,10 @@ def measure(n: int, key: int, duration: float, kind: str) -> list[dict]:
     rows = []
     for name, run in zip(FLUIDS, runs, strict=True):
         trains = run["E"].between(SETTLE, duration)
-        # As in experiment 01: with pauses of up to 350 ms discharges are one. What a seizure is
-        # depends on that, so series with pauses of up to 1 s are counted too.
+        # What a seizure is depends on the pause that it may have, so both are counted.
         lengths, series = (
             1e-3 * (found.stops - found.starts)
-            for found in (
-                statistics.bursts(
-                    trains, bin=20.0, smoothing=100.0, over_median=0.0, least_rate=5.0, gap=pause
-                )
-                for pause in (350.0, 1000.0)
-            )
+            for found in (episodes.discharges(trains), episodes.discharges(trains, episodes.SERIES))
         )
         rows.append(
             {
@@ -97,7 +85,7 @@ def main() -> None:
     for fluid in FLUIDS:
         same = [r for r in rows if r["fluid"] == fluid]
         share = [float(np.mean([r[x] > 0 for r in same])) for x in ("seizures", "series")]
-        each = {x: [r[x] for r in same] for x in list(same[0])[4:]}
+        each = {x: [r[x] for r in same] for x in COLUMNS}
         cells = [f"{x} {np.mean(y):.3g} +- {np.std(y):.2g}" for x, y in each.items()]
         print(fluid, f"seizures, series in {share}", *cells, sep="; ")
     if not quick:

@@ -15,14 +15,16 @@ STRONGER = [1.0, 2.0, 2.5, 3.0, 3.5, 4.0]
 RINGS = np.arange(275.0, 900.0, 50.0)  # um from the middle of a sheet of 2 mm
 
 
-def spread(n: int, seed: int, values: dict[str, list[float]], until: float = 250.0) -> list[dict]:
+def spread(
+    n: int, seed: int, values: dict[str, list[float]], until: float = 250.0, pA: float = 2000.0
+) -> list[dict]:
     """The front that a kick in the middle of a sheet starts, for each of the values."""
     network = models.cortex_slice(n, seed, drive=0.1, ca=1.3, wiring="distance")
     sheet, cells = sheet_of(network.sizes), network.populations["E"].n
     side = sheet.width
     places = sheet.positions(cells)
     distance = sheet.distance(places, np.full_like(places, side / 2))
-    kick = stimuli.step_current("E", np.where(distance < 150.0, 2000.0, 0.0), 50.0, 70.0)
+    kick = stimuli.step_current("E", np.where(distance < 150.0, pA, 0.0), 50.0, 70.0)
     network = replace(network, stimuli={**network.stimuli, "kick": kick})
     record = {"E": recorders.Spikes("E")}
     rows = []
@@ -44,18 +46,21 @@ def spread(n: int, seed: int, values: dict[str, list[float]], until: float = 250
 
 
 def fronts(n: int, seeds: int) -> dict[str, list[dict]]:
-    """Fronts with and without inhibition along magnesium, and at 0.05 mM along inhibition."""
+    """Fronts with and without inhibition along magnesium, and at 0.05 mM along inhibition.
+
+    The last also without a kick: what input from outside does by itself.
+    """
     gains = [f"populations/{p}/receptors/gaba_a/gain" for p in "EI"]
     paths = [f"projections/{p}/strength" for p in ("E to I", "I to E")]
-    found: dict[str, list[dict]] = {"with inhibition": [], "without": [], "more inhibition": []}
+    names = ("with inhibition", "without inhibition", "more inhibition", "no kick")
+    found: dict[str, list[dict]] = {name: [] for name in names}
     for seed in range(seeds):
-        for name, gain in (("with inhibition", 1.0), ("without", 0.0)):
+        for name, gain in zip(names[:2], (1.0, 0.0), strict=True):
             values = {MG: SPREAD, **{path: [gain] * len(SPREAD) for path in gains}}
             rows = spread(n, seed, values)
             found[name] += [{"mg": mg, **r} for mg, r in zip(SPREAD, rows, strict=True)]
         values = {MG: [0.05] * len(STRONGER), **{path: STRONGER for path in paths}}
-        rows = spread(n, seed, values, 1500.0)
-        found["more inhibition"] += [
-            {"stronger": x, **r} for x, r in zip(STRONGER, rows, strict=True)
-        ]
+        for name, pA in zip(names[2:], (2000.0, 0.0), strict=True):
+            rows = spread(n, seed, values, 1500.0, pA)
+            found[name] += [{"stronger": x, **r} for x, r in zip(STRONGER, rows, strict=True)]
     return found

@@ -84,8 +84,9 @@ def main() -> None:
     speeds = {}
     for name, along, key in (
         ("with inhibition", SPREAD, "mg"),
-        ("without", SPREAD, "mg"),
+        ("without inhibition", SPREAD, "mg"),
         ("more inhibition", STRONGER, "stronger"),
+        ("no kick", STRONGER, "stronger"),
     ):
         speed, share = (
             np.array([[r[x] for r in moving[name] if r[key] == value] for value in along])
@@ -100,10 +101,11 @@ def main() -> None:
         return
     out = HERE / "results"
     out.mkdir(exist_ok=True)
-    more = speeds.pop("more inhibition")
+    more = {"0.05 mM": speeds.pop("more inhibition")}
+    del speeds["no kick"]
     figure = plots.against(SPREAD, speeds, "[Mg²⁺]ₒ (mM)", "speed of the front (mm/s)")
     label = "contacts of inhibition, relative"
-    figure_more = plots.against(STRONGER, {"0.05 mM": more}, label, "speed of the front (mm/s)")
+    figure_more = plots.against(STRONGER, more, label, "speed of the front (mm/s)")
     plots.save(figure_more, out / "inhibition.png")
     plots.save(figure, out / "speed.png")
     account = {"versions": results.versions(), "commit": results.commit()}

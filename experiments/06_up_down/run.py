@@ -1,9 +1,10 @@
 """Do magnesium, calcium and noradrenaline decide between the slow oscillation and waking?
 
 `up_down` asleep (no activity of the locus coeruleus, as in a slice) and awake, in the fluids of
-slices, and along magnesium at half the activity. An UP state is a period in which the rate of E
-cells, a moving mean of 50 ms, is above 1 Hz: pauses below 100 ms do not end it, and shorter periods
-do not count. Run with --quick for a small version.
+slices, and along magnesium at half the activity and with noradrenaline held. An UP state is a
+period in which the rate of E cells, a moving mean of 50 ms, is above 1 Hz: pauses below 100 ms do
+not end it, and shorter periods do not count (`episodes.up_states`). Run with --quick for a small
+version.
 """
 
 import argparse
@@ -14,7 +15,8 @@ import jax
 import numpy as np
 
 import cortexmg as cx
-from cortexmg import models, plots, recorders, results, statistics
+from cortexmg import episodes, models, plots, recorders, results, statistics
+from cortexmg.factors import SympatheticRelease
 from cortexmg.simulate import Run
 
 HERE = Path(__file__).parent
@@ -26,8 +28,13 @@ CONDITIONS = {  # activity of the locus coeruleus, Mg and Ca (mM)
     "awake 1/1.2": (1.0, 1.0, 1.2),
     "awake 2/2": (1.0, 2.0, 2.0),
 }
-LADDER = {f"half {mg:g}/1.2": (0.5, mg, 1.2) for mg in (0.25, 0.5, 0.75, 1.0, 2.0)}
-RULE = dict(bin=10.0, smoothing=50.0, over_median=0.0, least_rate=1.0, shortest=100.0, gap=100.0)
+MAGNESIUM = (0.25, 0.5, 0.75, 1.0, 2.0)  # mM
+LADDER = {f"half {mg:g}/1.2": (0.5, mg, 1.2) for mg in MAGNESIUM}
+# The same with noradrenaline held, at 0.5 of waking: an activity for what release is at each.
+HELD = {
+    f"held {mg:g}/1.2": (0.5 / float(SympatheticRelease()(cx.acsf(mg, 1.2))), mg, 1.2)
+    for mg in MAGNESIUM
+}
 SHOWN = {"up": "UP (s)", "down": "DOWN (s)", "share": "time up", "v up": "Vm UP"}
 SHOWN |= {"v down": "Vm DOWN", "rate": "rate", "cv": "CV", "correlation": "corr."}
 
@@ -54,7 +61,7 @@ def simulate(conditions: dict, n: int, seed: int, duration: float) -> dict[str, 
 def measure(run: Run) -> dict[str, float]:
     """UP and DOWN states after the network has settled; those cut at an end have no duration."""
     trains = run["E"].between(run.start + SETTLE, run.stop)
-    found = statistics.bursts(trains, **RULE)
+    found = episodes.up_states(trains)
     t, v = run["v"].t, run["v"].values
     up = np.any([(t > a) & (t <= b) for a, b in zip(found.starts, found.stops, strict=True)], 0)
     up, later = np.broadcast_to(up, t.shape), t > trains.start
@@ -101,7 +108,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     quick = parser.parse_args().quick
     n, seeds, duration = (1000, 1, 2000.0) if quick else (4000, 5, 10_000.0)
-    kinds = {"conditions": CONDITIONS, "ladder": LADDER}
+    kinds = {"conditions": CONDITIONS, "ladder": LADDER, "held": HELD}
     tables: dict[str, dict[str, list]] = {kind: {c: [] for c in kinds[kind]} for kind in kinds}
     drawn: dict[str, Run] = {}
     for seed in range(seeds):
@@ -111,14 +118,14 @@ def main() -> None:
             for name, run in runs.items():
                 tables[kind][name].append(measure(run))
     print(f"{'':14s}{'UP per s':>16s}" + "".join(f"{x:>16s}" for x in SHOWN.values()))
-    for name, rows in {**tables["conditions"], **tables["ladder"]}.items():
+    for name, rows in {k: v for table in tables.values() for k, v in table.items()}.items():
         print(f"{name:14s}" + "".join(_cell([r[k] for r in rows]) for k in ("per s", *SHOWN)))
     if quick:
         return
     out = HERE / "results"
     out.mkdir(exist_ok=True)
     draw(drawn, out)
-    account = {"versions": results.versions(), "commit": results.commit(), "rule": RULE}
+    account = {"versions": results.versions(), "commit": results.commit()}
     account = results.plain(account | {"tables": tables})
     (out / "up_down.json").write_text(json.dumps(account, indent=1))
 
