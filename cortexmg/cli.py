@@ -11,7 +11,6 @@ import typer
 from cortexmg import bench, evidence, ladder, outline, plots, results
 from cortexmg.cache import keep_compiled
 from cortexmg.choice import MODELS, builder_of, network_of
-from cortexmg.devices import start
 from cortexmg.fit_command import fit
 from cortexmg.hostloop import Run
 from cortexmg.memory import check_memory
@@ -19,6 +18,7 @@ from cortexmg.parameters import parameters
 from cortexmg.plan_command import plan
 from cortexmg.selfcheck import check_arithmetic
 from cortexmg.simulate import simulate
+from cortexmg.starting import start
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -14,7 +14,7 @@ from cortexmg.network import Network, State
 from cortexmg.parameters import path_name
 from cortexmg.part import Part, PerCell, quantities
 from cortexmg.procedural import Procedural, procedural_parts
-from cortexmg.rows import Wiring
+from cortexmg.rows import Wiring, in_rows, kind_of_targets
 from cortexmg.transmission import Underway
 from cortexmg.waiting import Split, Waiting, anew
 from cortexmg.wiring.layout import capacity_for, row_for
@@ -88,8 +88,10 @@ def _wiring_parts(c: Wiring, parts: int, mine: Sequence[int]) -> dict[int, Wirin
         return {k: part for k, part in enumerate(procedural_parts(c, m, parts)) if k in mine}
     assert isinstance(c, Connectivity)
     kept, row, longest, contacts = {}, 0, 0, []
+    before = np.zeros(c.starts.size - 1, np.int32)
     for k in range(parts):
-        part = _wiring_part(c, m, k)
+        part = _wiring_part(c, m, k, before)
+        before = before + np.diff(part.starts)
         row, longest = max(row, part.row), max(longest, part.with_longest().longest)
         contacts.append(part.n_contacts)
         if k in mine:
@@ -99,34 +101,29 @@ def _wiring_parts(c: Wiring, parts: int, mine: Sequence[int]) -> dict[int, Wirin
     return {k: _longer(replace(part, longest=known), row, size) for k, part in kept.items()}
 
 
-def _wiring_part(c: Connectivity, m: int, k: int) -> Connectivity:
-    """The contacts onto cells k m to (k + 1) m."""
+def _wiring_part(c: Connectivity, m: int, k: int, before: np.ndarray) -> Connectivity:
+    """The contacts onto cells k m to (k + 1) m, of which each row has so many `before` them."""
     n, targets = c.n_contacts, np.asarray(c.targets)
     starts = np.asarray(c.starts)
     mine = (targets[:n] >= k * m) & (targets[:n] < (k + 1) * m)
+    lengths = in_rows(mine, starts)
+    row, upto = row_for(lengths), np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    size, where = capacity_for(int(upto[-1]), row), np.flatnonzero(mine)
 
-    def upto_each(some):
-        """How many of some contacts come before each row."""
-        return np.concatenate([[0], np.cumsum(some, dtype=np.int32)])[starts].astype(np.int32)
-
-    upto, before = upto_each(mine), np.diff(upto_each(targets[:n] < k * m))
-    row = row_for(np.diff(upto))
-    size = capacity_for(int(upto[-1]), row)
-
-    def some(x, fill):
+    def chosen(x, fill):
         if not np.ndim(x):
             return x
-        return np.concatenate(
-            [np.asarray(x)[:n][mine], np.full(size - upto[-1], fill, np.asarray(x).dtype)]
-        )
+        x = np.asarray(x)[where]
+        return np.concatenate([x, np.full(size - x.size, fill, x.dtype)])
 
-    targets = some(targets - np.int32(k * m), 0)
+    targets = chosen(targets, k * m)
+    targets -= targets.dtype.type(k * m)
     return replace(
         c,
         starts=upto,
-        targets=targets,
-        weights=some(c.weights, 0.0),
-        delays=some(c.delays, c.delay_min),
+        targets=targets.astype(kind_of_targets(m), copy=False),
+        weights=chosen(c.weights, 0.0),
+        delays=chosen(c.delays, c.delay_min),
         n_post=m,
         row=row,
         sending=(c.senders.start, starts.size - 1),

@@ -8,12 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec as P
 
-from cortexmg.devices import LONG, compiler_options, platform_of
+from cortexmg.devices import platform_of
 from cortexmg.frames import run_frames
 from cortexmg.network import State
 from cortexmg.parameters import with_parameters
 from cortexmg.processes import everywhere, is_key, spread
 from cortexmg.programs import FIXED, OneDevice, free, in_steps
+from cortexmg.starting import LONG, compiler_options
 from cortexmg.waiting import AXIS
 
 

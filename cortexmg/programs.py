@@ -11,11 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec as P
 
-from cortexmg.devices import LONG, compiler_options, platform_of
+from cortexmg.devices import platform_of
 from cortexmg.division import joined_state, stacked_networks, stacked_states
 from cortexmg.frames import run_frames
 from cortexmg.network import Network, State
 from cortexmg.processes import assembled, everywhere, own_parts
+from cortexmg.starting import LONG, compiler_options
 from cortexmg.waiting import AXIS
 
 FIXED = ("plan", "dt", "most")

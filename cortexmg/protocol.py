@@ -12,13 +12,7 @@ from jaxtyping import Array, Float, Key
 
 from cortexmg.bounds import Bounds, Coordinates, paths_of, values_at
 from cortexmg.clock import whole_steps
-from cortexmg.devices import (
-    Devices,
-    compiler_options,
-    mesh_of,
-    platform_of,
-    start,
-)
+from cortexmg.devices import Devices, mesh_of, platform_of
 from cortexmg.hardware import memory_here
 from cortexmg.measures import Measure
 from cortexmg.network import Network
@@ -26,6 +20,7 @@ from cortexmg.parameters import parameters, with_parameters
 from cortexmg.part import check_members
 from cortexmg.processes import check_alike, everywhere, own_parts, spread
 from cortexmg.recipe import Recipe, plain_run
+from cortexmg.starting import compiler_options, start
 from cortexmg.states import arrays
 from cortexmg.waiting import AXIS
 

@@ -171,3 +171,11 @@ def narrow(targets: Any, n_post: int) -> Any:
         return targets
     right = not targets.size or (targets.min() >= 0 and targets.max() < n_post)
     return targets.astype(np.uint16) if right else targets
+
+
+def in_rows(some: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """How many of some contacts are in each row."""
+    count, filled = np.zeros(starts.size - 1, np.int32), np.diff(starts) > 0
+    if filled.any():
+        count[filled] = np.add.reduceat(some, starts[:-1][filled], dtype=np.int32)
+    return count

@@ -1,19 +1,17 @@
 """Running a network: once, or along values of its parameters."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 from jax.sharding import Mesh
 from jaxtyping import Array, ArrayLike, Key
 
-from cortexmg.derivatives import group_of, in_groups
-from cortexmg.devices import Devices, mesh_of, platform_of, start
-from cortexmg.frames import Plan, Record, plan_of, run_frame
+from cortexmg.devices import Devices, mesh_of, platform_of
+from cortexmg.frames import Plan, Record, plan_of
 from cortexmg.hostloop import HostLoop, Run, frames_in
 from cortexmg.members import Members
 from cortexmg.memory import check_memory, room_of, steps_at_once
@@ -26,9 +24,10 @@ from cortexmg.progress import Progress
 from cortexmg.queue import AT_ONCE
 from cortexmg.recorders import Recorder
 from cortexmg.selfcheck import check_arithmetic
-from cortexmg.shadows import shadowed
-from cortexmg.states import arrays, checked, initial, resumed
+from cortexmg.starting import start
+from cortexmg.states import arrays, beginning, checked, key_of
 from cortexmg.tangents import Tangents
+from cortexmg.traced import simulate_traced, traced
 
 
 def simulate(
@@ -55,9 +54,11 @@ def simulate(
     `Tangents` say what becomes of derivatives on their way through the run.
 
     `devices` are how many devices, or which ones, share the cells; the result is the same, bit for
-    bit. By default these are all of an accelerator, and one of a CPU, which has one for each core
-    unless JAX_NUM_CPU_DEVICES says otherwise. Several processes (after jax.distributed.initialize)
-    make the same calls, share all their devices, and each gets the whole result.
+    bit. By default these are all of an accelerator. Of a CPU, which has one for each core unless
+    JAX_NUM_CPU_DEVICES says otherwise, it is one, but long runs of many cells (1e9 cells x steps)
+    are shared by several (25,000 cells for each) if there is memory for what each needs. Several
+    processes (after jax.distributed.initialize) make the same calls, share all their devices, and
+    each gets the whole result.
 
     Spikes are delivered one after the other on a CPU. On an accelerator, whose loops wait for the
     host, those of `at_once` (8) of every 128 cells are delivered together in each step, and more
@@ -72,25 +73,27 @@ def simulate(
     """
     start()
     record = _checked(record, network)
-    if _traced(network) or _traced(state) or _traced(key):
+    if traced(network, state, key):
         if at_once or devices is not None:
             raise ValueError(
                 f"at_once = {shown(at_once)} and devices = {shown(devices)} are not for runs "
                 f"inside jit, grad or vmap, which are on one device and could not tell of late "
                 f"spikes: leave them away there."
             )
-        return _simulate_traced(network, duration, dt, record, state, key, gradients)
-    key = _key(key)
+        return simulate_traced(network, duration, dt, record, state, key, gradients)
+    key = key_of(key)
     if key.ndim:
         raise ValueError(f"simulate needs one key, got {key.shape[0]}: sweep makes a run for each.")
     network = _with_queue(network, at_once, bool(gradients), state)
     plan = _planned(network, duration, dt, record)
-    mesh = mesh_of(devices, 1)
+    cells = 0 if gradients else sum(network.sizes.values())  # derivatives' sums are not exact
+    mesh = mesh_of(devices, 1, cells, round(duration / dt))
     times = {"duration": duration, "dt": dt}
     check_alike(mesh, network=network, state=state, key=key, record=record, **times)
-    _check_memory(network, record, duration, dt, plan, mesh, exact=not gradients)
+    check = partial(_check_memory, network, record, duration, dt, plan, exact=not gradients)
+    mesh = _with_room(check, mesh, optional=devices is None)
     numbers = arrays(network)  # once: their wiring can be large
-    begin = _beginning(numbers, state, key, dt, not gradients)
+    begin = beginning(numbers, state, key, dt, not gradients)
     program = ManyDevices(network, begin, dt, mesh) if mesh else OneDevice(numbers, begin, dt)
     del numbers, begin  # several devices have their parts of them now
     loop = HostLoop(program, network, plan, duration, dt)
@@ -121,7 +124,7 @@ def sweep(
     start()
     network = _with_queue(network, at_once, state=state)
     values = {name: np.asarray(v) for name, v in values.items()}
-    keys = _key(key)
+    keys = key_of(key)
     sizes = {name: v.shape[0] if v.ndim else 0 for name, v in values.items()}
     sizes |= {"key": keys.shape[0]} if keys.ndim else {}
     if len(set(sizes.values())) != 1 or 0 in sizes.values():
@@ -168,12 +171,6 @@ def _with_queue(
     return network.with_queue(int(at_once)) if at_once else replace(network, at_once=0)
 
 
-def _beginning(network: Network, state: State | None, key: Array, dt: float, exact: bool) -> State:
-    if state is None:
-        return initial(network, key, dt=dt, exact=exact)
-    return resumed(network, state, dt, exact)
-
-
 def _planned(network: Network, duration: float, dt: float, record: Record) -> Plan:
     """The plan of a run; before anything runs, times, network and machine are checked."""
     plan = plan_of(record, dt)
@@ -183,43 +180,29 @@ def _planned(network: Network, duration: float, dt: float, record: Record) -> Pl
     return plan
 
 
+def _with_room(check: Callable[[Mesh | None], None], mesh: Mesh | None, optional: bool):
+    """The devices of a run that fits there; one of a CPU if several are optional and too many."""
+    try:
+        check(mesh)
+    except MemoryError:
+        if mesh is None or not optional or platform_of(mesh) != "cpu" or jax.process_count() > 1:
+            raise
+        check(None)
+        return None
+    return mesh
+
+
 def _check_memory(network, record, duration, dt, plan: Plan, mesh: Mesh | None, **how) -> None:
     """Raise MemoryError if there is not enough, before anything is allocated."""
     cells, frame = sum(network.sizes.values()) * how.get("members", 1), plan[0][0]
     parts, most = mesh.size if mesh else 1, steps_at_once(cells, frame)
     kept = frames_in(duration, dt, plan)
-    if parts > 1 and platform_of(mesh) != "cpu":  # the devices of a CPU share their memory
+    if parts > 1 and platform_of(mesh) == "cpu":  # whose devices share their memory
+        how["copies"] = 1 if "members" in how else 2  # the parts as they are cut, and as arrays
+    elif parts > 1:
         how["copies"] = parts if "members" in how else 1  # each device of a sweep has all contacts
         check_memory(network, {}, dt, 1)  # a run is laid out on the first of them
     check_memory(network, record, dt, most, kept=kept, available=room_of(mesh), **how)
-
-
-def _simulate_traced(network, duration, dt, record, state, key, gradients) -> Run:
-    plan = plan_of(record, dt)
-    frames = frames_in(duration, dt, plan)
-    network.check(dt)
-    network = arrays(network)
-    first = 0 if state is None else state.step
-    state = _beginning(network, state, _key(key), dt, not gradients)
-    network = network.in_steps(dt)
-    tangents = gradients if isinstance(gradients, Tangents) else Tangents()
-    network = tangents.through(network)
-    if gradients:
-        shadows = shadowed(network.projections)
-        state = state._replace(underway=state.underway._replace(shadows=shadows))
-    group = group_of(frames * plan[0][0]) if gradients else 0
-
-    def frame(state, _):
-        return run_frame(network, state, record, plan, dt, group, tangents)
-
-    state, saved = in_groups(frame, state, frames, group // plan[0][0])
-    state = state._replace(underway=state.underway._replace(shadows={}))
-    recordings = {}
-    for name, r in record.items():
-        steps = next(s for s, names in plan if name in names)
-        flat = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), saved[name])
-        recordings[name] = r.piece(flat, first, steps, dt)
-    return Run(recordings, state, first * dt, first * dt + duration, 0.0, True)
 
 
 def _checked(record: Any, network: Network) -> Record:
@@ -229,21 +212,3 @@ def _checked(record: Any, network: Network) -> Record:
     for r in record.values():
         r.check(network)
     return dict(record)
-
-
-def _key(key: Any) -> Array:
-    if isinstance(key, int | np.integer) and not isinstance(key, bool):
-        # Of a longer one, JAX keeps the last 32 bits in single precision, and all in double.
-        if not 0 <= key < 2**32:
-            raise ValueError(
-                f"key must be a whole number from 0 to 2^32 - 1, got {shown(key)}: others would "
-                f"repeat the noise of one of these."
-            )
-        return jax.random.key(key, impl="threefry2x32")
-    if not isinstance(key, jax.Array) or not jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
-        raise TypeError(f"key must be a whole number or a jax.random.key, got {shown(key)}.")
-    return key
-
-
-def _traced(tree: Any) -> bool:
-    return any(isinstance(x, Tracer) for x in jax.tree.leaves(tree))

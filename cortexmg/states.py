@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
+from jaxtyping import Array
 
 from cortexmg.network import Network, State
 from cortexmg.parameters import path_name
@@ -87,3 +88,28 @@ def arrays(network: Network) -> Network:
         return jax.device_put(x, may_alias=isinstance(x, jax.Array))
 
     return jax.tree_util.tree_map_with_path(array, network)
+
+
+def beginning(network: Network, state: State | None, key: Array, dt: float, exact: bool) -> State:
+    """The state with which a run begins: the one given, or that of the network at time 0."""
+    if state is None:
+        return initial(network, key, dt=dt, exact=exact)
+    return resumed(network, state, dt, exact)
+
+
+def key_of(key: Any) -> Array:
+    """A key of JAX, of which a whole number is a seed.
+
+    Raises: TypeError or ValueError for anything else.
+    """
+    if isinstance(key, int | np.integer) and not isinstance(key, bool):
+        # Of a longer one, JAX keeps the last 32 bits in single precision, and all in double.
+        if not 0 <= key < 2**32:
+            raise ValueError(
+                f"key must be a whole number from 0 to 2^32 - 1, got {shown(key)}: others would "
+                f"repeat the noise of one of these."
+            )
+        return jax.random.key(key, impl="threefry2x32")
+    if not isinstance(key, jax.Array) or not jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+        raise TypeError(f"key must be a whole number or a jax.random.key, got {shown(key)}.")
+    return key

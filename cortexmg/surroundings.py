@@ -17,6 +17,7 @@ from cortexmg.environment import Environment
 from cortexmg.evidence import mechanisms
 from cortexmg.part import check_members
 from cortexmg.population import Population, PopulationState
+from cortexmg.starting import start
 from cortexmg.tissues import Exchange, Tissue
 from cortexmg.waiting import Split
 
@@ -147,6 +148,7 @@ def check_tissues(
                     f"cells, got an array of shape {shape} in Environment.ions."
                 )
         _check_pools(name, tissue, populations)
+        start()  # it computes
         tissue.init(environment)  # raises where it cannot begin
 
 

@@ -1,5 +1,6 @@
 """The same network on any number of devices: the same spikes, states and recordings."""
 
+import importlib
 import os
 
 import jax
@@ -14,6 +15,7 @@ from cortexmg.releases import TsodyksMarkram
 
 DT = 0.1
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+simulate_file = importlib.import_module("cortexmg.simulate")
 pytestmark = pytest.mark.usefixtures("single_precision")
 
 
@@ -201,6 +203,65 @@ def test_there_is_a_device_for_each_core_unless_the_user_has_said_otherwise(in_a
     assert in_a_fresh_process(USES % 10, XLA_FLAGS=flag).split() == ["3", flag]
 
 
+BUILT = """
+import jax, cortexmg as cx
+from cortexmg import models
+models.{}
+print(len(jax.devices()))
+"""
+
+
+@pytest.mark.parametrize("model", ["cortex_slice(20, ions=True)", "up_down(20)", "hubel_dahlem(2)"])
+def test_a_network_whose_building_computes_leaves_a_device_for_each_core(model, in_a_fresh_process):
+    assert in_a_fresh_process(BUILT.format(model)).split() == [str(CORES)]
+
+
+DIVIDED = """
+import jax, cortexmg as cx
+from cortexmg import devices, models, recorders
+from cortexmg.devices import mesh_of
+network = models.cobahh({cells})
+devices.WORK = {work}
+used = []
+def spy(*given):
+    used.append(mesh_of(*given))
+    return used[-1]
+cx.simulate.__globals__["mesh_of"] = spy
+record = {{"spikes": recorders.SpikeCount("cells", every=1.0)}}
+runs = [cx.simulate(network, 20.0, 0.1, record=record, devices=d) for d in (None, 1)]
+print(used[0].size if used[0] else 1, used[1].size if used[1] else 1)
+print(all((a == b).all() for a, b in zip(*(jax.tree.leaves(r.state.populations) for r in runs))))
+"""
+
+
+@pytest.mark.parametrize(
+    "cells, work, parts", [(50_000, 10**7, 2), (50_000, 10**7 + 1, 1), (49_000, 1, 1)]
+)
+def test_a_long_run_of_many_cells_is_divided_among_the_cores(
+    cells, work, parts, in_a_fresh_process
+):
+    program = DIVIDED.format(cells=cells, work=work)
+    used, alone, same = in_a_fresh_process(program, JAX_NUM_CPU_DEVICES="4").split()
+    assert (used, alone, same) == (str(parts), "1", "True")
+
+
+def test_where_memory_is_too_small_for_parts_a_run_is_not_divided(few_cells, monkeypatch):
+    """By default; what the user asks for is refused."""
+    monkeypatch.setattr(devices, "WORK", 1)
+    monkeypatch.setattr(devices, "SHARE", 10)
+    known = simulate_file.check_memory
+
+    def check(network, record, dt, most, available=None, copies=1, **how):
+        if copies > 1:
+            raise MemoryError("too large")
+        known(network, record, dt, most, available=available, copies=copies, **how)
+
+    monkeypatch.setattr(simulate_file, "check_memory", check)
+    assert cx.simulate(few_cells, 5.0, DT).complete
+    with pytest.raises(MemoryError, match="too large"):
+        cx.simulate(few_cells, 5.0, DT, devices=2)
+
+
 @pytest.mark.slow
 def test_flags_in_a_file_and_a_number_of_devices_are_kept_too(tmp_path, in_a_fresh_process):
     (tmp_path / "flags").write_text("--xla_force_host_platform_device_count=3")
@@ -232,7 +293,7 @@ def test_a_sweep_says_that_it_cannot_use_every_core_where_jax_was_started_before
 
 CUTS = """
 import jax, jax.numpy as jnp
-from cortexmg.devices import compiler_options, start
+from cortexmg.starting import compiler_options, start
 start()
 x = jnp.ones(10**6)
 for options in (None, compiler_options("cpu"), compiler_options("cpu", long=True)):

@@ -235,7 +235,7 @@ def test_cells_without_receptors_projections_and_stimuli_stay_at_rest():
 # family itself. A package stands for all its modules.
 LAYERS = [
     {"units", "part", "derivatives", "hardware"},
-    {"numerics", "clock"},
+    {"numerics", "clock", "starting"},
     {
         "environment",
         "evidence",
@@ -264,6 +264,7 @@ LAYERS = [
     {"memory"},
     {"plan"},
     {"hostloop"},
+    {"traced"},
     {"simulate", "bounds"},
     {"recipe", "priors"},
     {"protocol"},

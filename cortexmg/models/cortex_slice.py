@@ -13,6 +13,7 @@ from cortexmg.models.cortex import OUTSIDE, cortex
 from cortexmg.network import Network
 from cortexmg.pools import IonBalance
 from cortexmg.population import Population
+from cortexmg.starting import start
 from cortexmg.stimuli import Poisson
 from cortexmg.synapses import AMPA
 from cortexmg.tissues import ExtracellularSpace, Uptake
@@ -73,6 +74,7 @@ def cortex_slice(
 
 
 def _with_ions(network: Network) -> Network:
+    start()  # reversals are computed
     env = network.environment
     held = {ion: replace(env.ions[ion], inside=inside) for ion, inside in INSIDE.items()}
     env = replace(env, ions={**env.ions, **held})

@@ -13,6 +13,7 @@ from cortexmg.models.cortex import REFERENCE
 from cortexmg.network import Network
 from cortexmg.population import Population
 from cortexmg.projection import Projection
+from cortexmg.starting import start
 from cortexmg.stimuli import Poisson
 from cortexmg.surface import Screening
 from cortexmg.synapses import Exponential, Synapse
@@ -49,6 +50,7 @@ def up_down(
     and down more often, more less often. Results: experiments/06_up_down.
     """
     check_whole("n", n, 2)
+    start()  # reversals are computed
     rng = np.random.default_rng(np.random.SeedSequence([key, 2019]))
     sizes, env = {"E": n * 4 // 5, "I": n - n * 4 // 5}, acsf(mg=mg, ca=ca)
     populations = {
