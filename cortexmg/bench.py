@@ -1,6 +1,7 @@
 """How fast networks run here: wall seconds per simulated second, apart from compilation."""
 
 import json
+import math
 import os
 import platform
 import re
@@ -110,8 +111,8 @@ def large(n: int, contacts: int, procedural: bool = False) -> dict[str, Any]:
 
 
 def length(n: int) -> float:
-    """How long a repetition with `n` cells is (ms of simulated time)."""
-    return float(np.clip(round(6e6 / n, -2), 300.0, 1000.0))
+    """How long a repetition with `n` cells is (ms of simulated time): 1e9 cells x steps or less."""
+    return float(np.clip(100.0 * math.ceil(1e6 / n), 300.0, 2000.0))
 
 
 def circumstances() -> dict[str, Any]:
