@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import cached_property, lru_cache, partial
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import jax
@@ -107,11 +108,11 @@ class Protocol:
 
     def scaled(self, statistics: Any) -> Any:
         """Statistics on the scale on which they are compared, along the last axis."""
-        each = [
-            self.measures[s.measure].scaled(statistics[..., i])
-            for i, s in enumerate(self.statistics)
-        ]
-        return jnp.stack(each, axis=-1)
+        ends = np.cumsum([len(list(parts)) for _, parts in groupby(self.statistics, _whole)])
+        parts = jnp.split(statistics, ends[:-1], axis=-1)
+        names = [s.measure for s in self.statistics]
+        each = [self.measures[names[b - 1]].scaled(x) for b, x in zip(ends, parts, strict=True)]
+        return jnp.concatenate(each, axis=-1)
 
     def slopes(self, statistics: Float[np.ndarray, " q"]) -> Float[np.ndarray, " q"]:
         """The derivative of each scaled statistic by itself, 0 where it is undefined."""
@@ -212,6 +213,11 @@ def _compiled(f: Callable, recipe: Recipe, how: Any, mesh: Any, tree: Any, shape
         every = jax.shard_map(every, mesh=mesh, in_specs=specs, out_specs=P(AXIS), check_vma=False)
     options = compiler_options(platform_of(mesh))
     return jax.jit(every, compiler_options=options).lower(*given).compile()
+
+
+def _whole(statistic: Statistic) -> tuple[str, str]:
+    """What a statistic is a part of."""
+    return statistic.condition, statistic.measure
 
 
 def keys_of(key: int, step: int, seeds: int) -> jax.Array:

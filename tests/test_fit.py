@@ -262,7 +262,8 @@ def test_a_value_per_cell_can_be_fitted(how):
 
 
 @pytest.mark.slow
-def test_thousands_of_drives_are_fitted_backwards_without_their_correlation():
+@pytest.mark.parametrize("kind", ["loss", "targets"])
+def test_thousands_of_drives_are_fitted_backwards_without_their_correlation(kind):
     n, start = 3200, np.full(3200, 1.3)
     rates = np.linspace(10.0, 60.0, n)
     net = cx.with_parameters(network(n=n), {WEIGHT: start})
@@ -270,7 +271,8 @@ def test_thousands_of_drives_are_fitted_backwards_without_their_correlation():
     def loss(found):
         return jnp.mean(jnp.log((found[""]["rates"] + 5.0) / (rates + 5.0)) ** 2)
 
-    aim = cx.Loss(loss, {"rates": measures.CellRates("E", bin=10.0)})
+    each = {"rates": measures.CellRates("E", bin=10.0)}
+    aim = cx.Loss(loss, each) if kind == "loss" else cx.Targets(each, [cx.Target("rates", rates)])
     given = {"estimator": Reverse(), "steps": 8, "seeds": 2, "settle": 0.0, "duration": 100.0}
     tracemalloc.start()
     fit = cx.fit(net, {WEIGHT: BOUNDS[WEIGHT]}, aim, dt=0.1, **given)
