@@ -7,14 +7,14 @@ Peers are c (a plain C program, compiled here by gcc), brainpy, brian2 and nest,
 environment of the Python after "=" or in this one; without --peers, all that are found here. How
 to install one is said in its script in peers/.
 
-With several threads cortexmg takes part twice: as `simulate` runs by default, and with the cells
-divided among as many CPU devices. Every simulator is a process that compiles, runs at least 500 ms
-of simulated time and waits. First each runs on for an equal time to compare rates; who deviates
-from cortexmg by more than 20 % is told and not timed. Then each does so `--repetitions` times, one
-after the other. Timing ends when results have arrived; building and compilation are not in it. With
-one thread a process is bound to one core. One JSON line per simulator, network and number of
-threads is appended to results/speed.jsonl, from which benchmarks/report.py makes tables and
-figures.
+With several threads cortexmg takes part as `simulate` runs by default, and where that does not
+divide the cells, also with the cells divided among as many CPU devices. Every simulator is a
+process that compiles, runs at least 500 ms of simulated time and waits. First each runs on for an
+equal time to compare rates; who deviates from cortexmg by more than 20 % is told and not timed.
+Then each does so `--repetitions` times, one after the other. Timing ends when results have arrived;
+building and compilation are not in it. With one thread a process is bound to one core. One JSON
+line per simulator, network and number of threads is appended to results/speed.jsonl, from which
+benchmarks/report.py makes tables and figures.
 """
 
 import argparse
@@ -32,6 +32,7 @@ from typing import Any
 import numpy as np
 
 from cortexmg import bench
+from cortexmg.devices import SHARE
 
 HERE = Path(__file__).parent
 SIZES = [f"cobahh:{n}" for n in (4000, 20_000, 100_000, 400_000)]
@@ -110,10 +111,10 @@ def commands(pythons: dict[str, str], folder: str) -> dict[str, list[str]]:
 def taking_part(
     called: dict[str, list[str]], model: str, n: int, duration: float, threads: int, seed: int
 ) -> dict[str, list[str]]:
-    """How each is called for one network, cortexmg with several threads in both of its ways."""
+    """How each is called for one network; cortexmg divided too, where it is not by default."""
     words = [model, str(n), f"{duration:g}", str(threads), str(seed)]
     found = {name: [*command, *words] for name, command in called.items()}
-    if threads > 1:
+    if threads > 1 and n < threads * SHARE:
         found[divided(threads)] = [*found["cortexmg"], str(threads)]
     return found
 

@@ -1,10 +1,11 @@
-"""What a second core gives: one core, two as `simulate` uses them by default, and two CPU devices.
+"""What a second core gives: to threads that share kernels, and to two CPU devices.
 
 usage: python benchmarks/threads.py [--sizes cobahh:20000 ... cortex:100000] [--repetitions 5]
 
 Each way is a process of its own, and the three of a network take turns as in speed.py; quoted is
-the least of all turns. One core is meant: that process is bound to it. Building, compilation and
-the first 500 ms are not timed. One JSON line per network and way is appended to
+the least of all turns. One core is meant: that process is bound to it. Threads share kernels from
+100,000 cells on (`starting.LONG`), and what is the default is said in `devices.WORK`. Building,
+compilation and the first 500 ms are not timed. One JSON line per network and way is appended to
 results/threads.jsonl, of which report.py makes the table.
 """
 
@@ -22,14 +23,14 @@ from cortexmg import bench
 HERE = Path(__file__).parent
 SIZES = ["cobahh:20000", "cobahh:50000", "cobahh:100000", "cobahh:400000"]
 SIZES += ["ei_nmda:50000", "cortex:100000"]
-WAYS = {"one core": (1, []), "by default": (2, []), "2 devices": (2, ["2"])}
+WAYS = {"one core": (1, ["1"]), "threads": (2, ["1"]), "2 devices": (2, ["2"])}
 COLUMNS = {
     "model": "network",
     "n": "cells",
     "one core": "one core (s)",
-    "by default": "two, by default (s)",
+    "threads": "two threads (s)",
     "2 devices": "two devices (s)",
-    "gain by default": "gain by default",
+    "gain threads": "gain by two threads",
     "gain 2 devices": "gain by two devices",
     "peak_mb": "peak memory (MB), each way",
     "compile_s": "compilation (s), each way",

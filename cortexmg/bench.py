@@ -17,11 +17,12 @@ import numpy as np
 
 from cortexmg import models, results
 from cortexmg.choice import builder_of
-from cortexmg.devices import Devices
+from cortexmg.devices import SHARE, WORK, Devices, mesh_of
 from cortexmg.hardware import peak_memory
 from cortexmg.network import Network
 from cortexmg.recorders import PopulationRate
 from cortexmg.simulate import simulate
+from cortexmg.starting import start
 
 SIZES = ("cobahh:4000", "cobahh:100000", "ei_nmda:10000")
 # Networks as large as a computer of 24 GB can simulate: numbers of cells, and how they are wired.
@@ -53,9 +54,12 @@ def turns(
 
     The first item comes after a transient and has the seconds of compilation: two runs of equal
     length come first, and what the first takes longer. The others have the seconds of a run, which
-    has ended when its recordings are on the host, and the mean rate of all cells.
+    has ended when its recordings are on the host, without those in which a call makes arrays of a
+    network and divides it, and the mean rate of all cells.
     """
-    sizes = network.sizes
+    start()
+    sizes, steps = network.sizes, round(duration / dt)
+    devices = mesh_of(devices, 1, sum(sizes.values()), steps) or 1  # the same for all runs
     record = {name: PopulationRate(name, every=FIRST) for name in sizes}
 
     def run(time_: float, state=None):
@@ -111,8 +115,12 @@ def large(n: int, contacts: int, procedural: bool = False) -> dict[str, Any]:
 
 
 def length(n: int) -> float:
-    """How long a repetition with `n` cells is (ms of simulated time): 1e9 cells x steps or less."""
-    return float(np.clip(100.0 * math.ceil(1e6 / n), 300.0, 2000.0))
+    """How long a repetition with `n` cells is (ms of simulated time).
+
+    From 50,000 cells on it is so long that a CPU divides a run by default.
+    """
+    least = 100.0 * math.ceil(WORK * DT / 100.0 / n)
+    return float(np.clip(least, 300.0, 4000.0 if n >= 2 * SHARE else 1000.0))
 
 
 def circumstances() -> dict[str, Any]:

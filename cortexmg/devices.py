@@ -14,9 +14,10 @@ from cortexmg.starting import number_said
 from cortexmg.waiting import AXIS
 
 Devices = Any  # how many, a list of them, a Mesh, or None
-# Devices of a CPU share a run by default if it is so much work, with at least so many cells each:
-# dividing it costs seconds, and every exchange the time in which a core wakes.
-WORK, SHARE = 10**9, 25_000  # cells x steps, cells
+# Devices of a CPU share a run by default if it is so much work, eight seconds or more of one core,
+# with at least so many cells each: dividing it costs one to three seconds, most of it compilation,
+# and every exchange the time in which a core wakes. Measured on two; more are an extrapolation.
+WORK, SHARE = 2 * 10**9, 25_000  # cells x steps, cells
 
 
 def mesh_of(devices: Devices, runs: int, cells: int = 0, steps: int = 0) -> Mesh | None:

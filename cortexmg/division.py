@@ -14,7 +14,7 @@ from cortexmg.network import Network, State
 from cortexmg.parameters import path_name
 from cortexmg.part import Part, PerCell, quantities
 from cortexmg.procedural import Procedural, procedural_parts
-from cortexmg.rows import Wiring, in_rows, kind_of_targets
+from cortexmg.rows import Wiring, in_rows, kind_of_targets, some_of
 from cortexmg.transmission import Underway
 from cortexmg.waiting import Split, Waiting, anew
 from cortexmg.wiring.layout import capacity_for, row_for
@@ -108,16 +108,13 @@ def _wiring_part(c: Connectivity, m: int, k: int, before: np.ndarray) -> Connect
     mine = (targets[:n] >= k * m) & (targets[:n] < (k + 1) * m)
     lengths = in_rows(mine, starts)
     row, upto = row_for(lengths), np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
-    size, where = capacity_for(int(upto[-1]), row), np.flatnonzero(mine)
+    size, first = capacity_for(int(upto[-1]), row), min(k * m, c.n_post - 1)
 
     def chosen(x, fill):
-        if not np.ndim(x):
-            return x
-        x = np.asarray(x)[where]
-        return np.concatenate([x, np.full(size - x.size, fill, x.dtype)])
+        return some_of(np.asarray(x), mine, size, fill) if np.ndim(x) else x
 
-    targets = chosen(targets, k * m)
-    targets -= targets.dtype.type(k * m)
+    targets = chosen(targets, first)
+    targets -= targets.dtype.type(first)
     return replace(
         c,
         starts=upto,

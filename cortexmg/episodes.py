@@ -22,7 +22,9 @@ def discharges(trains: SpikeTrains, pause: Number = 350.0) -> Bursts:
 
 
 def up_states(trains: SpikeTrains, least_rate: Number = 1.0, shortest: Number = 100.0) -> Bursts:
-    """Periods of `shortest` ms or more above `least_rate` (Hz), with pauses below it (50 ms mean).
+    """Periods of `shortest` ms or more in which cells fire above `least_rate` (Hz; 50 ms mean).
+
+    Pauses that are shorter than that do not end one.
 
     Raises: ValueError if a number is negative or not finite.
     """

@@ -108,10 +108,13 @@ class Protocol:
 
     def scaled(self, statistics: Any) -> Any:
         """Statistics on the scale on which they are compared, along the last axis."""
-        ends = np.cumsum([len(list(parts)) for _, parts in groupby(self.statistics, _whole)])
-        parts = jnp.split(statistics, ends[:-1], axis=-1)
-        names = [s.measure for s in self.statistics]
-        each = [self.measures[names[b - 1]].scaled(x) for b, x in zip(ends, parts, strict=True)]
+        wholes = [
+            (self.measures[name], len(list(parts)))
+            for (_, name), parts in groupby(self.statistics, lambda s: (s.condition, s.measure))
+        ]
+        ends = np.cumsum([size for _, size in wholes])
+        values = jnp.split(statistics, ends[:-1], axis=-1)
+        each = [measure.scaled(x) for (measure, _), x in zip(wholes, values, strict=True)]
         return jnp.concatenate(each, axis=-1)
 
     def slopes(self, statistics: Float[np.ndarray, " q"]) -> Float[np.ndarray, " q"]:
@@ -213,11 +216,6 @@ def _compiled(f: Callable, recipe: Recipe, how: Any, mesh: Any, tree: Any, shape
         every = jax.shard_map(every, mesh=mesh, in_specs=specs, out_specs=P(AXIS), check_vma=False)
     options = compiler_options(platform_of(mesh))
     return jax.jit(every, compiler_options=options).lower(*given).compile()
-
-
-def _whole(statistic: Statistic) -> tuple[str, str]:
-    """What a statistic is a part of."""
-    return statistic.condition, statistic.measure
 
 
 def keys_of(key: int, step: int, seeds: int) -> jax.Array:

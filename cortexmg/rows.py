@@ -14,6 +14,7 @@ from cortexmg.part import Part
 
 MANY = 16  # rows, from which on they are read ahead
 LINES = 2048  # of the cache, that are read at the same time
+BLOCK = 1 << 22  # contacts that are looked at together where wiring is divided
 
 
 class Contacts(NamedTuple):
@@ -179,3 +180,16 @@ def in_rows(some: np.ndarray, starts: np.ndarray) -> np.ndarray:
     if filled.any():
         count[filled] = np.add.reduceat(some, starts[:-1][filled], dtype=np.int32)
     return count
+
+
+def some_of(x: np.ndarray, some: np.ndarray, size: int, fill: Any) -> np.ndarray:
+    """Those of `x`, in order, in an array of `size` that is filled up; `some` may be shorter.
+
+    Block by block, because NumPy makes a list of eight bytes for each that it takes.
+    """
+    out, at = np.full(size, fill, x.dtype), 0
+    for a in range(0, some.size, BLOCK):
+        found = np.compress(some[a : a + BLOCK], x[a : a + BLOCK])
+        out[at : at + found.size] = found
+        at += found.size
+    return out

@@ -55,7 +55,7 @@ def simulate(
 
     `devices` are how many devices, or which ones, share the cells; the result is the same, bit for
     bit. By default these are all of an accelerator. Of a CPU, which has one for each core unless
-    JAX_NUM_CPU_DEVICES says otherwise, it is one, but long runs of many cells (1e9 cells x steps)
+    JAX_NUM_CPU_DEVICES says otherwise, it is one, but long runs of many cells (2e9 cells x steps)
     are shared by several (25,000 cells for each) if there is memory for what each needs. Several
     processes (after jax.distributed.initialize) make the same calls, share all their devices, and
     each gets the whole result.
@@ -94,8 +94,9 @@ def simulate(
     mesh = _with_room(check, mesh, optional=devices is None)
     numbers = arrays(network)  # once: their wiring can be large
     begin = beginning(numbers, state, key, dt, not gradients)
-    program = ManyDevices(network, begin, dt, mesh) if mesh else OneDevice(numbers, begin, dt)
-    del numbers, begin  # several devices have their parts of them now
+    numbers = network if mesh else numbers  # several devices get parts of what is on the host
+    program = ManyDevices(numbers, begin, dt, mesh) if mesh else OneDevice(numbers, begin, dt)
+    del numbers, begin  # they have their parts of them now
     loop = HostLoop(program, network, plan, duration, dt)
     return loop.run(record, {}, Progress(progress and not jax.process_index(), duration, 1))[0]
 
@@ -180,7 +181,7 @@ def _planned(network: Network, duration: float, dt: float, record: Record) -> Pl
     return plan
 
 
-def _with_room(check: Callable[[Mesh | None], None], mesh: Mesh | None, optional: bool):
+def _with_room(check: Callable[[Mesh | None], None], mesh: Mesh | None, optional: bool) -> Any:
     """The devices of a run that fits there; one of a CPU if several are optional and too many."""
     try:
         check(mesh)

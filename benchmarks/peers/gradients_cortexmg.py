@@ -26,7 +26,7 @@ from growth import driven  # noqa: E402
 
 import cortexmg as cx  # noqa: E402
 from cortexmg import models, recorders, results  # noqa: E402
-from cortexmg.devices import start  # noqa: E402
+from cortexmg.starting import start  # noqa: E402
 
 NUMBERS = [
     "projections/E/strength", "projections/I/strength",

@@ -36,7 +36,7 @@ class Measure(Part):
         """The measure of a run of `duration` ms, from the saved values."""
 
     def scaled(self, value: Any) -> Any:
-        """The value on the scale on which a fit compares it with its target."""
+        """The value, each part by itself, on the scale on which a fit compares it."""
         return value
 
     def check(self, network: Network, duration: float) -> None:

@@ -17,7 +17,7 @@ RINGS = np.arange(275.0, 900.0, 50.0)  # um from the middle of a sheet of 2 mm
 
 
 def kicked(n: int, seed: int, pA: float, until: float) -> tuple[cx.Network, np.ndarray]:
-    """A sheet with a current into the middle from 50 ms on, and how far away E cells are (um)."""
+    """A sheet, a current into its middle from 50 ms on, and how far E cells are from it (um)."""
     network = models.cortex_slice(n, seed, drive=0.1, ca=1.3, wiring="distance")
     sheet, cells = sheet_of(network.sizes), network.populations["E"].n
     places = sheet.positions(cells)

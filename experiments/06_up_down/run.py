@@ -18,6 +18,7 @@ import cortexmg as cx
 from cortexmg import episodes, models, plots, recorders, results, statistics
 from cortexmg.factors import SympatheticRelease
 from cortexmg.simulate import Run
+from cortexmg.starting import start
 
 HERE = Path(__file__).parent
 SETTLE = 1500.0  # ms
@@ -30,11 +31,6 @@ CONDITIONS = {  # activity of the locus coeruleus, Mg and Ca (mM)
 }
 MAGNESIUM = (0.25, 0.5, 0.75, 1.0, 2.0)  # mM
 LADDER = {f"half {mg:g}/1.2": (0.5, mg, 1.2) for mg in MAGNESIUM}
-# The same with noradrenaline held, at 0.5 of waking: an activity for what release is at each.
-HELD = {
-    f"held {mg:g}/1.2": (0.5 / float(SympatheticRelease()(cx.acsf(mg, 1.2))), mg, 1.2)
-    for mg in MAGNESIUM
-}
 SHOWN = {"up": "UP (s)", "down": "DOWN (s)", "share": "time up", "v up": "Vm UP"}
 SHOWN |= {"v down": "Vm DOWN", "rate": "rate", "cv": "CV", "correlation": "corr."}
 
@@ -56,6 +52,12 @@ def simulate(conditions: dict, n: int, seed: int, duration: float) -> dict[str, 
     key = jax.random.key(seed, impl="threefry2x32")
     runs = cx.sweep(network, values, SETTLE + duration, dt=0.1, record=record, key=key)
     return dict(zip(conditions, runs, strict=True))
+
+
+def held() -> dict:
+    """The ladder with noradrenaline held at 0.5 of waking, by an activity for each release."""
+    release = SympatheticRelease()
+    return {f"held {m:g}/1.2": (0.5 / float(release(cx.acsf(m, 1.2))), m, 1.2) for m in MAGNESIUM}
 
 
 def measure(run: Run) -> dict[str, float]:
@@ -107,8 +109,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
     quick = parser.parse_args().quick
+    start()
     n, seeds, duration = (1000, 1, 2000.0) if quick else (4000, 5, 10_000.0)
-    kinds = {"conditions": CONDITIONS, "ladder": LADDER, "held": HELD}
+    kinds = {"conditions": CONDITIONS, "ladder": LADDER, "held": held()}
     tables: dict[str, dict[str, list]] = {kind: {c: [] for c in kinds[kind]} for kind in kinds}
     drawn: dict[str, Run] = {}
     for seed in range(seeds):
