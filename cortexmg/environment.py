@@ -4,12 +4,15 @@ from dataclasses import replace
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
 
 from cortexmg.part import Part, PerCell, Scalar, quantity
 from cortexmg.units import FARADAY, GAS, KELVIN
 
-# mM: twice what sea water and the axons of squid hold. What is larger was not meant in mM.
-MOST = 1000.0
+# mM: twice what sea water and the axons of squid hold, and twice its magnesium for ions of two
+# charges. What is larger was not meant in mM.
+MOST, MOST_OF_TWO = 1000.0, 100.0
 
 
 class Ion(Part):
@@ -22,6 +25,13 @@ class Ion(Part):
     def __check_init__(self):
         if self.valence == 0:
             raise ValueError("Ion.valence must not be 0: an ion carries charge, such as 2 or -1.")
+        Part.__check_init__(self)  # first of all these are numbers
+        for side, mM in (("outside", self.outside), ("inside", self.inside)):
+            if abs(self.valence) > 1 and not isinstance(mM, Tracer) and np.any(mM > MOST_OF_TWO):
+                raise ValueError(
+                    f"Ion.{side} must be at least 0 and at most {MOST_OF_TWO:g} mM for an ion of "
+                    f"two charges, got {np.max(mM):g}: check its unit."
+                )
 
 
 class Environment(Part):

@@ -80,6 +80,13 @@ class SlowUnblock(Block):
     doi:10.1152/jn.00915.2004). Assumption: the Q10 of both rates.
     """
 
+    evidence = Evidence(
+        "Mg leaves the pore in part slowly",
+        ("mg",),
+        "supported",
+        "Vargas-Caballero & Robinson 2003; components of Hill & Tononi 2005; Q10 assumed",
+    )
+
     equilibrium: Woodhull = Woodhull()
     tau_fast: PerCell = quantity("ms", 0.68, above=0.0)
     tau_slow: PerCell = quantity("ms", 22.7, above=0.0)

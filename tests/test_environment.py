@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import example, given, strategies as st
 
-from cortexmg import Environment, Ion, acsf, in_vivo
+import cortexmg as cx
+from cortexmg import Environment, Ion, acsf, in_vivo, models
 from cortexmg.units import mM_per_pA_ms, whole_cell_nS, whole_cell_pA, whole_cell_pF
 
 
@@ -76,9 +77,20 @@ def test_the_fluids_hold_what_their_names_say():
 @given(mM=st.floats(0.0, 1000.0))
 @example(mM=0.0)
 @example(mM=1000.0)
-def test_a_fluid_holds_any_concentration_up_to_1_M(mM):
-    fluid = acsf(mg=mM, ca=np.array([mM, 1.0]), k=mM).with_inside("na", mM)
-    assert fluid.ions["mg"].outside == fluid.ions["na"].inside == mM
+def test_a_fluid_holds_any_concentration_up_to_1_M_and_a_tenth_of_it_of_two_charges(mM):
+    fluid = acsf(mg=mM / 10, ca=np.array([mM / 10, 1.0]), k=mM).with_inside("na", mM)
+    assert fluid.ions["k"].outside == fluid.ions["na"].inside == mM
+    assert fluid.ions["mg"].outside == mM / 10
+
+
+@given(mM=st.floats(100.0, 1000.0, exclude_min=True))
+def test_more_of_an_ion_of_two_charges_was_not_meant_in_mM(mM):
+    """500 of magnesium are in uM."""
+    low = {"environment/ions/mg/outside": mM}
+    makes = [lambda: acsf(mg=mM), lambda: in_vivo(ca=np.array([1.0, mM])), lambda: Ion(1.0, mM, -2)]
+    for make in [*makes, lambda: cx.with_parameters(models.cobahh(10), low)]:
+        with pytest.raises(ValueError, match=rf"at most 100 mM .*{re.escape(f'{mM:g}')}.*unit"):
+            make()
 
 
 @given(mM=st.floats(1000.0, 1e30, exclude_min=True) | st.floats(-1e30, 0.0, exclude_max=True))

@@ -121,12 +121,12 @@ def test_barreto_cressman_cells_rest_where_they_are_published_to():
     )
     run = seen(network, 5_000.0, variables=("v", "channels/k", "channels/na", FELT))
     last = {name: run[name].values[-1, 0] for name in ("v", "channels/k", "channels/na", FELT)}
-    np.testing.assert_allclose(last["v"], -68.111, atol=2e-3)
-    np.testing.assert_allclose(last["channels/k"], 0.06446, atol=1e-5)
-    np.testing.assert_allclose(last["channels/na"], 0.98133, atol=1e-5)
-    np.testing.assert_allclose(last[FELT], 3.8284, atol=2e-4)
+    np.testing.assert_allclose(last["v"], -68.111, rtol=0, atol=1e-3)
+    np.testing.assert_allclose(last["channels/k"], 0.06446, rtol=0, atol=5.1e-6)
+    np.testing.assert_allclose(last["channels/na"], 0.98133, rtol=0, atol=5.1e-6)
+    np.testing.assert_allclose(last[FELT], 3.8284, rtol=0, atol=5.1e-5)
     sodium = run.state.populations["cells"].pools["na"].value
-    np.testing.assert_allclose(sodium, 19.935, atol=1e-3)
+    np.testing.assert_allclose(sodium, 19.935, rtol=0, atol=5.1e-4)
 
 
 def pumping(shares, *phases, dt=0.05):
@@ -148,8 +148,8 @@ def pumping(shares, *phases, dt=0.05):
 
 
 def test_a_hubel_dahlem_cell_recovers_after_5_s_without_its_pump():
-    v, k = pumping([1.0, 1.0], (5.0, 1), (15.0, 0))
-    np.testing.assert_allclose(k[:, 0].max(), 5.72, atol=0.02)
+    v, k = pumping([1.0, 1.0], (5.0, 1), (15.0, 0), dt=0.0125)
+    np.testing.assert_allclose(k[:, 0].max(), 5.72, rtol=0, atol=0.0051)
     assert np.mean(v[:, 0] > -40.0) < 0.001  # a few spikes, no depolarisation
     assert k[-1, 0] < 4.3
     np.testing.assert_allclose(v[:, 1], -67.19, atol=0.02)  # and another rests
@@ -191,11 +191,13 @@ def test_spreading_depolarisation_needs_less_potassium_where_there_is_less_magne
 def test_hubel_dahlem_cells_depolarise_and_recover_as_published():
     """Values of the published program: -40 mV is exceeded for 77 s, with gaps between spikes 80.5.
 
-    Here it is 77.2 and 81.4 s, which half the step changes by less than 0.02 s.
+    Here it is 77.2 and 81.4 s, which half the step changes by less than 0.02 s. When a cell
+    repolarises depends on how it is integrated: LSODA on the published equations, with tolerances
+    of 1e-6 to 1e-9, gives 84.3 to 83.1 s from the first to the last crossing.
     """
     v, k = pumping([1.0, 1.0], (9.5, 1), (290.5, 0), dt=0.025)
     depolarised = np.flatnonzero(v[:, 0] > -40.0) / 1e3  # s
-    np.testing.assert_allclose(k[:, 0].max(), 69.6, atol=0.3)
+    np.testing.assert_allclose(k[:, 0].max(), 69.6, rtol=0, atol=0.06)
     np.testing.assert_allclose(depolarised.size / 1e3, 77.0, atol=0.5)
     np.testing.assert_allclose(depolarised[-1] - depolarised[0], 80.5, atol=1.0)
     np.testing.assert_allclose(v[150_000 - 1, 0], -74.9, atol=0.06)
@@ -212,7 +214,7 @@ def test_hubel_dahlem_cells_with_weaker_pumps_are_where_they_are_published_to_be
     assert np.all(v < -40.0)
     then = 300_000 - 1
     got = np.stack([np.append(v[then, :3], v[-1, 3:]), np.append(k[then, :3], k[-1, 3:])], 1)
-    np.testing.assert_allclose(got, [*at_300_s.values(), *at_600_s.values()], rtol=0, atol=0.01)
+    np.testing.assert_allclose(got, [*at_300_s.values(), *at_600_s.values()], rtol=0, atol=0.0051)
 
 
 # ---- pools --------------------------------------------------------------------------------------

@@ -87,6 +87,10 @@ BLOCKS = {
 }
 
 
+def test_every_published_block_is_there():
+    assert PUBLISHED.keys() == BLOCKS.keys()
+
+
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_published_blocks_have_their_published_values(name):
     want, half = BLOCKS[name]

@@ -131,7 +131,10 @@ def test_screening_has_the_numbers_of_frog_nerve():
         return Screening().shift(acsf(0.0, ca))
 
     np.testing.assert_allclose(calcium_alone(0.0) - calcium_alone(2.0), -18.0, rtol=1e-12)
-    np.testing.assert_allclose(calcium_alone(1e3) - calcium_alone(1e2), 22.5, rtol=2e-3)
+    apart = calcium_alone(100.0 - 0.377) - calcium_alone(
+        10.0 - 0.377
+    )  # with the 0.377 mM of others
+    np.testing.assert_allclose(apart, 22.5, rtol=2e-3)
 
 
 def fluid(celsius, divalent):
@@ -139,6 +142,7 @@ def fluid(celsius, divalent):
 
 
 def test_a_charged_plane_reproduces_frog_nerve():
+    """To 0.06 mV, here and below: the constants of the published values are not known so well."""
     plane, env = GouyChapman(monovalent=117.0), fluid(278.0 - 273.15, 0.0)
     at = {mM: float(plane.potential(mM, env)) for mM in (0.0, 2.0, 20.0)}
     np.testing.assert_allclose([at[20.0] - at[2.0], at[2.0] - at[0.0]], [22.4, 18.04], atol=0.06)
@@ -336,7 +340,9 @@ def test_a_shift_makes_regular_spiking_cells_fire_as_published(shifted_cells, ca
     count, first = COUNTS[case]
     assert times.size == count
     if first is not None:
-        np.testing.assert_allclose(times[0], first, rtol=0, atol=0.07)
+        # 43.7 is 43.64 here; the others are their digits.
+        digits = {43.7: 0.07, 20.55: 0.0051}.get(first, 0.051)
+        np.testing.assert_allclose(times[0], first, rtol=0, atol=digits)
 
 
 @pytest.fixture(scope="module")
