@@ -26,11 +26,14 @@ class Ion(Part):
         if self.valence == 0:
             raise ValueError("Ion.valence must not be 0: an ion carries charge, such as 2 or -1.")
         Part.__check_init__(self)  # first of all these are numbers
+        if abs(self.valence) == 1:
+            return
         for side, mM in (("outside", self.outside), ("inside", self.inside)):
-            if abs(self.valence) > 1 and not isinstance(mM, Tracer) and np.any(mM > MOST_OF_TWO):
+            # As NumPy's: within a function that JAX transforms its own would be traced.
+            if not isinstance(mM, Tracer) and (most := np.max(np.asarray(mM))) > MOST_OF_TWO:
                 raise ValueError(
                     f"Ion.{side} must be at least 0 and at most {MOST_OF_TWO:g} mM for an ion of "
-                    f"two charges, got {np.max(mM):g}: check its unit."
+                    f"two charges, got {most:g}: check its unit."
                 )
 
 

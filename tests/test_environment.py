@@ -83,6 +83,12 @@ def test_a_fluid_holds_any_concentration_up_to_1_M_and_a_tenth_of_it_of_two_char
     assert fluid.ions["mg"].outside == mM / 10
 
 
+def test_a_fluid_of_arrays_can_be_changed_inside_a_compiled_program():
+    fluid, inside = acsf(jnp.float32(0.5), jnp.ones(3)), jnp.ones(3)
+    found = jax.jit(lambda: fluid.with_inside("mg", inside).ions["mg"].outside)()
+    assert found == 0.5
+
+
 @given(mM=st.floats(100.0, 1000.0, exclude_min=True))
 def test_more_of_an_ion_of_two_charges_was_not_meant_in_mM(mM):
     """500 of magnesium are in uM."""
