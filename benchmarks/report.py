@@ -16,13 +16,10 @@ import growth
 import mechanisms
 import threads
 from matplotlib.figure import Figure
-from speed import divided
 
 from cortexmg import bench, plots
 
 HERE = Path(__file__).parent
-# With two threads and this many cells, "cortexmg" was divided in runs before this one.
-DIVIDED, SAID_SINCE = 50_000, "2026-11-30T03"
 COMPARED = {
     "model": "network",
     "n": "cells",
@@ -69,12 +66,6 @@ def best(rows: list[dict], threads: int, names: set[str]) -> dict | None:
     """The fastest of some simulators with at most so many threads: more do not always help."""
     some = [r for r in rows if r["participant"] in names and r["threads"] <= threads]
     return min((r for r in some if r["seconds"]), key=lambda r: r["seconds"], default=None)
-
-
-def named(row: dict) -> dict:
-    """A row of speed.py, by the name that it would have now."""
-    old = row["run"] < SAID_SINCE and row["threads"] > 1 and row["n"] >= DIVIDED
-    return row | {"participant": divided(row["threads"])} if old and ours(row) else row
 
 
 def ours(row: dict) -> bool:
@@ -169,7 +160,7 @@ def replaced(text: str, what: str, new: str) -> str:
 
 def measured(folder: Path) -> tuple[list[dict], list[dict]]:
     """The newest rows of speed.py, and those of `cortexmg bench` in any file."""
-    compared = [named(row) for row in rows_of(folder / "speed.jsonl")]
+    compared = rows_of(folder / "speed.jsonl")
     timed = (r for f in sorted(folder.glob("*.jsonl")) for r in rows_of(f) if "run" not in r)
     return newest(compared, "model", "n"), [r for r in timed if {"seconds", "model"} <= r.keys()]
 
