@@ -204,14 +204,6 @@ def test_the_default_and_the_best_of_cortexmg_are_told_apart(report):
     assert "default" not in report.comparison(rows, 1)[0]
 
 
-def test_rows_of_divided_runs_say_so_although_they_were_called_otherwise(report):
-    old = result(threads=2, run="2026-11-30T01:53:15", n=50_000)
-    assert report.named(old)["participant"] == "cortexmg, 2 devices"
-    for row in (old | {"run": "2026-11-30T09"}, old | {"threads": 1}, old | {"n": 20_000}):
-        assert report.named(row)["participant"] == "cortexmg"
-    assert report.named(old | {"participant": "brainpy"})["participant"] == "brainpy"
-
-
 def test_gains_by_a_second_core_are_over_one():
     threads = script("threads")
     rows = [

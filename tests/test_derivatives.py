@@ -56,7 +56,7 @@ def derivative(network, duration, every=None):
 def test_what_is_kept_changes_no_bit(monkeypatch):
     cells, found = network(6), []
     for group in (20, 3):  # of four frames of five steps: all, and parts of a frame
-        module = sys.modules["cortexmg.simulate"]
+        module = sys.modules["cortexmg.traced"]
         monkeypatch.setattr(module, "group_of", lambda steps, group=group: group)
         found.append(derivative(cells, 2.0, 0.5)(1.0, cells))
     assert found[0][0][1].sum() > 3 and found[0][1] != 0

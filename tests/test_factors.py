@@ -258,7 +258,8 @@ def test_without_factors_there_is_no_bit_of_them(member, precision, same_bits, m
         asked.append(given)
         return Nothing()
 
-    for module in [m for m in list(sys.modules.values()) if getattr(m, "product", None) is product]:
+    ours = [m for name, m in sys.modules.items() if name.startswith("cortexmg")]
+    for module in [m for m in ours if getattr(m, "product", None) is product]:
         monkeypatch.setattr(module, "product", nothing)
     same_bits(found, effects(plain))
     if not isinstance(member, TsodyksMarkram | Saturating):  # which then do not ask
@@ -527,7 +528,8 @@ def test_no_law_gives_more_than_its_largest(ca, mg, ca_ref, mg_ref):
 
 
 def test_the_largest_is_approached(law):
-    np.testing.assert_allclose(law(acsf(0.0, 1e3)), law.largest(), rtol=5e-3)
+    far = jax.jit(lambda ca: law(acsf(0.0, ca)))(1e3)  # where concentrations are not checked
+    np.testing.assert_allclose(far, law.largest(), rtol=5e-3)
     both = {"a": law, "b": HillRelease()}
     np.testing.assert_allclose(
         Certain(both).largest(), law.largest() * HillRelease().largest(), rtol=1e-14

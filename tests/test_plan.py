@@ -231,7 +231,7 @@ def test_simulate_refuses_what_cannot_fit_before_it_allocates(monkeypatch):
     module = sys.modules["cortexmg.simulate"]
     monkeypatch.setattr(module, "room_of", lambda mesh: 3e9)
     cx.simulate(network, 0.1, DT, record=record)
-    monkeypatch.setattr(module, "initial", None)  # called by what allocates
+    monkeypatch.setattr(module, "arrays", None)  # called by what allocates
     with pytest.raises(MemoryError, match=r"'recording'.*less often.*instead of 1,000"):
         cx.simulate(network, 1e6, DT, record=record)
     slower = record | {"rate": recorders.PopulationRate("cells", every=1000.0)}
