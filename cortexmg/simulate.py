@@ -181,7 +181,9 @@ def _planned(network: Network, duration: float, dt: float, record: Record) -> Pl
     return plan
 
 
-def _with_room(check: Callable[[Mesh | None], None], mesh: Mesh | None, optional: bool) -> Any:
+def _with_room(
+    check: Callable[[Mesh | None], None], mesh: Mesh | None, optional: bool
+) -> Mesh | None:
     """The devices of a run that fits there; one of a CPU if several are optional and too many."""
     try:
         check(mesh)
