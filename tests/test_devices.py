@@ -357,6 +357,23 @@ def test_only_long_kernels_are_cut_into_parts_unless_the_user_has_said_otherwise
     assert told == ["True", "True", "True"]
 
 
+FLAGS = """
+import os, jax
+from cortexmg.starting import compiler_options, start
+jax.devices = lambda: print(os.environ["XLA_FLAGS"])
+start()
+print(compiler_options("cpu"))
+"""
+
+
+def test_vectors_are_as_wide_as_there_are_unless_the_user_has_said_otherwise(in_a_fresh_process):
+    name = "xla_cpu_prefer_vector_width"
+    flags, options = in_a_fresh_process(FLAGS).splitlines()
+    assert f"--{name}=512" in flags and f"'{name}': 512" in options
+    flags, options = in_a_fresh_process(FLAGS, XLA_FLAGS=f"--{name}=256").splitlines()
+    assert flags.count(name) == 1 and f"--{name}=256" in flags and name not in options
+
+
 THREADS = """
 import hashlib, jax, numpy as np, cortexmg as cx
 from cortexmg import models, programs, recorders

@@ -47,6 +47,7 @@ ESTIMATORS = {  # and of what share of the seeds
     "forward": (Forward(), 0.12),
     "forward, 1 mV": (Forward(cx.Tangents(width=1.0)), 0.12),
     "forward, damped 20 ms": (Forward(cx.Tangents(damping=20.0)), 0.12),
+    "forward, horizon 20 ms": (Forward(cx.Tangents(horizon=20.0)), 0.12),
     "forward, escape noise 2 mV": (Forward(cx.Tangents(width=2.0, escape=10.0)), 0.12),
 }
 AT_A_TIME = 32  # seeds
