@@ -54,9 +54,10 @@ def simulate(
     `Tangents` say what becomes of derivatives on their way through the run.
 
     `devices` are how many devices, or which ones, share the cells; the result is the same, bit for
-    bit. By default these are all of an accelerator. Of a CPU, which has one for each core unless
-    JAX_NUM_CPU_DEVICES says otherwise, it is one, but long runs of many cells (2e9 cells x steps)
-    are shared by several (25,000 cells for each) if there is memory for what each needs. Several
+    bit (but for sums in floating point, of `gradients`). By default these are all of an
+    accelerator. Of a CPU, which has one for each core unless JAX_NUM_CPU_DEVICES says otherwise, it
+    is one, but long runs of many cells (2e9 cells x steps) are shared by several (25,000 cells for
+    each) if there is memory for what each needs. Several
     processes (after jax.distributed.initialize) make the same calls, share all their devices, and
     each gets the whole result.
 

@@ -147,7 +147,8 @@ def depart(
     """The spikes of this step take the place of those for which all delays have passed.
 
     Several devices exchange them once in the shortest delay, before the first are due; until then
-    each knows only its own.
+    each knows only its own. With a queue they do so in every step: a GPU would wait for the host
+    at the branch.
     """
     after = {}
     for pre, w in waiting.items():
