@@ -55,7 +55,7 @@ def reach(rate: PerCell, dt: PerCell) -> PerCell:
     if z.dtype.itemsize > 4:
         return (1.0 - jnp.exp(-z)) / rate
     above = 1.0 + z * (1 / 6 + z * (1 / 30 + z * (1 / 360)))
-    return dt * above / _below(z)
+    return dt * above / (1.0 + z * (2 / 3 + z * (1 / 5 + z * (1 / 30 + z * (1 / 360)))))
 
 
 @partial(reach.defjvp, symbolic_zeros=True)
@@ -66,19 +66,15 @@ def _reach_jvp(primals, tangents):
     z, left = dt * rate, 1.0 - rate * found
     if found.dtype.itemsize > 4:
         by_rate = (dt * left - found) / rate
-    else:  # the same of the approximant, with what cancels cancelled
-        by_rate = -dt * dt * (0.5 + z * z * (1 / 360)) / _below(z)
+    else:  # the same of the approximant, with what cancels cancelled, and without a division
+        by_left = dt * (1 / 6 + z * (1 / 30 + z * (1 / 360)))
+        by_rate = -dt * (by_left * left + (1 / 3 - z * (1 / 30)) * found)
     changes = [
         slope * d
         for slope, d in zip((by_rate, left), tangents, strict=True)
         if not isinstance(d, SymbolicZero)  # XLA would multiply by 0
     ]
     return found, sum(changes)
-
-
-def _below(z: PerCell) -> PerCell:
-    """The denominator of the approximant."""
-    return 1.0 + z * (2 / 3 + z * (1 / 5 + z * (1 / 30 + z * (1 / 360))))
 
 
 class Total(NamedTuple):
@@ -148,15 +144,16 @@ def _bounded_exp_jvp(primals, tangents):
 
 
 @jax.custom_jvp
-def saturation(x: PerCell) -> PerCell:
-    """x / (1 + x) of numbers that are not negative, with a derivative that does not overflow."""
-    return x / (1.0 + x)
+def logistic(x: PerCell, exp_x: PerCell) -> PerCell:
+    """1 / (1 + exp(-x)) where the caller has exp(x), with a derivative that does not overflow."""
+    del x
+    return exp_x / (1.0 + exp_x)
 
 
-@saturation.defjvp
-def _saturation_jvp(primals, tangents):
-    found = saturation(*primals)
-    return found, (1.0 - found) / (1.0 + primals[0]) * tangents[0]
+@logistic.defjvp
+def _logistic_jvp(primals, tangents):
+    found = logistic(*primals)
+    return found, found * (1.0 - found) * tangents[0]  # the second follows from the first
 
 
 def linoid(x: PerCell, exp_x: Any = None) -> Float[Array, "..."]:
@@ -185,8 +182,10 @@ def _linoid_jvp(primals, tangents):
     slopes = tuple(2 * (k + 1) * term for k, term in enumerate(terms))
     # Both branches may be differentiated again, so each is finite where it is not used.
     inside = jnp.where(near, x, 0.0)
-    above = jnp.where(near, _series(slopes, inside * inside) * inside - 0.5, 1.0 - found * exp_x)
-    return found, above / jnp.where(near, 1.0, exp_x - 1.0) * d_x
+    # y exp(x) is x + y, so that the exponential is not needed.
+    series = _series(slopes, inside * inside) * inside - 0.5
+    above = jnp.where(near, series, found * (1.0 - x - found))
+    return found, above / jnp.where(near, 1.0, x) * d_x
 
 
 def _series(terms: tuple[float, ...], y: Array) -> Array:

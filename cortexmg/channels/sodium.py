@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from cortexmg.channels.channel import Channel
 from cortexmg.environment import Environment
 from cortexmg.membrane import Pathway
-from cortexmg.numerics import bounded_exp, linoid, relax_gate, saturation
+from cortexmg.numerics import bounded_exp, linoid, logistic, relax_gate
 from cortexmg.part import PerCell, Scalar, quantity
 
 
@@ -61,5 +61,5 @@ class Sodium(Channel):
         alpha_m = 1.28 * linoid((13.0 - u) / 4.0, down)
         beta_m = 1.4 * linoid((u - 40.0) / 5.0, up)
         alpha_h = 0.128 * bounded_exp((17.0 - u) / 18.0, power=4)
-        beta_h = 4.0 * saturation(up)
+        beta_h = 4.0 * logistic((u - 40.0) / 5.0, up)
         return (alpha_m, beta_m), (alpha_h, beta_h)
