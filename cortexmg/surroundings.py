@@ -28,7 +28,10 @@ Populations = dict[str, PopulationState]
 def felt_by(tissues: Tissues, exchanges: Mapping[str, Exchange], env: Environment) -> Environment:
     """The environment of cells that read this of each tissue."""
     for name, tissue in tissues.items():
-        env = tissue.local(exchanges[name].felt, env)
+        felt = exchanges[name].felt
+        if tissue.voxels.number == 1:  # what follows is computed once, and not for every cell
+            felt = jax.tree.map(lambda x: x[0], felt)
+        env = tissue.local(felt, env)
     return env
 
 
