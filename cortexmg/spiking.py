@@ -118,9 +118,7 @@ def cross(before: PerCell, after: PerCell, threshold: PerCell, width: PerCell) -
     """Spikes of the cells that have come from below `threshold` to it or above it."""
     fired = (before < threshold) & (after >= threshold)
     rising = after > before
-    near = rising & (
-        (jnp.abs(after - threshold) < width) | (jnp.abs(before - threshold) < width)
-    )
+    near = rising & ((jnp.abs(after - threshold) < width) | (jnp.abs(before - threshold) < width))
     near |= fired  # beyond the width too: what scales an amount, such as weights, changes it
     amount = _amount(before, after, threshold, width)
     return Spikes(amount, fired, near)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from networks import COUPLINGS, KINDS, network
+from open_loop import OpenLoop
 from table import draw, draw_grades, table
 
 import cortexmg as cx
@@ -44,6 +45,7 @@ ESTIMATORS = {  # and of what share of the seeds
     "differences, 0.3": (Differences(0.3), 0.4),
     "differences, orthogonal 0.1": (Differences(0.1, "orthogonal"), 0.4),
     "differences, 2 random pairs 0.1": (Differences(0.1, 2), 0.4),
+    "open loop, closed by rates": (OpenLoop(), 0.4),
     "forward": (Forward(), 0.25),
     "forward, 1 mV": (Forward(cx.Tangents(width=1.0)), 0.25),
     "forward, damped 20 ms": (Forward(cx.Tangents(damping=20.0)), 0.25),

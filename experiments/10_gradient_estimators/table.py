@@ -18,7 +18,7 @@ GRADES = {  # of estimate / truth
     "right sign": "#f2cf9b",
     "wrong sign": "#d9822b",
     "not finite": "0.55",
-    "truth 0 or not known to 20 %": "white",
+    "truth 0 or not known to 20 %, or no estimate": "white",
 }
 
 
@@ -62,6 +62,8 @@ def table(title: str, data: dict, rows: list[str], columns: list[str], truth: st
         ]
         lines.append(f"| truth (s.e.) | {' | '.join(cells)} | |")
         for name, j in found.items():
+            if np.all(np.isnan(data[name][:, q])):
+                continue  # an estimator of other statistics
             numbers = zip(j["ratio"][q], j["spread"][q], j["sign"][q], errors, strict=True)
             cost = f"{float(data[f'{name}: seconds']):.2f}"
             lines.append(f"| {name} | {' | '.join(_cell(*x) for x in numbers)} | {cost} |")
@@ -138,7 +140,7 @@ def _grade(j: dict[str, np.ndarray]) -> np.ndarray:
     """The index in `GRADES` of every estimate, [q, p]."""
     r = j["ratio"]
     conditions = [
-        ~(j["truth error"] < KNOWN),
+        ~(j["truth error"] < KNOWN) | np.isnan(r),
         ~np.isfinite(r),
         r <= 0,
         np.abs(r - 1) <= 0.2,
