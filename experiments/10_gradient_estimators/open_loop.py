@@ -27,7 +27,7 @@ KICK = 120.0  # nS: one arrival makes a cell of `_relay` fire in the same step
 
 
 class OpenLoop(Estimator):
-    """Derivatives of mean rates; NaN for other statistics. Costs 2 P + 2 per population + 2 runs."""
+    """Derivatives of mean rates, NaN for others; 2 P + 2 per population + 2 runs a seed."""
 
     step: float = eqx.field(static=True, default=0.05)  # of a coordinate, to either side
     share: float = eqx.field(static=True, default=0.1)  # of spikes left out or added
