@@ -13,8 +13,9 @@ from cortexmg.estimators.estimator import mean_over_seeds, variance_of_mean
 from cortexmg.protocol import Protocol
 
 INSEPARABLE = 0.95  # correlation from which two parameters count as one
-UNKNOWN = 1e-10  # of that by one parameter: curvature of the loss below which it has none
-SHARE = 0.2  # of a parameter in combinations that are not determined: from there on it is not
+UNKNOWN = 1e-10  # of the curvature of the loss, and of 1: below that there is none
+CHANCE = 2.0  # beyond the root of their number: no farther does noise turn lost directions
+NOTHING = 0.01  # of what noise alone would tell: what counts as told where nothing else tells
 NOTHING_NEW = 0.9  # of the s.d. of a prior: from there on the targets say nothing
 VAGUE = 1.0  # units of a coordinate: an e-fold, or a quarter of the range
 TOO_MANY = 2000  # numbers beyond which none has an uncertainty: memory goes with their square
@@ -105,27 +106,44 @@ def uncertainty(
     """S.d. and correlation of the parameters, from residuals in standard deviations.
 
     The covariance is that of the targets carried back through the sensitivity (Gauss-Newton), and
-    that of the mean over seeds on top. Parameters that nothing depends on have an infinite s.d.
+    that of the mean over seeds on top. Parameters that nothing depends on, or only together with
+    others, have an infinite s.d. if they have no prior.
     """
     j = mean_over_seeds(sensitivity)
     number = np.isfinite(noise).sum(axis=0)
     known = np.all(np.isfinite(j), axis=1) & (number > 1)
     j, noise = j[known], noise[:, known] - mean_over_seeds(noise[:, known])
     noise = noise / np.sqrt(number[known] * (number[known] - 1))
-    data = j.T @ j
-    unit = np.sqrt(np.where(np.diag(data) > 0, np.diag(data), 1.0))
-    # Noise of the sensitivity looks like information, where nothing depends on a parameter.
+    # Noise of the sensitivity looks like information. In its unit that is 1 in every direction.
     spurious = np.nan_to_num(variance_of_mean(sensitivity[:, known])).sum(axis=0)
-    size, axes = np.linalg.eigh((data - np.diag(spurious)) / np.outer(unit, unit))
-    noisy = axes.T**2 @ (spurious / unit**2)
-    lost = size <= np.maximum(noisy, UNKNOWN)
-    size = np.where(lost, np.maximum(0.1 * noisy, UNKNOWN), size)
-    inverse = np.linalg.inv((axes * size) @ axes.T + np.diag(1.0 / (prior_sd * unit) ** 2))
-    of_seeds = np.nan_to_num(noise) @ (j / unit) @ (axes * ~lost) @ axes.T @ inverse
+    unit = np.sqrt(np.maximum(spurious, UNKNOWN * (1.0 + np.sum(j**2, axis=0))))
+    j = j / unit
+    size, axes = np.linalg.eigh(j.T @ j)
+    lost = size <= 2.0
+    size = np.where(lost, NOTHING, size - 1.0)
+    undetermined = _undetermined(size, axes, lost, len(j))
+    blind = np.where(undetermined[:, None], axes[:, lost], 0.0)
+    away = np.eye(len(unit)) - blind @ np.linalg.pinv(blind, rcond=1e-3)
+    told = away @ (axes * size) @ axes.T @ away + NOTHING * (np.eye(len(unit)) - away)
+    inverse = np.linalg.inv(told + np.diag(1.0 / (prior_sd * unit) ** 2))
+    of_seeds = np.nan_to_num(noise) @ j @ (axes * ~lost) @ axes.T @ away @ inverse
     covariance = inverse + of_seeds.T @ of_seeds
-    sd, share = np.sqrt(np.diag(covariance)), np.sum(axes[:, lost] ** 2, axis=1)
+    sd = np.sqrt(np.diag(covariance))
     correlation = covariance / np.outer(sd, sd)
-    return np.where((share > SHARE) & np.isinf(prior_sd), np.inf, sd / unit), correlation
+    return np.where(undetermined & np.isinf(prior_sd), np.inf, sd / unit), correlation
+
+
+def _undetermined(
+    size: Float[np.ndarray, " p"], axes: Float[np.ndarray, "p p"], lost: np.ndarray, rows: int
+) -> np.ndarray:
+    """Which parameters have a part in the directions that are lost.
+
+    Noise of 1 in `rows` statistics turns a lost direction towards a parameter by as much as the
+    others leave that parameter uncertain: its part must be larger.
+    """
+    part = np.sum(axes[:, lost] ** 2, axis=1)
+    uncertain = np.sum(axes[:, ~lost] ** 2 / size[~lost], axis=1)
+    return part > (np.sqrt(lost.sum()) + CHANCE) ** 2 / max(rows, 1) * uncertain
 
 
 def warnings_of(

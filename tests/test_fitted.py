@@ -1,0 +1,61 @@
+"""What a fit says of its uncertainty: laws over random sensitivities."""
+
+import numpy as np
+import pytest
+
+from cortexmg.fitted import uncertainty
+
+QUIET = np.zeros((4, 24))
+FREE = np.full(12, np.inf)
+
+
+def judged(members, dead=0, noise=0.1, draws=100, prior=FREE):
+    """S.d. of 12 parameters by 24 statistics known to `noise`, and what they would be without it.
+
+    Of the first `members` one combination acts on nothing; the `dead` after them do not act.
+    """
+    rng, found, true = np.random.default_rng(members), [], []
+    for _ in range(draws):
+        j = rng.normal(size=(24, 12))
+        v = np.zeros(12)
+        v[:members] = rng.choice([-1.0, 1.0], members) / np.sqrt(max(members, 1))
+        j -= np.outer(j @ v, v)
+        j[:, members : members + dead] = 0.0
+        told = j + 2.0 * noise * rng.normal(size=(4, 24, 12))  # of the mean of 4 seeds
+        found.append(uncertainty(told, QUIET, prior)[0])
+        true.append(np.linalg.norm(np.linalg.pinv(j), axis=1))
+    return np.array(found), np.array(true)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.1])
+@pytest.mark.parametrize("members", range(2, 13))
+def test_what_acts_on_nothing_together_is_undetermined_however_many_they_are(members, noise):
+    found, true = judged(members, noise=noise)
+    assert np.mean(np.isinf(found[:, :members])) > 0.95
+    if members < 12:
+        others = found[:, members:] / true[:, members:]
+        assert np.mean(np.isinf(others)) < 0.03
+        np.testing.assert_allclose(np.median(others), 1.0, rtol=0.05)
+
+
+@pytest.mark.parametrize("dead", [1, 4])
+@pytest.mark.parametrize("members", [0, 3])
+def test_what_is_beside_parameters_that_do_not_act_is_as_certain_as_without_them(members, dead):
+    found, true = judged(members, dead)
+    beside = found[:, members + dead :] / true[:, members + dead :]
+    assert np.mean(np.isinf(found[:, : members + dead])) > 0.95
+    assert np.mean(np.isinf(beside)) < 0.02
+    np.testing.assert_allclose(np.median(beside), 1.0, rtol=0.05)
+
+
+def test_nothing_is_undetermined_where_every_parameter_acts_in_its_own_way():
+    found, true = judged(0)
+    np.testing.assert_allclose(np.median(found / true), 1.0, rtol=0.05)
+    assert np.all(np.isfinite(found))
+
+
+def test_where_nothing_is_told_the_prior_is_what_is_known():
+    prior = np.where(np.arange(12) < 2, 0.5, np.inf)
+    found, _ = judged(0, dead=2, prior=prior)
+    np.testing.assert_allclose(np.median(found[:, :2]), 0.5, rtol=0.02)
+    assert np.all(found[:, :2] <= 0.5)
