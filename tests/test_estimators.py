@@ -11,7 +11,7 @@ import pytest
 import cortexmg as cx
 from cortexmg import cells, measures, models, recorders, stimuli, synapses, wiring
 from cortexmg.bounds import Coordinates
-from cortexmg.estimators import Differences, Forward, Reverse, default_estimator
+from cortexmg.estimators import Differences, Forward, Reverse, default_estimator, differences
 from cortexmg.protocol import Protocol, keys_of
 from cortexmg.results import load
 from cortexmg.spiking import escape
@@ -160,6 +160,25 @@ def test_local_differences_leave_other_cells_out():
     off = ~np.eye(24, dtype=bool)
     assert np.all(found[:, off] == 0.0)
     assert np.mean(np.diagonal(found.mean(axis=0))) > 0
+
+
+def test_cells_are_told_of_their_own_numbers_and_populations_of_all():
+    nmda, each = {"nmda": synapses.NMDA(gain=0.5)}, np.full(3, 1.0)
+    drives = {name: stimuli.Poisson(name, "nmda", 900.0, each) for name in ("E", "I")}
+    net = cx.Network(cx.acsf(), {"E": LIF(3, nmda), "I": LIF(3, nmda)}, stimuli=drives)
+    of_e, of_i = "stimuli/E/weight", "stimuli/I/weight"
+    wanted = {"E": measures.CellRates("E"), "all": measures.Rate("E"), "I": measures.CellRates("I")}
+    bounds, shared = cx.Bounds(0.1, 9.0), {"stimuli/*/weight": cx.Bounds(0.1, 9.0)}
+    own, none, every = np.eye(3, dtype=bool), np.zeros((3, 3), bool), np.ones((1, 3), bool)
+    for names, expected in (
+        ({of_i: bounds, MG: bounds, of_e: bounds}, [[none, own], [every, every], [own, none]]),
+        (shared | {MG: bounds}, [[own], [every], [own]]),
+    ):
+        protocol = Protocol(net, Coordinates(net, names), wanted, **TIMES)
+        found = differences.own_cell(protocol)
+        scalar = protocol.coordinates.labels.index(MG)
+        assert np.all(found[:, scalar])
+        np.testing.assert_array_equal(np.delete(found, scalar, axis=1), np.block(expected))
 
 
 def test_a_condition_takes_the_place_of_what_is_fitted():

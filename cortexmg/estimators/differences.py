@@ -32,8 +32,9 @@ class Differences(Estimator):
     and Burman 1946, doi:10.1093/biomet/33.4.305). A number draws so many pairs in random signs
     (simultaneous perturbation: Spall 1992, doi:10.1109/9.119632), for more parameters than one can
     afford runs; what the others do is part of the noise. With `local`, a measure of single cells is
-    taken to follow only those parameters per cell that belong to the same cell: what others do to
-    it, in random signs, has no mean to first order.
+    taken to follow, of the parameters per cell, only those of the same cell. What those of other
+    cells do to it, through synapses, is left out: it may well be there, but all of them together
+    hide that of one. Measures of whole populations are told of all parameters.
 
     No run leaves the bounds. The variance grows with 1 / step^2.
     """
@@ -141,18 +142,19 @@ def own_cell(protocol: Protocol) -> np.ndarray:
     """Whether a statistic is told of a parameter: not if they belong to different cells, [q, p]."""
     own = np.ones((len(protocol.statistics), protocol.coordinates.size), bool)
     for place in protocol.coordinates.places:
-        if not place.shape:
+        populations = {_population(protocol, path) for path in place.paths}
+        if place.size == 1 or None in populations:
             continue
-        population = _population(protocol, place.paths[0])
         for i, s in enumerate(protocol.statistics):
-            if s.part is not None and protocol.measures[s.measure].population == population:
-                cells = np.arange(place.size) == s.part
+            if s.part is not None:
+                there = protocol.measures[s.measure].population in populations
+                cells = (np.arange(place.size) == s.part) & there
                 own[i, place.first : place.first + place.size] = cells
     return own
 
 
 def _population(protocol: Protocol, path: str) -> str | None:
-    """The population to whose cells the parameters of a path belong."""
+    """The population to whose cells the parameters of a path belong, if to any."""
     kind, name = path.split("/")[:2]
     if kind == "stimuli":
         return protocol.network.stimuli[name].target
