@@ -11,7 +11,15 @@ import pytest
 import cortexmg as cx
 from cortexmg import cells, measures, models, recorders, stimuli, synapses, wiring
 from cortexmg.bounds import Coordinates
-from cortexmg.estimators import Differences, Forward, Reverse, default_estimator, differences
+from cortexmg.estimators import (
+    Differences,
+    Forward,
+    Reverse,
+    careful_estimator,
+    default_estimator,
+    differences,
+    unbiased_estimator,
+)
 from cortexmg.protocol import Protocol, keys_of
 from cortexmg.results import load
 from cortexmg.spiking import escape
@@ -179,6 +187,29 @@ def test_cells_are_told_of_their_own_numbers_and_populations_of_all():
         scalar = protocol.coordinates.labels.index(MG)
         assert np.all(found[:, scalar])
         np.testing.assert_array_equal(np.delete(found, scalar, axis=1), np.block(expected))
+
+
+@pytest.mark.parametrize("choice", [default_estimator, careful_estimator, unbiased_estimator])
+def test_numbers_that_all_cells_share_keep_their_estimates_beside_those_of_single_cells(
+    choice, monkeypatch
+):
+    def run(self, us, keys):
+        scalars = [self.coordinates.labels.index(name) for name in (MG, STRENGTH)]
+        return np.exp(us[..., scalars] @ [[1.0, 0.3], [-0.5, 2.0]]) + np.sin(us).sum(-1)[..., None]
+
+    monkeypatch.setattr(Protocol, "run", run)
+    net = cx.with_parameters(network(8.0), {WEIGHT: np.full(24, 8.0)})
+    two = {"rate": measures.Rate("E"), "cv": measures.CV("E")}
+    found = []
+    for names in ([MG, STRENGTH], [MG, WEIGHT, STRENGTH]):
+        coordinates = Coordinates(net, {name: cx.Bounds(0.1, 90.0) for name in names})
+        protocol = Protocol(net, coordinates, two, **TIMES)
+        found.append(at_start(choice(coordinates), protocol, seeds=4))
+    alone, beside = found
+    np.testing.assert_allclose(beside.sensitivity[..., [0, -1]], alone.sensitivity, rtol=1e-9)
+    assert beside.runs == alone.runs + 4 * 8  # a pair is two runs
+    each = beside.sensitivity[..., 1:-1]
+    assert each.mean() < 0 and np.all(each.std(axis=(0, 1)) > 0)  # noise: what the others do
 
 
 def test_a_condition_takes_the_place_of_what_is_fitted():

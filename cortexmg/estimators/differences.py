@@ -1,12 +1,11 @@
 """Differences between runs that share their noise: the reference, and the default of fits."""
 
-from typing import Any
-
 import equinox as eqx
 import jax
 import numpy as np
 from jaxtyping import Array, Float, Key
 
+from cortexmg.bounds import Coordinates
 from cortexmg.estimators.estimator import (
     Estimate,
     Estimator,
@@ -31,10 +30,13 @@ class Differences(Estimator):
     a Hadamard matrix, so that every pair tells of every parameter: as a weighing design (Plackett
     and Burman 1946, doi:10.1093/biomet/33.4.305). A number draws so many pairs in random signs
     (simultaneous perturbation: Spall 1992, doi:10.1109/9.119632), for more parameters than one can
-    afford runs; what the others do is part of the noise. With `local`, a measure of single cells is
-    taken to follow, of the parameters per cell, only those of the same cell. What those of other
-    cells do to it, through synapses, is left out: it may well be there, but all of them together
-    hide that of one. Measures of whole populations are told of all parameters.
+    afford runs; what the others do is part of the noise.
+
+    With `local` only numbers of single cells are changed together. Those that all cells share are
+    changed one at a time, beside pairs that go as far as the outermost of their `points`. And a
+    measure of single cells is taken to follow, of all numbers of single cells, that of its own.
+    What other cells do to it, through synapses, is left out: it may well be there, but all of them
+    together hide what one does. Measures of whole populations are told of all.
 
     No run leaves the bounds. The variance grows with 1 / step^2.
     """
@@ -53,31 +55,37 @@ class Differences(Estimator):
                 f'Differences.directions must be "single", "orthogonal" or a number of pairs, got '
                 f"{shown(self.directions)}."
             )
-        if self.points not in SIDES or (self.points != 2 and d != "single"):
+        if self.points not in SIDES or not (self.points == 2 or d == "single" or self.local):
             raise ValueError(
-                f'Differences.points must be 2, or 1 or 4 with directions="single", got '
+                f'Differences.points must be 2, or 1 or 4 with directions="single" or local, got '
                 f"{shown(self.points)}."
             )
 
     def estimate(
         self, protocol: Protocol, u: Float[np.ndarray, " p"], keys: Key[Array, " s"], slope: Slope
     ) -> Estimate:
-        find = self._one_at_a_time if self.directions == "single" else self._together
-        statistics, sensitivity, runs = find(protocol, u, keys)
+        alone, seeds = self._alone(protocol.coordinates), keys.shape[0]
+        nodes = self._nodes(protocol, u, seeds)[:, alone]  # [seeds, alone, points]
+        moved = np.eye(u.size)[alone][:, None] * nodes[..., None]
+        up, down = self._pairs(protocol, u, ~alone, keys)
+        moved = [np.zeros((seeds, 1, u.size)), moved.reshape(seeds, -1, u.size), up, down]
+        found = finite_runs(protocol, u + np.concatenate(moved, axis=1), keys)
+        here, single, *pairs = np.split(found, np.cumsum([x.shape[1] for x in moved[:-1]]), axis=1)
+        single, statistics = (single - here).reshape(*nodes.shape, found.shape[-1]), here[:, 0]
+        told = np.empty((*statistics.shape, u.size))
+        told[..., alone] = _by_single(nodes, single)
+        told[..., ~alone] = _by_pairs((up - down)[..., ~alone], *pairs)
         if self.local:
-            sensitivity = np.where(own_cell(protocol), sensitivity, 0.0)
-        gradients = pulled(slope(mean_over_seeds(statistics)), sensitivity)
-        return Estimate(statistics, gradients, sensitivity, runs)
+            told = np.where(own_cell(protocol), told, 0.0)
+        gradients = pulled(slope(mean_over_seeds(statistics)), told)
+        return Estimate(statistics, gradients, told, found[..., 0].size * len(protocol.conditions))
 
-    def _one_at_a_time(self, protocol: Protocol, u: np.ndarray, keys: Key[Array, " s"]) -> Any:
-        """Statistics, their sensitivity and the number of runs."""
-        nodes = self._nodes(protocol, u, keys.shape[0])  # [seeds, p, points]
-        moved = np.eye(u.size)[:, None, :] * nodes[..., None]
-        found = self._found(protocol, u, moved.reshape(keys.shape[0], -1, u.size), keys)
-        here, there = found[:, 0], found[:, 1:].reshape(*nodes.shape, -1)
-        weights = np.apply_along_axis(_weights, -1, nodes)  # [seeds, p, points]
-        told = np.einsum("skj,skjq->sqk", weights, there - here[:, None, None])
-        return here, told, found[..., 0].size * len(protocol.conditions)
+    def _alone(self, coordinates: Coordinates) -> np.ndarray:
+        """Which numbers are changed one at a time."""
+        if self.directions == "single":
+            return np.ones(coordinates.size, bool)
+        scalar = [place.size == 1 for place in coordinates.places for _ in range(place.size)]
+        return np.array(scalar) & self.local
 
     def _nodes(self, protocol: Protocol, u: np.ndarray, seeds: int) -> Float[np.ndarray, "s p k"]:
         """How far each run changes its parameter: 0 where half a step has no room."""
@@ -95,21 +103,17 @@ class Differences(Estimator):
         nodes = np.where(close, np.clip(0.5 * wanted, low, high), nodes)
         return np.where(np.abs(nodes) < step / 2, 0.0, nodes)
 
-    def _together(self, protocol: Protocol, u: np.ndarray, keys: Key[Array, " s"]) -> Any:
-        """Statistics, their sensitivity and the number of runs."""
-        signs, c = self._signs(u.size, keys), protocol.coordinates  # [seeds, pairs, p]
-        up, down = (np.clip(u + k * self.step * signs, c.low, c.high) - u for k in (1.0, -1.0))
-        found = self._found(protocol, u, np.concatenate([up, down], axis=1), keys)
-        above, below = np.split(found[:, 1:], 2, axis=1)
-        # Each pair tells of each parameter.
-        told = (above - below)[..., None] / (up - down)[:, :, None, :]
-        told = mean_over_seeds(np.moveaxis(told, 1, 0))
-        return found[:, 0], told, found[..., 0].size * len(protocol.conditions)
-
-    def _found(self, protocol: Protocol, u: np.ndarray, moved: np.ndarray, keys: Any) -> np.ndarray:
-        """Statistics of runs at `u` and at what lies `moved` from it, [seeds, 1 + moved, q]."""
-        there = np.broadcast_to(u, (moved.shape[0], 1, u.size))
-        return finite_runs(protocol, np.concatenate([there, u + moved], axis=1), keys)
+    def _pairs(
+        self, protocol: Protocol, u: np.ndarray, together: np.ndarray, keys: Key[Array, " s"]
+    ) -> list[Float[np.ndarray, "s pairs p"]]:
+        """How far each pair of runs changes all that are changed together: there and back."""
+        c, signs = protocol.coordinates, np.zeros((keys.shape[0], 0, u.size))
+        if together.any():
+            drawn = self._signs(int(together.sum()), keys)
+            signs = np.zeros((*drawn.shape[:2], u.size))
+            signs[..., together] = drawn
+        reach = self.step * max(SIDES[self.points])
+        return [np.clip(u + k * reach * signs, c.low, c.high) - u for k in (1.0, -1.0)]
 
     def _signs(self, p: int, keys: Key[Array, " s"]) -> Float[np.ndarray, "s pairs p"]:
         """In which direction each pair of each seed changes each parameter."""
@@ -124,6 +128,24 @@ class Differences(Estimator):
             columns = draw.choice([-1.0, 1.0], (seeds, 1, p))
             return hadamard(1 << (p - 1).bit_length())[:, :p] * columns
         return draw.choice([-1.0, 1.0], (seeds, int(self.directions), p))
+
+
+def _by_single(
+    nodes: Float[np.ndarray, "s p k"], change: Float[np.ndarray, "s p k q"]
+) -> Float[np.ndarray, "s q p"]:
+    """The sensitivity to parameters that runs changed one at a time, so far."""
+    weights = np.array([_weights(x) for x in nodes.reshape(-1, nodes.shape[-1])])
+    return np.einsum("spk,spkq->sqp", weights.reshape(nodes.shape), change)
+
+
+def _by_pairs(
+    apart: Float[np.ndarray, "s pairs p"],
+    above: Float[np.ndarray, "s pairs q"],
+    below: Float[np.ndarray, "s pairs q"],
+) -> Float[np.ndarray, "s q p"]:
+    """The sensitivity to parameters that runs changed together: each pair tells of each."""
+    told = (above - below)[..., None] / apart[:, :, None]
+    return mean_over_seeds(np.moveaxis(told, 1, 0))
 
 
 def _weights(nodes: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
