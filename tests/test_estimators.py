@@ -1,6 +1,7 @@
 """Estimators of derivatives: exact where runs are smooth, alike where they are not."""
 
 import runpy
+import tracemalloc
 from pathlib import Path
 
 import jax
@@ -168,6 +169,23 @@ def test_local_differences_leave_other_cells_out():
     off = ~np.eye(24, dtype=bool)
     assert np.all(found[:, off] == 0.0)
     assert np.mean(np.diagonal(found.mean(axis=0))) > 0
+
+
+def test_a_sensitivity_takes_memory_once_and_without_room_is_refused(monkeypatch):
+    n = 400
+    net = cx.with_parameters(network(8.0, n), {WEIGHT: np.full(n, 8.0)})
+    coordinates = Coordinates(net, {WEIGHT: cx.Bounds(0.1, 90.0)})
+    protocol = Protocol(net, coordinates, {"r": measures.CellRates("E")}, **TIMES)
+    monkeypatch.setattr(Protocol, "run", lambda self, us, keys: us.copy())
+    estimator, size = default_estimator(coordinates), 8 * 3 * len(protocol.statistics) * n
+    tracemalloc.start()
+    at_start(estimator, protocol, seeds=3)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert size < peak < 2.5 * size  # not once for each pair
+    monkeypatch.setattr(differences, "memory_available", lambda: 2.5 * size)
+    with pytest.raises(MemoryError, match="400 statistics to 400 .* in 3 seeds .* use Reverse"):
+        at_start(estimator, protocol, seeds=3)
 
 
 def test_cells_are_told_of_their_own_numbers_and_populations_of_all():

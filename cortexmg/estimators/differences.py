@@ -14,9 +14,11 @@ from cortexmg.estimators.estimator import (
     mean_over_seeds,
     pulled,
 )
+from cortexmg.hardware import memory_available
 from cortexmg.part import Part, quantity, shown
 from cortexmg.protocol import Protocol
 
+COPIES = 3  # of a sensitivity, that a step of a fit needs
 SIDES = {1: [1.0], 2: [-1.0, 1.0], 4: [-2.0, -1.0, 1.0, 2.0]}  # in steps, by number of points
 
 
@@ -38,7 +40,8 @@ class Differences(Estimator):
     What other cells do to it, through synapses, is left out: it may well be there, but all of them
     together hide what one does. Measures of whole populations are told of all.
 
-    No run leaves the bounds. The variance grows with 1 / step^2.
+    No run leaves the bounds. The variance grows with 1 / step^2. Raises MemoryError if there is no
+    room for the sensitivity of every statistic to every parameter.
     """
 
     step: float = quantity("1", 0.1, above=0.0)  # of a coordinate
@@ -65,6 +68,7 @@ class Differences(Estimator):
         self, protocol: Protocol, u: Float[np.ndarray, " p"], keys: Key[Array, " s"], slope: Slope
     ) -> Estimate:
         alone, seeds = self._alone(protocol.coordinates), keys.shape[0]
+        _check_room(len(protocol.statistics), u.size, seeds)
         nodes = self._nodes(protocol, u, seeds)[:, alone]  # [seeds, alone, points]
         moved = np.eye(u.size)[alone][:, None] * nodes[..., None]
         up, down = self._pairs(protocol, u, ~alone, keys)
@@ -74,9 +78,10 @@ class Differences(Estimator):
         single, statistics = (single - here).reshape(*nodes.shape, found.shape[-1]), here[:, 0]
         told = np.empty((*statistics.shape, u.size))
         told[..., alone] = _by_single(nodes, single)
-        told[..., ~alone] = _by_pairs((up - down)[..., ~alone], *pairs)
+        for each, *pair in zip(told, (up - down)[..., ~alone], *pairs, strict=True):
+            each[:, ~alone] = _by_pairs(*pair)  # of one seed: all would take twice the memory
         if self.local:
-            told = np.where(own_cell(protocol), told, 0.0)
+            np.copyto(told, 0.0, where=~own_cell(protocol))
         gradients = pulled(slope(mean_over_seeds(statistics)), told)
         return Estimate(statistics, gradients, told, found[..., 0].size * len(protocol.conditions))
 
@@ -139,13 +144,14 @@ def _by_single(
 
 
 def _by_pairs(
-    apart: Float[np.ndarray, "s pairs p"],
-    above: Float[np.ndarray, "s pairs q"],
-    below: Float[np.ndarray, "s pairs q"],
-) -> Float[np.ndarray, "s q p"]:
-    """The sensitivity to parameters that runs changed together: each pair tells of each."""
-    told = (above - below)[..., None] / apart[:, :, None]
-    return mean_over_seeds(np.moveaxis(told, 1, 0))
+    apart: Float[np.ndarray, "pairs p"],
+    above: Float[np.ndarray, "pairs q"],
+    below: Float[np.ndarray, "pairs q"],
+) -> Float[np.ndarray, "q p"]:
+    """The sensitivity to parameters that runs changed together: the mean of what pairs tell."""
+    defined = np.isfinite(above - below)
+    number = np.where(defined.any(axis=0), defined.sum(axis=0), np.nan)
+    return (np.where(defined, above - below, 0.0) / number).T @ (1.0 / apart)
 
 
 def _weights(nodes: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
@@ -158,6 +164,17 @@ def _weights(nodes: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
     slope = np.eye(x.size)[1]
     weights[first] = np.linalg.solve(np.vander(x / unit, increasing=True).T, slope) / unit
     return weights[1:]
+
+
+def _check_room(statistics: int, parameters: int, seeds: int) -> None:
+    """Raise MemoryError if a sensitivity has none, before anything runs."""
+    needed = 8.0 * COPIES * seeds * statistics * parameters
+    if needed > (room := memory_available()):
+        raise MemoryError(
+            f"The sensitivity of {statistics:,} statistics to {parameters:,} parameters in {seeds} "
+            f"seeds needs {needed / 1e6:,.0f} MB and {room / 1e6:,.0f} MB are left: use Reverse, "
+            f"which finds the gradient of the loss alone, or fit fewer numbers."
+        )
 
 
 def own_cell(protocol: Protocol) -> np.ndarray:

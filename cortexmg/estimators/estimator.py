@@ -116,7 +116,7 @@ def mean_over_seeds(statistics: Float[np.ndarray, "seeds *rest"]) -> Float[np.nd
     """Mean of what is defined; NaN where nothing is."""
     defined = np.isfinite(statistics)
     number = defined.sum(axis=0)
-    total = np.where(defined, statistics, 0.0).sum(axis=0)
+    total = np.sum(statistics, axis=0, where=defined)
     return np.divide(total, number, out=np.full(total.shape, np.nan), where=number > 0)
 
 
@@ -138,7 +138,5 @@ def check_derivatives(estimate: Estimate) -> Estimate:
 
 def pulled(slope: np.ndarray, sensitivity: np.ndarray) -> Float[np.ndarray, "seeds p"]:
     """Gradients of the loss from the sensitivity of each seed; what is undefined is left out."""
-    known = np.isfinite(sensitivity)
-    mean = mean_over_seeds(sensitivity)
-    filled = np.where(known, sensitivity, np.where(np.isfinite(mean), mean, 0.0))
-    return np.einsum("q,sqp->sp", slope, filled)
+    mean = np.nan_to_num(mean_over_seeds(sensitivity))
+    return np.array([slope @ np.where(np.isfinite(x), x, mean) for x in sensitivity])
