@@ -59,23 +59,39 @@ def at_start(estimator, protocol, seeds=3):
     return estimator.estimate(protocol, protocol.coordinates.start, keys, np.ones_like)
 
 
-def lone_cells(weight):
-    """Three cells without contacts, and with NMDA receptors alone: quick to compile."""
-    nmda = {"nmda": synapses.NMDA(gain=0.5)}
-    noise = {"outside": stimuli.Poisson("E", "nmda", 900.0, weight)}
-    return cx.Network(cx.acsf(mg=0.6, ca=1.2), {"E": LIF(3, nmda)}, stimuli=noise)
+def fed_cells(weight):
+    """Three cells that hear of three others, which a current makes fire: quick to compile."""
+    release = cx.releases.TsodyksMarkram(factors={"ions": cx.factors.HillRelease(steep=1.0)})
+    contacts = wiring.fixed_in_degree(3, 3, 2, 0.3, 1.0, key=1)
+    nmda, drive = {"nmda": synapses.NMDA(gain=0.5)}, stimuli.step_current("first", 1000.0, 2.0)
+    return cx.Network(
+        cx.acsf(mg=0.6, ca=1.2),
+        {"E": LIF(3, nmda), "first": LIF(3, {})},
+        {"on": cx.Projection("first", "E", "glutamate", contacts, release)},
+        {"outside": stimuli.Poisson("E", "nmda", 900.0, weight), "drive": drive},
+    )
 
 
-@pytest.mark.parametrize("make", [lone_cells, pytest.param(network, marks=pytest.mark.slow)])
-def test_below_threshold_all_estimators_agree(make):
-    net, bounds = make(0.05), {name: cx.Bounds(0.05, 20.0) for name in (MG, WEIGHT)}
-    voltage = {"voltage": measures.MeanVoltage("E")}
-    protocol = Protocol(net, Coordinates(net, bounds), voltage, **TIMES)
+def seen(net):
+    """The voltage of E and all rates by magnesium and by the input: one program for all weights."""
+    coordinates = Coordinates(net, {name: cx.Bounds(0.05, 20.0) for name in (MG, WEIGHT)})
+    rates = {name: measures.Rate(name) for name in net.populations}
+    return Protocol(net, coordinates, {"voltage": measures.MeanVoltage("E")} | rates, **TIMES)
+
+
+@pytest.mark.parametrize("make", [fed_cells, pytest.param(network, marks=pytest.mark.slow)])
+def test_all_estimators_agree_below_threshold_and_the_exact_ones_where_cells_fire(make):
+    protocol = seen(make(0.05))
     forward, reverse = (at_start(e, protocol, seeds=2) for e in (Forward(), Reverse()))
     np.testing.assert_allclose(reverse.gradients, forward.gradients, rtol=1e-9)
-    found = at_start(Differences(1e-3, points=4), protocol, seeds=2).gradients
-    np.testing.assert_allclose(forward.gradients, found, rtol=1e-6)
-    assert np.all(np.abs(forward.gradients) > 1e-3)
+    found = at_start(Differences(1e-3, points=4), protocol, seeds=2).sensitivity
+    np.testing.assert_allclose(forward.sensitivity[:, 0], found[:, 0], rtol=1e-6)
+    assert np.all(np.abs(found[:, 0]) > 1e-3)
+    assert np.all(forward.statistics[:, 1] == 0.0) and np.all(forward.statistics[:, 2:] > 20.0)
+    forward, reverse = (at_start(e, seen(make(8.0)), seeds=2) for e in (Forward(), Reverse()))
+    assert np.all(forward.statistics[:, 1] > 5.0)
+    assert np.all(np.abs(forward.sensitivity[:, 1]) > 0.1)
+    np.testing.assert_allclose(reverse.gradients, forward.gradients, rtol=1e-6)
 
 
 def cells_that_spikes_reach():
