@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from cortexmg.estimators.estimator import Residuals
+from cortexmg.part import Part, Scalar, count, quantity
 
 if TYPE_CHECKING:  # loading it is slow, and most runs fit nothing
     import optax
@@ -78,6 +79,15 @@ class Trust(NamedTuple):
         return int(self.secants) <= 0
 
 
+class Steps(Part):
+    """What `gauss_newton` is given."""
+
+    longest: Scalar = quantity("1", above=0.0)  # of a coordinate
+    damping: Scalar = quantity("1", low=0.0)
+    memory: Scalar = quantity("1", low=0.0, high=1.0)
+    secants: int = count(low=0)
+
+
 NEEDS = (
     "gauss_newton needs parameters, residuals and the sensitivity of every statistic. Reverse and "
     "Loss do not give them: use Differences or Forward with Targets, or another optimiser, such as "
@@ -99,29 +109,31 @@ def gauss_newton(
     (1 + memory) of that of one. A step after which the loss has grown by more than noise is taken
     back, and the next is shorter. `damping` is that of Levenberg (1944, doi:10.1090/qam/10666) and
     Marquardt (1963, doi:10.1137/0111030).
+
+    Raises: ValueError for a number outside its range.
     """
     import optax
+
+    how = Steps(longest, damping, memory, secants)
 
     def init(params: np.ndarray) -> Trust:
         none = np.zeros(0)
         known = Known(0.0, none, none, 0.0, np.zeros((0, params.size)), none)
-        return Trust(params, known, np.inf, 0.0, longest, 0)
+        return Trust(params, known, np.inf, 0.0, how.longest, 0)
 
     def update(updates, state: Trust, params=None, *, residuals: Residuals | None = None, **_: Any):
         del updates
         if residuals is None or params is None:
             raise ValueError(NEEDS)
-        state = _moved(state, params, residuals, longest, memory, secants)
+        state = _moved(state, params, residuals, how)
         low, high = residuals.low, residuals.high
-        step = _step(state.params, state.known, low, high, state.radius, damping)
+        step = _step(state.params, state.known, low, high, state.radius, how.damping)
         return state.params + step - params, state
 
     return optax.GradientTransformationExtraArgs(init, update)  # pyright: ignore
 
 
-def _moved(
-    state: Trust, params: np.ndarray, found: Residuals, longest: float, memory: float, secants: int
-) -> Trust:
+def _moved(state: Trust, params: np.ndarray, found: Residuals, how: Steps) -> Trust:
     """The state with what was found at the parameters that it led to, or taken back."""
     fresh = Known(
         1.0,
@@ -141,10 +153,10 @@ def _moved(
     known = fresh
     if state.known.estimates:
         step = params - state.params
-        known = state.known.carried(step, memory)
+        known = state.known.carried(step, how.memory)
         known = (known if found.measured else known.bent(fresh, step)).with_another(fresh)
-    left = secants if found.measured else state.secants - 1
-    return Trust(params, known, found.loss, noise, min(longest, 1.5 * state.radius), left)
+    left = how.secants if found.measured else state.secants - 1
+    return Trust(params, known, found.loss, noise, min(how.longest, 1.5 * state.radius), left)
 
 
 def _mean(a: np.ndarray, b: np.ndarray, of_a: float, of_b: float) -> np.ndarray:

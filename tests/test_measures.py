@@ -101,3 +101,19 @@ def test_two_spikes_in_one_bin_are_one_of_the_intervals():
     counts[::10] = 1.0
     counts[20] = 2.0
     assert measures.CV("E").of(jnp.asarray(counts)) == 0.0
+
+
+@pytest.mark.parametrize(
+    "make, words",
+    [
+        (lambda: measures.Rate("E", -5.0), ["Rate.bin", "positive", "-5.0"]),
+        (lambda: measures.Rate("E", "a"), ["Rate.bin", "number in ms", "'a'"]),
+        (lambda: measures.CV("E", float("nan")), ["CV.bin", "nan"]),
+        (lambda: measures.BandPower("E", 5.0, 50.0, bin=0), ["BandPower.bin", "positive", "0"]),
+        (lambda: measures.BandPower("E", "a", 50.0), ["BandPower", "low < high", "low='a'"]),
+        (lambda: measures.MeanVoltage("E", every=-1.0), ["every", "positive", "-1.0"]),
+        (lambda: measures.MeanConductance("E", "ampa", every="a"), ["every", "positive", "'a'"]),
+    ],
+)
+def test_intervals_that_cannot_be_are_refused(is_refused, make, words):
+    is_refused(make, words)

@@ -7,6 +7,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from cortexmg.clock import check_time
 from cortexmg.network import Network
 from cortexmg.part import Part, shown
 from cortexmg.recorders import Recorder, SpikeCount
@@ -25,6 +26,9 @@ class Measure(Part):
     tolerance: ClassVar[float] = 0.1  # s.d. of `scaled`, for a target that gives none: assumption
 
     population: str = eqx.field(static=True)
+
+    def __check_init__(self):
+        tuple(self.recorders)  # making them checks their intervals
 
     @property
     @abc.abstractmethod
@@ -56,6 +60,9 @@ class CountMeasure(Measure):
 
     if TYPE_CHECKING:  # fields of the final classes
         bin: ClassVar[float]
+
+    def __check_init__(self):
+        check_time(f"{type(self).__name__}.bin", self.bin)
 
     @property
     def recorders(self) -> dict[str, Recorder]:

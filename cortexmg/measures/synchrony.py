@@ -7,7 +7,7 @@ from jaxtyping import Array, Float
 
 from cortexmg.measures.measure import CountMeasure, Counts, mean_where, ratio
 from cortexmg.network import Network
-from cortexmg.part import Part, shown
+from cortexmg.part import shown
 
 
 class Correlation(CountMeasure):
@@ -52,11 +52,12 @@ class BandPower(CountMeasure):
     bin: float = eqx.field(static=True, default=5.0)  # ms
 
     def __check_init__(self):
-        Part.__check_init__(self)
-        if not 0.0 <= self.low < self.high <= 500.0 / self.bin:
+        CountMeasure.__check_init__(self)
+        numbers = all(isinstance(x, int | float | np.number) for x in (self.low, self.high))
+        if not numbers or not 0.0 <= self.low < self.high <= 500.0 / self.bin:
             raise ValueError(
                 f"BandPower needs 0 <= low < high <= {500.0 / self.bin:g} Hz, half the rate of its "
-                f"bins, got low={self.low:g} and high={self.high:g}."
+                f"bins, got low={shown(self.low)} and high={shown(self.high)}."
             )
 
     def of(self, counts: Counts) -> Float[Array, ""]:
