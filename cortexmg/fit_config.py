@@ -2,23 +2,59 @@
 
 import inspect
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from cortexmg import estimators, measures
 from cortexmg.bounds import Bounds
-from cortexmg.choice import network_of
+from cortexmg.choice import MODELS
 from cortexmg.fit import fit
 from cortexmg.gauss_newton import gauss_newton
 from cortexmg.network import Network
+from cortexmg.parameters import with_parameters
 from cortexmg.part import shown
 from cortexmg.priors import priors
 from cortexmg.tangents import Tangents
 from cortexmg.targets import Target, Targets
 
-TABLES = ("network", "parameters", "priors", "measures", "conditions", "targets", "fit")
-OPTIMISERS = ("gauss_newton", "adam")
-OPTIONS = {"steps", "seeds", "duration", "settle", "dt", "key", "tolerance", "patience"}
+
+class Kind(NamedTuple):
+    """What an entry may be."""
+
+    words: str
+    holds: Callable[[Any], bool]
+
+
+def _number(x: Any) -> bool:
+    return isinstance(x, int | float) and not isinstance(x, bool)
+
+
+def _list(x: Any, holds: Callable[[Any], bool]) -> bool:
+    return isinstance(x, list) and all(map(holds, x))
+
+
+ANY = Kind("anything", lambda _: True)  # its own table says what it may be
+NUMBER = Kind("a number", _number)
+WHOLE = Kind("a whole number", lambda x: _number(x) and isinstance(x, int))
+NUMBERS = Kind("a number or a list of numbers", lambda x: _number(x) or _list(x, _number))
+PAIR = Kind("a list of two numbers", lambda x: _list(x, _number) and len(x) == 2)
+FLAG = Kind("true or false", lambda x: isinstance(x, bool))
+NAME = Kind("a name", lambda x: isinstance(x, str))
+NAMES = Kind("a list of names", lambda x: _list(x, NAME.holds))
+TABLE = Kind("a table", lambda x: isinstance(x, dict))
+TABLES = Kind("a list of tables, each under [[targets]]", lambda x: _list(x, TABLE.holds))
+
+FILE: dict[str, Kind] = dict.fromkeys(
+    ("network", "parameters", "priors", "measures", "conditions", "fit"), TABLE
+)
+FILE |= {"targets": TABLES}
+MODEL = {"n": WHOLE, "scale": NUMBER, "cells": NAME, "mechanisms": NAMES, "key": WHOLE}
+PARAMETER = {"low": NUMBER, "high": NUMBER, "prior": PAIR, "start": NUMBERS}
+TARGET = {"measure": NAME, "value": NUMBERS, "condition": NAME, "sd": NUMBERS}
+OPTIONS = dict.fromkeys(("steps", "seeds", "patience", "key"), WHOLE)
+OPTIONS |= dict.fromkeys(("duration", "settle", "dt", "tolerance"), NUMBER)
+OPTIMISERS = ("adam", "gauss_newton")
 
 
 class Config(NamedTuple):
@@ -43,52 +79,67 @@ def read(path: Path) -> Config:
         given = tomllib.loads(Path(path).read_text())
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{path} is not TOML: {error}.") from None
-    _only(str(path), given, TABLES)
+    _check(str(path), given, FILE)
     network = _network(given.get("network", {}))
-    bounds, start = {}, {}
-    sets = given.get("priors", {})
-    _only("[priors]", sets, ("sets", "shared"))
-    if sets:
-        bounds |= priors(network, *sets.get("sets", []), shared=sets.get("shared", True))
-    for name, entry in given.get("parameters", {}).items():
-        _only(f"[parameters.{name!r}]", entry, ("low", "high", "prior", "start"))
-        bounds[name] = Bounds(entry.get("low"), entry.get("high"), entry.get("prior"))
+    bounds = _priors(network, given["priors"]) if "priors" in given else {}
+    start = {}
+    for name, entry in _each("[parameters]", given.get("parameters", {}), TABLE).items():
+        where = f"[parameters.{name!r}]"
+        _check(where, entry, PARAMETER, ("low", "high"))
+        bounds[name] = _made(where, Bounds, entry["low"], entry["high"], entry.get("prior"))
         start |= {name: entry["start"]} if "start" in entry else {}
-    targets = Targets(
-        {
-            name: _made(f"[measures.{name}]", measures, measures.Measure, m)
-            for name, m in _table(given, "measures")
-        },
-        [_target(t) for t in given.get("targets", [])],
-        given.get("conditions"),
-    )
+    targets = _targets(given)
     return Config(network, bounds, targets, _options(given.get("fit", {})) | {"start": start})
 
 
 def _network(given: dict[str, Any]) -> Network:
-    _only("[network]", given, ("model", "n", "key", "mechanisms", "set"))
-    made = given.get("mechanisms")
-    return network_of(
-        given.get("model", "cortex"),
-        given.get("n"),
-        given.get("key", 0),
-        [f"{name}={value}" for name, value in given.get("set", {}).items()],
-        made if made is None else ",".join(made) or "none",
-    )
+    _check("[network]", given, {"model": NAME, "set": TABLE} | MODEL)
+    model, options = given.get("model", "cortex"), {k: v for k, v in given.items() if k in MODEL}
+    if model not in MODELS:
+        raise ValueError(f"[network] model must be one of {sorted(MODELS)}, got {model!r}.")
+    takes = inspect.signature(MODELS[model]).parameters
+    if not any(p.kind is p.VAR_KEYWORD for p in takes.values()):
+        known = {name: kind for name, kind in MODEL.items() if name in takes}
+        _check(f"[network] of model {model!r}", options, known)
+    changed = _each("[network] set", given.get("set", {}), NUMBER)
+    network = _made("[network]", MODELS[model], **options)
+    return _made("[network] set", with_parameters, network, changed)
+
+
+def _priors(network: Network, given: dict[str, Any]) -> dict[str, Bounds]:
+    """Those of the sets that are named, and of all where none is spoken of."""
+    _check("[priors]", given, {"sets": NAMES, "shared": FLAG})
+    sets, shared = given.get("sets", []), given.get("shared", True)
+    if "sets" in given and not sets:
+        return {}
+    return _made("[priors]", priors, network, *sets, shared=shared)
+
+
+def _targets(given: dict[str, Any]) -> Targets:
+    known = {
+        name: _member(f"[measures.{name}]", measures, measures.Measure, m)
+        for name, m in given.get("measures", {}).items()
+    }
+    conditions = {
+        name: _each(f"[conditions.{name!r}]", entry, NUMBER)
+        for name, entry in _each("[conditions]", given.get("conditions", {}), TABLE).items()
+    }
+    targets = given.get("targets", [])
+    for t in targets:
+        _check("[[targets]]", t, TARGET, ("measure", "value"))
+    return _made("[[targets]]", Targets, known, [Target(**t) for t in targets], conditions)
 
 
 def _options(given: dict[str, Any]) -> dict[str, Any]:
-    _only("[fit]", given, (*OPTIONS, "estimator", "optimiser"))
-    options = {k: v for k, v in given.items() if k in OPTIONS}
-    if "estimator" in given:
-        options["estimator"] = _made(
-            "[fit] estimator", estimators, estimators.Estimator, given["estimator"]
-        )
-    if "optimiser" in given:
+    _check("[fit]", given, OPTIONS | {"estimator": ANY, "optimiser": NAME})
+    options = dict(given)
+    if "estimator" in options:
+        where = "[fit] estimator"
+        options["estimator"] = _member(where, estimators, estimators.Estimator, given["estimator"])
+    if "optimiser" in options:
         if given["optimiser"] not in OPTIMISERS:
             raise ValueError(
-                f"[fit] optimiser must be one of {sorted(OPTIMISERS)}, got "
-                f"{shown(given['optimiser'])}."
+                f"[fit] optimiser must be one of {OPTIMISERS}, got {given['optimiser']!r}."
             )
         options["optimiser"] = _optimiser(given["optimiser"])
     return options
@@ -100,35 +151,53 @@ def _optimiser(name: str) -> Any:
     return gauss_newton() if name == "gauss_newton" else optax.adam(0.1)
 
 
-def _made(where: str, family: Any, base: type, given: Any) -> Any:
+def _member(where: str, family: Any, base: type, given: Any) -> Any:
     """A member of a family from {kind = name, and its fields}."""
     known = {k: v for k, v in vars(family).items() if inspect.isclass(v) and issubclass(v, base)}
     known = {k: v for k, v in known.items() if not inspect.isabstract(v)}
     fields = dict(given) if isinstance(given, dict) else {"kind": given}
     if "tangents" in fields:
-        _only(f"{where} tangents", fields["tangents"], inspect.signature(Tangents).parameters)
-        fields["tangents"] = Tangents(**fields["tangents"])
+        fields["tangents"] = _tangents(f"{where} tangents", fields["tangents"])
     kind = fields.pop("kind", None)
-    if kind not in known:
+    if not isinstance(kind, str) or kind not in known:
         raise ValueError(f"{where} needs kind, one of {sorted(known)}, got {shown(kind)}.")
+    return _made(where, known[kind], **fields)
+
+
+def _tangents(where: str, given: Any) -> Tangents:
+    _check(where, given, dict.fromkeys(inspect.signature(Tangents).parameters, NUMBER))
+    return _made(where, Tangents, **given)
+
+
+def _made(where: str, make: Callable[..., Any], *given: Any, **more: Any) -> Any:
+    """What a function makes, or its error with the table that it is about."""
     try:
-        return known[kind](**fields)
-    except TypeError as error:
-        raise ValueError(f"{where}: {error}.") from None
+        return make(*given, **more)
+    except (KeyError, TypeError, ValueError) as error:
+        text = error.args[0] if isinstance(error, KeyError) else error
+        raise ValueError(f"{where}: {text}") from None
 
 
-def _target(given: dict[str, Any]) -> Target:
-    _only("[[targets]]", given, Target._fields)
-    if not {"measure", "value"} <= given.keys():
-        raise ValueError(f"[[targets]] needs measure and value, got {shown(given)}.")
-    return Target(**given)
-
-
-def _table(given: dict[str, Any], name: str) -> Any:
-    return given.get(name, {}).items()
-
-
-def _only(where: str, given: Any, known: Any) -> None:
-    unknown = sorted(set(given) - set(known))
+def _check(where: str, given: Any, known: dict[str, Kind], needed: tuple[str, ...] = ()) -> None:
+    """Raise unless this is a table of known entries, with those that are needed."""
+    _check_kind(where, given, TABLE)
+    unknown = sorted(given.keys() - known.keys())
     if unknown:
         raise ValueError(f"{where} has {unknown}, which is not known: it takes {sorted(known)}.")
+    if not given.keys() >= set(needed):
+        raise ValueError(f"{where} needs {' and '.join(needed)}, got {shown(given)}.")
+    for name, value in given.items():
+        _check_kind(f"{where} {name}", value, known[name])
+
+
+def _each(where: str, given: Any, kind: Kind) -> dict[str, Any]:
+    """A table whose entries have names of the user's, all of one kind."""
+    _check_kind(where, given, TABLE)
+    for name, value in given.items():
+        _check_kind(f"{where} {name}", value, kind)
+    return given
+
+
+def _check_kind(where: str, value: Any, kind: Kind) -> None:
+    if not kind.holds(value):
+        raise ValueError(f"{where} must be {kind.words}, got {shown(value)}.")
