@@ -185,25 +185,32 @@ def heat_map(
 ) -> "Figure":
     """Values as colours, blue where they are negative, pale below two standard errors.
 
-    The rows run down the figure, or the columns where there are more of them.
+    Each of `down` has a scale of its own, up to its largest value that is not pale: what is in
+    mV and what is a logarithm do not compare. What is undefined (NaN) is grey, with a dash. The
+    rows run down the figure, or the columns where there are more of them.
     """
-    values, errors = np.nan_to_num(np.stack([values, errors]))
+    from matplotlib import colormaps
+
+    clear = np.abs(values) > 2.0 * errors  # not so where an error is unknown
+    most = np.nanmax(np.where(clear, np.abs(values), 0.0), axis=1, initial=0.0)
+    largest = np.nanmax(np.abs(values), axis=1, initial=0.0)
+    most = np.where(most > 0, most, np.where(largest > 0, largest, 1.0))
+    shares = np.clip(values / most[:, None], -1.0, 1.0)
     if len(across) > len(down):
-        values, errors, down, across = values.T, errors.T, across, down
+        values, shares, clear, down, across = values.T, shares.T, clear.T, across, down
     rows, columns = values.shape
     figure = new_figure(PAGE, min(1.8, 0.2 + (0.03 if rows < 40 else 0.014) * rows) * PAGE)
     with style():
         axes = axes_grid(figure, 1, 1)[0, 0]
-        most, clear = np.max(np.abs(values), initial=1e-9), np.abs(values) > 2.0 * errors
-        image = axes.imshow(values, cmap="RdBu_r", vmin=-most, vmax=most, aspect="auto")
-        image.set_alpha(np.where(clear, 1.0, 0.25))
+        colours = colormaps["RdBu_r"].with_extremes(bad="0.8")
+        image = axes.imshow(shares, cmap=colours, vmin=-1.0, vmax=1.0, aspect="auto")
+        image.set_alpha(np.where(clear | np.isnan(values), 1.0, 0.25))
         for (q, p), x in np.ndenumerate(values if rows * columns <= 400 else np.zeros((0, 0))):
-            look = {"color": "w" if abs(x) > 0.6 * most else "k", "fontsize": 5}
-            axes.text(p, q, f"{round(x, 2) + 0.0:g}", ha="center", va="center", **look)
-        axes.set_xticks(
-            range(columns), [name[-32:] for name in across], rotation=30, ha="right", fontsize=5
-        )
-        axes.set_yticks(range(rows), [name[-48:] for name in down], fontsize=5)
+            look = {"color": "w" if clear[q, p] and abs(shares[q, p]) > 0.6 else "k", "fontsize": 5}
+            text = "-" if np.isnan(x) else f"{float(f'{x:.2g}') + 0.0:g}"
+            axes.text(p, q, text, ha="center", va="center", **look)
+        axes.set_xticks(range(columns), across, rotation=30, ha="right", fontsize=5)
+        axes.set_yticks(range(rows), down, fontsize=5)
         figure.colorbar(image, label=label)
     return figure
 

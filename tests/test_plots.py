@@ -162,6 +162,31 @@ def test_ladder_shows_the_window_of_each_run_from_zero():
     assert [rasters[0].get_title("left"), panel.get_title("left")] == ["A", "B"]
 
 
+def test_a_heat_map_scales_each_statistic_and_marks_what_is_unclear_or_undefined():
+    values = np.array([[0.5, -0.25, np.nan], [8.0, 2.0, -9.0]])
+    errors = np.array([[0.1, 0.01, np.nan], [1.0, np.nan, 6.0]])
+    names = ["environment/ions/mg/outside", "b", "c"]
+    for turned in (False, True):  # of two statistics, or two parameters
+        across = names[:2] if turned else names
+        given = (values[:, :2], errors[:, :2]) if turned else (values, errors)
+        axes = plots.heat_map(*given, ["rate", "voltage"], across, "label").axes[0]
+        (image,) = axes.images
+        shares, alpha = image.get_array(), image.get_alpha()
+        if turned:
+            np.testing.assert_allclose(shares, [[1.0, -0.5], [1.0, 0.25]])
+            np.testing.assert_array_equal(alpha, [[1, 1], [1, 0.25]])
+            continue
+        np.testing.assert_allclose(shares.filled(9.0).T, [[1.0, -0.5, 9.0], [1.0, 0.25, -1.0]])
+        np.testing.assert_array_equal(alpha.T, [[1, 1, 1], [1, 0.25, 0.25]])
+        texts = {t.get_position()[::-1]: t for t in axes.texts}
+        assert [texts[q, p].get_text() for p in (0, 1) for q in (0, 1, 2)] == [
+            "0.5", "-0.25", "-", "8", "2", "-9"]  # fmt: skip
+        assert texts[2, 1].get_color() == "k"  # white would not be seen on what is pale
+        grey, pale = (image.to_rgba(shares)[at] for at in ((2, 0), (1, 1)))
+        assert grey[0] == grey[1] == grey[2] == pytest.approx(0.8) and pale[0] > pale[2]
+        assert [t.get_text() for t in axes.get_yticklabels()] == names
+
+
 @pytest.mark.parametrize("m", [1, 5, 7])
 def test_ladders_of_any_length(m):
     series = {"E": list(range(m))}
