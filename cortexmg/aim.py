@@ -1,6 +1,7 @@
 """How far statistics are from what a fit aims at, and the slope of that."""
 
 import abc
+import hashlib
 from typing import Any
 
 import jax
@@ -8,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from cortexmg.part import shown
 from cortexmg.protocol import Protocol
 from cortexmg.targets import Loss, Targets
 
@@ -102,11 +104,37 @@ class AtLoss(Aim):
     """A loss of the user's."""
 
     def __init__(self, protocol: Protocol, loss: Loss):
+        """Raises: KeyError, TypeError or ValueError if it is none of these statistics."""
         super().__init__(protocol)
-        self._value_and_grad = jax.value_and_grad(lambda x: loss.function(self._named(x)))
-        named = hasattr(loss.function, "__qualname__")  # a partial has none
-        self._name = loss.function.__qualname__ if named else repr(loss.function)
+        self._function = lambda x: loss.function(self._named(x))
+        self._check(loss)
+        self._value_and_grad = jax.value_and_grad(self._function)
         self._seen: tuple[bytes, Any] = (b"", None)
+
+    def _check(self, loss: Loss) -> None:
+        given = self._named(np.zeros(len(self.protocol.statistics)))
+        shapes = {c: {name: np.shape(x) for name, x in m.items()} for c, m in given.items()}
+        what = f"by condition and measure it gets numbers of the shapes {shapes}"
+        if not callable(loss.function):
+            raise TypeError(
+                f"Loss.function must be a function, got {shown(loss.function)}: {what}."
+            )
+        try:
+            found = jax.eval_shape(self._function, self._zeros)
+        except KeyError as error:
+            raise KeyError(
+                f"Loss.function asks for {error}, which there is not: {what}."
+            ) from error
+        except Exception as error:
+            raise ValueError(
+                f"Loss.function cannot be computed: {what}. Write it in jax.numpy. {error}"
+            ) from error
+        one = isinstance(found, jax.ShapeDtypeStruct) and found.shape == ()
+        if not (one and jnp.issubdtype(found.dtype, jnp.floating)):
+            raise ValueError(
+                f"Loss.function must return one real number, got {found}: {what}. Sum or average "
+                f"what it returns."
+            )
 
     def loss(self, mean: Statistics) -> float:
         return float(self._both(mean)[0])
@@ -115,7 +143,13 @@ class AtLoss(Aim):
         return np.asarray(self._both(mean)[1], float)
 
     def account(self) -> Any:
-        return self._name
+        # What it computes, not its name, which all lambdas of a function share; constants included.
+        program = jax.jit(self._function).lower(self._zeros).as_text()
+        return hashlib.sha256(program.encode()).hexdigest()
+
+    @property
+    def _zeros(self) -> jax.Array:
+        return jnp.zeros(len(self.protocol.statistics))
 
     def _both(self, mean: Statistics) -> Any:
         if self._seen[0] != mean.tobytes():
