@@ -43,4 +43,9 @@ from cortexmg.sensitivity import Sensitivity as Sensitivity, sensitivity as sens
 from cortexmg.simulate import Run as Run, simulate as simulate, sweep as sweep
 from cortexmg.spiking import Crossing as Crossing, Reset as Reset
 from cortexmg.tangents import Tangents as Tangents
-from cortexmg.targets import Loss as Loss, Target as Target, Targets as Targets
+from cortexmg.targets import (
+    Loss as Loss,
+    Target as Target,
+    Targets as Targets,
+    observed as observed,
+)

@@ -13,6 +13,7 @@ from cortexmg.network import Network
 from cortexmg.parameters import Parameter, parameters, with_parameters
 from cortexmg.part import Part, quantity, shown
 
+LISTED = 20  # values that a message shows
 LINEAR_UNITS = 4.0  # units of the coordinate from one bound to the other, if it is linear
 
 
@@ -89,7 +90,7 @@ class Place(NamedTuple):
 
 
 class Coordinates:
-    """All that a fit may change as one vector, and back."""
+    """All that a fit may change as one vector, and back; nothing, without bounds."""
 
     def __init__(
         self,
@@ -98,8 +99,6 @@ class Coordinates:
         start: Mapping[str, Any] | None = None,
     ):
         """Raises: KeyError for an unknown name, ValueError for a start outside its bounds."""
-        if not bounds:
-            raise ValueError("Nothing to fit: give at least one parameter name and its Bounds.")
         start, known = dict(start or {}), parameters(network)
         for name in start.keys() - bounds.keys():
             raise KeyError(f"start names {name!r}, which is not fitted: {sorted(bounds)} are.")
@@ -122,11 +121,12 @@ class Coordinates:
             first = sum(x.size for x in vector)
             self.places.append(Place(name, paths, b, value.shape, first, value.size))
             vector.append(np.atleast_1d(b.coordinate(value)).ravel())
-        self.start: Float[np.ndarray, " p"] = np.concatenate(vector)
+        self.start: Float[np.ndarray, " p"] = np.concatenate([np.zeros(0), *vector])
         ends = [(b.coordinate(b.low), b.coordinate(b.high)) for b in self._each()]
-        self.low, self.high = np.array(ends).T
-        self.logarithmic = np.array([b.logarithmic for b in self._each()])
-        self.prior_mean, self.prior_sd = np.array([b.prior_there() for b in self._each()]).T
+        self.low, self.high = np.array(ends).reshape(-1, 2).T
+        self.logarithmic = np.array([b.logarithmic for b in self._each()], bool)
+        believed = [b.prior_there() for b in self._each()]
+        self.prior_mean, self.prior_sd = np.array(believed).reshape(-1, 2).T
 
     def named(self, u: np.ndarray) -> dict[str, Any]:
         """The values by the names that the user gave."""
@@ -166,6 +166,14 @@ def values_at(places: Sequence[Place], u: Float[Array, " p"] | np.ndarray) -> di
 def _parts(places: Sequence[Place], u: Any) -> Iterator[tuple[Place, Any]]:
     for p in places:
         yield p, p.bounds.value(u[p.first : p.first + p.size].reshape(p.shape))
+
+
+def listed(values: Mapping[str, Any]) -> str:
+    """Values by name in a message, each on a line of its own, the first twenty."""
+    some = list(values.items())[:LISTED]
+    rows = [f"{k} = {f'{x:.6g}' if np.ndim(x) == 0 else shown(np.asarray(x))}" for k, x in some]
+    more = len(values) - len(some)
+    return "".join(f"\n  {row}" for row in rows + ([f"... and {more} more"] if more else []))
 
 
 def paths_of(network: Network, name: str, known: Mapping[str, Parameter]) -> tuple[str, ...]:

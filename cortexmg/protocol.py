@@ -11,21 +11,21 @@ import numpy as np
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float, Key
 
-from cortexmg.bounds import Bounds, Coordinates, paths_of, values_at
+from cortexmg.bounds import Bounds, Coordinates, values_at
 from cortexmg.clock import whole_steps
 from cortexmg.devices import Devices, mesh_of, platform_of
 from cortexmg.hardware import memory_here
 from cortexmg.measures import Measure
 from cortexmg.network import Network
-from cortexmg.parameters import parameters, with_parameters
+from cortexmg.parameters import with_parameters
 from cortexmg.part import check_members
 from cortexmg.processes import check_alike, everywhere, own_parts, spread
-from cortexmg.recipe import Recipe, plain_run
+from cortexmg.progress import Progress
+from cortexmg.recipe import Conditions, Recipe, plain_run, resolved
 from cortexmg.starting import compiler_options, start
-from cortexmg.states import arrays
+from cortexmg.states import arrays, key_of
 from cortexmg.waiting import AXIS
 
-Conditions = Mapping[str, Mapping[str, float]]
 TOGETHER = 16_000  # cells of runs that a CPU computes side by side: more would leave its cache
 ON_ACCELERATORS = 2_000_000  # the same on an accelerator, which has room for them in its memory
 
@@ -62,6 +62,7 @@ class Protocol:
         settle: float = 500.0,
         dt: float = 0.05,
         devices: Devices = None,
+        progress: bool = False,
     ):
         """Raises: KeyError for unknown names, ValueError for what cannot be measured or run."""
         start()
@@ -69,16 +70,16 @@ class Protocol:
         if not measures:
             raise ValueError("Nothing to measure: give at least one Measure.")
         self.network, self.coordinates, self.measures = network, coordinates, dict(measures)
+        whole_steps(duration, dt, "duration")
         self.duration, self.dt = float(duration), float(dt)
-        self.conditions = _resolved(network, conditions or {"": {}})
-        whole_steps(self.duration, dt, "duration")
+        self.conditions = resolved(network, conditions or {"": {}})
         for m in self.measures.values():
             m.check(network, duration)
         self.settle = _in_whole_intervals(settle, self.measures, self.dt)
         for values in self.conditions.values():
             at = values_at(coordinates.places, coordinates.start) | values
             with_parameters(network, at).check(dt)
-        self.mesh = mesh_of(devices, 10**6)
+        self.mesh, self.progress = mesh_of(devices, 10**6), progress and not jax.process_index()
         self.recipe = Recipe(
             # Without priors, which no run depends on.
             tuple(
@@ -130,7 +131,7 @@ class Protocol:
 
         They are infinite in a run whose voltages did not stay finite.
         """
-        rows, keys = us.reshape(-1, us.shape[-1]), jnp.repeat(keys, us.shape[1])
+        rows, keys = us.reshape(us.shape[0] * us.shape[1], -1), jnp.repeat(keys, us.shape[1])
         return self.members(plain_run, None, rows, keys).reshape(*us.shape[:2], -1)
 
     def members(
@@ -154,12 +155,14 @@ class Protocol:
         check_alike(self.mesh, network=self.network, rows=us, keys=keys)
         size = min(size, -(-us.shape[0] // self.parts) * self.parts)
         network, shared = self._placed((arrays(self.network), shared), P())
-        call, pieces = None, []
-        for a in range(0, us.shape[0], size):
-            at = np.minimum(np.arange(a, a + size), us.shape[0] - 1)  # the last again, to fill up
-            given = network, *self._placed((us[at], which[at], keys[at]), P(AXIS)), *shared
-            call = call or program(f, self.recipe, how, self.mesh, given)
-            pieces.append(everywhere(call(*given), self.mesh))
+        call, pieces, time = None, [], self.settle + self.duration
+        with Progress(self.progress, time * us.shape[0], 1) as progress:
+            for a in range(0, us.shape[0], size):
+                at = np.minimum(np.arange(a, a + size), us.shape[0] - 1)  # the last fills up
+                given = network, *self._placed((us[at], which[at], keys[at]), P(AXIS)), *shared
+                call = call or program(f, self.recipe, how, self.mesh, given)
+                pieces.append(everywhere(call(*given), self.mesh))
+                progress.show(time * min(a + size, us.shape[0]))
         whole = jax.tree.map(lambda *xs: np.concatenate(xs)[: us.shape[0]], *pieces)
         return jax.tree.map(lambda x: x.reshape(-1, k, *x.shape[1:]), whole)
 
@@ -220,7 +223,7 @@ def _compiled(f: Callable, recipe: Recipe, how: Any, mesh: Any, tree: Any, shape
 
 def keys_of(key: int, step: int, seeds: int) -> jax.Array:
     """The keys of the runs of a step, [seeds]."""
-    of_step = jax.random.fold_in(jax.random.key(key, impl="threefry2x32"), step)
+    of_step = jax.random.fold_in(key_of(key), step)
     return jax.vmap(lambda i: jax.random.fold_in(of_step, i))(jnp.arange(seeds))
 
 
@@ -231,16 +234,3 @@ def _in_whole_intervals(settle: float, measures: Mapping[str, Measure], dt: floa
     return (
         float(-(-whole_steps(settle, dt, "settle") // together) * together * dt) if settle else 0.0
     )
-
-
-def _resolved(network: Network, conditions: Conditions) -> dict[str, dict[str, float]]:
-    """The conditions with every pattern replaced by the names that it stands for."""
-    known = parameters(network)
-    return {
-        name: {
-            path: float(value)
-            for pattern, value in values.items()
-            for path in paths_of(network, pattern, known)
-        }
-        for name, values in conditions.items()
-    }

@@ -1,18 +1,23 @@
 """What a run does, as a compiled program needs to know it."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
-from cortexmg.bounds import Place, values_at
+from cortexmg.bounds import Place, paths_of, values_at
 from cortexmg.measures import Measure
 from cortexmg.network import Network
 from cortexmg.parameters import parameters, with_parameters
+from cortexmg.part import shown
 from cortexmg.recorders import Recorder
 from cortexmg.simulate import simulate
 from cortexmg.tangents import Tangents
+
+Conditions = Mapping[str, Mapping[str, float]]
 
 
 class Recipe(NamedTuple):
@@ -75,3 +80,37 @@ def plain_run(recipe: Recipe, how: None, *given: Any) -> Float[Array, " q"]:
     """The statistics of a run without derivatives."""
     del how
     return recipe.statistics(*given, False)
+
+
+def check_conditions(conditions: Any) -> None:
+    """Raise if `conditions` are not dicts from names of parameters to numbers, by name."""
+    if not isinstance(conditions, Mapping):
+        raise TypeError(
+            f"conditions must be a dict from names to the parameters that each sets, got "
+            f"{shown(conditions)}."
+        )
+    for name, values in conditions.items():
+        if not isinstance(values, Mapping):
+            raise TypeError(
+                f"condition {name!r} must be a dict from names of parameters to numbers, got "
+                f"{shown(values)}."
+            )
+        for path, value in values.items():
+            if np.ndim(value) or np.asarray(value).dtype.kind not in "fiu":
+                raise TypeError(
+                    f"condition {name!r} must set {path} to one number, got {shown(value)}."
+                )
+
+
+def resolved(network: Network, conditions: Conditions) -> dict[str, dict[str, float]]:
+    """The conditions with every pattern replaced by the names that it stands for."""
+    check_conditions(conditions)
+    known = parameters(network)
+    return {
+        name: {
+            path: float(value)
+            for pattern, value in values.items()
+            for path in paths_of(network, pattern, known)
+        }
+        for name, values in conditions.items()
+    }

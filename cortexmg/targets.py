@@ -1,6 +1,5 @@
 """What a fit aims at: statistics under conditions, and how far a network is from them."""
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -8,9 +7,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from cortexmg.bounds import Coordinates
+from cortexmg.devices import Devices
 from cortexmg.measures import Measure
+from cortexmg.network import Network
 from cortexmg.part import check_members, shown
-from cortexmg.protocol import Conditions, Protocol
+from cortexmg.protocol import Protocol, keys_of
+from cortexmg.recipe import Conditions, check_conditions
+from cortexmg.wiring.draw import check_whole
+
+OBSERVED = 2**31 - 2  # the step of the keys of runs that make targets: no step of a fit has it
 
 
 class Target(NamedTuple):
@@ -21,7 +27,7 @@ class Target(NamedTuple):
     """
 
     measure: str
-    value: Any  # one number, or one for each part of the measure
+    value: Any  # one number, or one for each part of the measure: NaN for one without target
     condition: str = ""
     sd: Any = None
 
@@ -42,6 +48,7 @@ class Targets:
     ):
         check_members("Targets.measures", measures, Measure)
         self.measures, self.targets = dict(measures), [Target(*t) for t in targets]
+        check_conditions(conditions or {})
         self.conditions = dict(conditions or {"": {}})
         if not self.targets:
             raise ValueError("Targets needs at least one Target.")
@@ -55,19 +62,17 @@ class Targets:
                 raise ValueError(
                     f"There are several targets for {t.measure!r} under {t.condition!r}: give one."
                 )
-            if t.sd is not None and not np.all(np.asarray(t.sd) > 0):
-                raise ValueError(f"{shown(t)}: sd must be positive, got {shown(t.sd)}.")
+            _check_numbers(t)
 
     def aimed(self, protocol: Protocol) -> tuple[np.ndarray, np.ndarray]:
         """Scaled value and s.d. of each statistic; s.d. infinite where there is no target."""
         value, sd = self._at_statistics(protocol)
         scaled = np.asarray(protocol.scaled(jnp.asarray(np.nan_to_num(value))), float)
-        for s, x in zip(
-            protocol.statistics, np.where(np.isfinite(scaled), 0.0, value), strict=True
-        ):
-            if x:
-                raise ValueError(f"Target for {s} cannot be {x:g}: it has no such value.")
-        return np.where(np.isfinite(value), scaled, 0.0), sd
+        given = np.isfinite(value)
+        for i in np.flatnonzero(given & ~np.isfinite(scaled)):
+            s, x = protocol.statistics[i], value[i]
+            raise ValueError(f"Target for {s} cannot be {x:g}: it has no such value.")
+        return np.where(given, scaled, 0.0), sd
 
     def wanted(self, protocol: Protocol) -> np.ndarray:
         """The value of each statistic, NaN where there is no target."""
@@ -76,26 +81,38 @@ class Targets:
     def _at_statistics(self, protocol: Protocol) -> tuple[np.ndarray, np.ndarray]:
         """Value and s.d. of each statistic.
 
-        Raises: ValueError if a target has not as many values as its measure, or no finite one.
+        Raises: ValueError if a target has not as many values as its measure.
         """
         statistics = protocol.statistics
         value, sd = np.full(len(statistics), np.nan), np.full(len(statistics), np.inf)
         for t in self.targets:
             place = t.measure, t.condition
             at = [i for i, s in enumerate(statistics) if (s.measure, s.condition) == place]
-            if np.size(t.value) not in (1, len(at)) or not np.all(np.isfinite(t.value)):
-                raise ValueError(
-                    f"Target for {t.measure!r} must have 1 or {len(at)} values, all finite, got "
-                    f"{shown(t.value)}: leave out what is undefined."
-                )
-            if np.size(t.sd) not in (1, len(at)):
-                raise ValueError(
-                    f"Target for {t.measure!r} must have an sd of 1 or {len(at)} values, got "
-                    f"{shown(t.sd)}."
-                )
+            for what, given in (("value", t.value), ("sd", t.sd)):
+                if np.size(given) not in (1, len(at)):
+                    raise ValueError(
+                        f"Target for {t.measure!r} must have one {what}, or one for each of its "
+                        f"{len(at)} parts, got {np.size(given)}: {shown(given)}."
+                    )
             value[at] = t.value
-            sd[at] = self.measures[t.measure].tolerance if t.sd is None else t.sd
+            known = self.measures[t.measure].tolerance if t.sd is None else t.sd
+            sd[at] = np.where(np.isnan(value[at]), np.inf, known)
         return value, sd
+
+
+def _check_numbers(t: Target) -> None:
+    """Raise unless the value has a finite part, and the sd is positive and finite for each."""
+    value, sd = (np.ravel(np.asarray(x)) for x in (t.value, 1.0 if t.sd is None else t.sd))
+    for name, x in (("value", value), ("sd", sd)):
+        if x.dtype.kind not in "fiu":
+            raise TypeError(f"{shown(t)}: {name} must be numbers, got {shown(getattr(t, name))}.")
+    if np.any(np.isinf(value)) or np.all(np.isnan(value)):
+        raise ValueError(
+            f"{shown(t)}: value must be finite, and NaN only for parts without target, got "
+            f"{shown(t.value)}: leave out what is undefined as a whole."
+        )
+    if not np.all((sd > 0) & (sd < np.inf)):
+        raise ValueError(f"{shown(t)}: sd must be positive and finite, got {shown(t.sd)}.")
 
 
 class Loss(NamedTuple):
@@ -107,25 +124,58 @@ class Loss(NamedTuple):
 
 
 def observed(
+    network: Network,
+    measures: Mapping[str, Measure],
+    conditions: Conditions | None = None,
+    *,
+    seeds: int = 24,
+    of_seeds: int = 4,
+    duration: float = 1000.0,
+    settle: float = 500.0,
+    dt: float = 0.05,
+    key: int = 0,
+    devices: Devices = None,
+) -> Targets:
+    """Targets that a network has met: the statistics of `seeds` runs, with noise that no fit has.
+
+    With `of_seeds` as many as the `seeds` of the fit, the s.d. of each is that of the mean which
+    the fit compares. Other arguments as `fit`; the network is run as it is. What is undefined in
+    all runs but one is no target.
+
+    Raises: KeyError for unknown names, ValueError for what cannot be measured or run,
+    ArithmeticError where voltages do not stay finite.
+    """
+    check_whole("seeds", seeds, 2)
+    check_whole("of_seeds", of_seeds, 1)
+    given = {"duration": duration, "settle": settle, "dt": dt, "devices": devices}
+    protocol = Protocol(network, Coordinates(network, {}), measures, conditions, **given)
+    found = protocol.run(np.zeros((seeds, 1, 0)), keys_of(key, OBSERVED, seeds))[:, 0]
+    if np.any(np.isinf(found)):
+        raise ArithmeticError("Voltages stopped being finite: use a smaller dt.")
+    return targets_of(protocol, found, of_seeds)
+
+
+def targets_of(
     protocol: Protocol, statistics: Float[np.ndarray, "seeds q"], of_seeds: int = 1
 ) -> Targets:
     """Targets that are the mean of these statistics, such as those of a recording.
 
     Their s.d. is that between the seeds, divided by the root of `of_seeds`: how many runs the
     compared means are taken over, or the `tolerance` of the measure where seeds do not differ, as
-    in silence. A measure of which a part is defined in fewer than two seeds is no target.
+    in silence. A part that is defined in fewer than two seeds has no target.
     """
     scaled = np.asarray(protocol.scaled(statistics))
+    known = np.isfinite(scaled).sum(axis=0) > 1
+    mean, sd = np.full((2, known.size), np.nan)
+    mean[known] = np.nanmean(statistics[:, known], axis=0)
+    sd[known] = np.nanstd(scaled[:, known], axis=0, ddof=1) / np.sqrt(of_seeds)
     places: dict[tuple[str, str], list[int]] = {}
     for i, s in enumerate(protocol.statistics):
-        if np.isfinite(scaled[:, i]).sum() > 1:
-            places.setdefault((s.measure, s.condition), []).append(i)
-    parts = Counter((s.measure, s.condition) for s in protocol.statistics)
+        places.setdefault((s.measure, s.condition), []).append(i)
     targets = []
-    for place, at in places.items():
-        if len(at) == parts[place]:
-            sd = np.nanstd(scaled[:, at], axis=0, ddof=1) / np.sqrt(of_seeds)
-            mean = np.nanmean(statistics[:, at], axis=0)
-            sd = np.where(sd > 0, np.maximum(sd, 1e-3), protocol.measures[place[0]].tolerance)
-            targets.append(Target(place[0], mean, place[1], sd))
+    for (measure, condition), at in places.items():
+        if known[at].any():
+            tolerance = protocol.measures[measure].tolerance
+            each = np.where(sd[at] > 0, np.maximum(sd[at], 1e-3), tolerance)
+            targets.append(Target(measure, mean[at], condition, each))
     return Targets(protocol.measures, targets, protocol.conditions)

@@ -17,7 +17,7 @@ import cortexmg as cx
 from cortexmg import measures, models
 from cortexmg.bounds import Coordinates
 from cortexmg.protocol import Protocol, keys_of
-from cortexmg.targets import observed
+from cortexmg.targets import targets_of as observed
 
 DRIVE = "stimuli/outside E/weight"
 TYPICAL, SPREAD = 14.0, 0.2  # nS, of the hidden drives, and the s.d. of their logarithm

@@ -6,7 +6,7 @@ import cortexmg as cx
 from cortexmg import measures, models
 from cortexmg.bounds import Coordinates
 from cortexmg.protocol import Protocol, keys_of
-from cortexmg.targets import observed
+from cortexmg.targets import targets_of as observed
 
 FOUR = {  # name: parameter, hidden value
     "Mg": ("environment/ions/mg/outside", 0.7),
