@@ -1,12 +1,13 @@
 """How every step of a fit is made."""
 
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from cortexmg.aim import Aim
+from cortexmg.bounds import listed
 from cortexmg.course import Course
 from cortexmg.estimators import Estimate, Estimator
 from cortexmg.estimators.estimator import (
@@ -20,26 +21,29 @@ from cortexmg.estimators.estimator import (
 )
 from cortexmg.fitted import Fit, fitted
 from cortexmg.gauss_newton import Trust
+from cortexmg.measures import CellRates, Rate
 from cortexmg.part import shown
 from cortexmg.protocol import Protocol, keys_of
 
 LAST = 2**31 - 1  # the step of the keys with which the result is looked at
 
 
-class FitFailed(ArithmeticError):
-    """A fit met something that is not a number.
+REMEDY = "Start where cells fire and stay finite, narrow the bounds, or use a smaller dt."
 
-    `values` are the parameters that caused it, `best` the best ones before (None at the first
-    step).
+
+class FitFailed(ArithmeticError):
+    """A fit met something that is not a number, or nothing that it could follow.
+
+    `why` is that in a few words, `values` are the parameters that caused it, `best` the best ones
+    before (None at the first step).
     """
 
-    def __init__(self, why: str, values: dict[str, Any], best: dict[str, Any] | None):
-        before = "" if best is None else f" The best before: {shown(best)}."
-        super().__init__(
-            f"{why}, at {shown(values)}.{before} Start where cells fire and stay finite, narrow "
-            f"the bounds, or use a smaller dt."
-        )
-        self.values, self.best = values, best
+    def __init__(
+        self, why: str, values: dict[str, Any], best: dict[str, Any] | None, remedy: str = REMEDY
+    ):
+        before = "" if best is None else f"\nThe best before:{listed(best)}"
+        super().__init__(f"{why}, at{listed(values)}{before}\n{remedy}")
+        self.why, self.values, self.best = why, values, best
 
 
 class Fitter(NamedTuple):
@@ -64,13 +68,9 @@ class Fitter(NamedTuple):
         gradients = estimate.gradients + off / c.prior_sd
         if not np.isfinite(loss) or (measured and not np.all(np.isfinite(gradients))):
             why = f"The loss is {loss:g} and its gradient {shown(gradients.mean(axis=0))}"
-            self._fail(why, course)
+            raise self._failed(why, course)
         if not np.any(gradients) and self._nothing_responds(estimate, mean):
-            self._fail(
-                f"Nothing responds to any parameter (statistics {shown(mean)}): if cells are "
-                f"silent, a target for their MeanVoltage gives a direction",
-                course,
-            )
+            raise self._failed("Nothing responds to any parameter", course, None, self._deaf(mean))
         import optax
 
         extra = {}
@@ -93,21 +93,29 @@ class Fitter(NamedTuple):
                 return without_derivatives(self.protocol, u, keys)
             return check_derivatives(estimator.estimate(self.protocol, u, keys, self.goal.slope))
         except Diverged as broken:
-            self._fail("Voltages stopped being finite", course, broken.values)
+            raise self._failed(broken.why, course, broken.values) from broken
         except Overflow as broken:
-            self._fail(str(broken), course)
+            raise self._failed(str(broken), course) from broken
 
     def result(self, course: Course, ended: str) -> Fit:
-        """What a course has found, looked at with fresh noise."""
-        c = self.protocol.coordinates
+        """What a course has found, looked at with fresh noise.
+
+        Where a neighbour that the careful look needs fails, or Ctrl-C is pressed during it, the
+        result is there all the same, without its uncertainty.
+        """
+        c, estimate, lost = self.protocol.coordinates, None, ""
         u = np.clip(course.best()[0], c.low, c.high)
         try:
             estimate = self.estimate(self.look, u, course, LAST)
-        except (
-            FitFailed
-        ):  # a neighbour that the careful look needs: the result is there all the same
-            estimate = self.estimate(None, u, course, LAST)
-        return fitted(self.protocol, self.goal, course, ended, u, estimate)
+        except FitFailed as failed:
+            lost = f"{failed.why}, at{listed(failed.values)}"
+        except KeyboardInterrupt:
+            ended = lost = "interrupted"
+        if estimate is None:
+            estimate = self.estimate(None, u, course, LAST)._replace(sensitivity=None)
+        fit = fitted(self.protocol, self.goal, course, ended, u, estimate)
+        said = [f"the uncertainty could not be computed: {lost}"] if lost else []
+        return fit._replace(warnings=said + fit.warnings)
 
     def _nothing_responds(self, estimate: Estimate, mean: np.ndarray) -> bool:
         """Whether a gradient is 0 for that reason, and not because the aim is met."""
@@ -115,10 +123,33 @@ class Fitter(NamedTuple):
             return bool(np.any(self.goal.slope(mean)))
         return not np.any(np.nan_to_num(estimate.sensitivity))
 
-    def _fail(self, why: str, course: Course, values: dict[str, Any] | None = None) -> NoReturn:
+    def _deaf(self, mean: np.ndarray) -> str:
+        """What to do where nothing responds: something else in silence than where cells fire."""
+        p = self.protocol
+        found = listed({str(s): x for s, x in zip(p.statistics, mean, strict=True)})
+        rates = [isinstance(p.measures[s.measure], Rate | CellRates) for s in p.statistics]
+        if np.any(mean[rates] > 0):
+            return (
+                f"The statistics are{found}\nCells fire, so silence is not why: fit what these "
+                f"statistics depend on, or add conditions or measures that depend on what is "
+                f"fitted."
+            )
+        silent = "No cell fires" if any(rates) else "If no cell fires"
+        return (
+            f"The statistics are{found}\n{silent}: a target for the MeanVoltage of cells gives a "
+            f"direction, or start where they fire."
+        )
+
+    def _failed(
+        self,
+        why: str,
+        course: Course,
+        values: dict[str, Any] | None = None,
+        remedy: str = REMEDY,
+    ) -> FitFailed:
         named = self.protocol.coordinates.named
         best = named(course.best()[0]) if course.steps else None
-        raise FitFailed(why, values or named(course.coordinates), best)
+        return FitFailed(why, values or named(course.coordinates), best, remedy)
 
     @property
     def settings(self) -> dict[str, Any]:

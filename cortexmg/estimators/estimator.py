@@ -7,7 +7,8 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from cortexmg.part import Part, shown
+from cortexmg.bounds import listed
+from cortexmg.part import Part
 from cortexmg.protocol import Protocol
 
 # From the mean of the statistics over seeds to the derivative of the loss by them.
@@ -19,8 +20,8 @@ class Diverged(ArithmeticError):
 
     def __init__(self, values: dict[str, Any], condition: str):
         under = f" under {condition!r}" if condition else ""
-        super().__init__(f"Voltages stopped being finite{under}, at {shown(values)}.")
-        self.values = values
+        self.why, self.values = f"Voltages stopped being finite{under}", values
+        super().__init__(f"{self.why}, at{listed(values)}")
 
 
 class Overflow(ArithmeticError):
