@@ -17,9 +17,12 @@ from cortexmg.fitted import TOO_MANY, Fit
 from cortexmg.fitter import Fitter
 from cortexmg.gauss_newton import NEEDS, Trust, gauss_newton
 from cortexmg.network import Network
+from cortexmg.parameters import endings
 from cortexmg.part import shown
 from cortexmg.protocol import Protocol
+from cortexmg.states import key_of
 from cortexmg.targets import Loss, Targets
+from cortexmg.wiring.draw import check_whole
 
 if TYPE_CHECKING:  # loading it is slow, and most runs fit nothing
     import optax
@@ -59,24 +62,22 @@ def fit(
     (`tolerance`, in coordinates), when `patience` steps brought nothing better, or after `steps`.
     The result is the mean of the best four steps in a row, looked at with fresh noise. In a
     `folder` it is saved after every step, and goes on from there if it was interrupted, as if it
-    had not been; Ctrl-C ends it early.
+    had not been; Ctrl-C ends it early. With `progress` every step is told in a line.
 
     Raises: KeyError and ValueError for names, bounds, starts and targets that do not fit, before
-    anything runs; FitFailed, with the values, where voltages or loss stop being finite or nothing
-    responds to any parameter.
+    anything runs; TypeError for an estimator or optimiser that is none; FitFailed, with the values,
+    where voltages or loss stop being finite or nothing responds to any parameter.
     """
     if not isinstance(aim, Targets | Loss):
         raise TypeError(f"A fit needs Targets or a Loss, got {shown(aim)}.")
+    check_how(estimator, seeds, key)
+    _check_course(optimiser, steps, tolerance, patience)
+    if not bounds:
+        raise ValueError("Nothing to fit: give at least one parameter name and its Bounds.")
     coordinates = Coordinates(network, bounds, start)
     given = {"duration": duration, "settle": settle, "dt": dt, "devices": devices}
     protocol = Protocol(network, coordinates, aim.measures, aim.conditions, **given)
-    for name, number, least in (
-        ("steps", steps, 1),
-        ("seeds", seeds, 2),
-        ("patience", patience, 1),
-    ):
-        if isinstance(number, bool) or not isinstance(number, int) or number < least:
-            raise ValueError(f"{name} must be a whole number from {least} on, got {shown(number)}.")
+    _check_free(protocol)
     estimator, look = _estimators(coordinates, estimator)
     optimiser = optimiser or _default_optimiser(aim, estimator)
     fitter = Fitter(protocol, aim_of(protocol, aim), estimator, look, optimiser, seeds, key)
@@ -97,6 +98,44 @@ def fit(
             raise
         ended = "interrupted"
     return fitter.result(course, ended)
+
+
+def check_how(estimator: Any, seeds: Any, key: Any) -> None:
+    """Raise unless derivatives can be estimated in this way, from so many seeds."""
+    if estimator is not None and not isinstance(estimator, Estimator):
+        raise TypeError(
+            f"estimator must be an Estimator, such as estimators.Differences(), got "
+            f"{shown(estimator)}."
+        )
+    check_whole("seeds", seeds, 2)
+    check_whole("key", key, 0)
+    key_of(key)
+
+
+def _check_course(optimiser: Any, steps: Any, tolerance: Any, patience: Any) -> None:
+    if optimiser is not None and not (hasattr(optimiser, "init") and hasattr(optimiser, "update")):
+        raise TypeError(
+            f"optimiser must be one of optax, such as optax.adam(0.1), or gauss_newton(), got "
+            f"{shown(optimiser)}."
+        )
+    check_whole("steps", steps, 1)
+    check_whole("patience", patience, 1)
+    number = isinstance(tolerance, int | float | np.number)
+    if not number or isinstance(tolerance, bool) or not 0 <= tolerance < np.inf:
+        raise ValueError(
+            f"tolerance must be a number of at least 0, in coordinates, got {shown(tolerance)}."
+        )
+
+
+def _check_free(protocol: Protocol) -> None:
+    """Raise if a condition sets what is fitted, whatever the condition."""
+    for place in protocol.coordinates.places:
+        if all(set(place.paths) <= values.keys() for values in protocol.conditions.values()):
+            raise ValueError(
+                f"{place.name} is set by every condition, {sorted(protocol.conditions)}, so that "
+                f"nothing depends on its fitted value: fit others, or add a condition that leaves "
+                f"it free."
+            )
 
 
 def _estimators(
@@ -131,6 +170,7 @@ def _say(course: Course, coordinates: Coordinates, progress: bool) -> None:
     if not progress or jax.process_index():
         return
     values = coordinates.named(course.tried[-1])
-    some = ", ".join(f"{k.split('/')[-1]} {np.mean(v):.4g}" for k, v in list(values.items())[:6])
+    few = zip(endings(list(values)), values.values(), strict=True)
+    some = ", ".join(f"{name} {np.mean(x):.4g}" for name, x in list(few)[:6])
     text = f"step {course.steps}: loss {course.losses[-1]:.4g}, {course.runs.sum()} runs, {some}"
     print(text, file=sys.stderr, flush=True)

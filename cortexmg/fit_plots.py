@@ -6,6 +6,7 @@ import numpy as np
 
 from cortexmg.drawing import PAGE, SERIES, axes_grid, new_figure, style
 from cortexmg.fitted import Fit
+from cortexmg.parameters import endings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,17 +20,17 @@ def report(fit: Fit) -> "Figure":
     with style():
         loss, way, reached = axes_grid(figure, 1, 3)[0]
         steps = 1 + np.arange(len(fit.curve["loss"]))
-        loss.semilogy(steps, np.maximum(fit.curve["loss"], 1e-6), **SERIES[0])
-        loss.set(xlabel="Step", ylabel="Loss")
+        loss.plot(steps, fit.curve["loss"], **SERIES[0])
+        # A loss of one's own may be negative.
+        scale = "log" if np.all(fit.curve["loss"] > 0) else "linear"
+        loss.set(xlabel="Step", ylabel="Loss", yscale=scale)
         tried = fit.curve["coordinates"] - fit.coordinates
+        few, names = tried.shape[1] <= MANY, endings(fit.labels)
         for i in range(min(tried.shape[1], 200)):
-            look = (
-                SERIES[i % len(SERIES)] if tried.shape[1] <= MANY else {"color": "0.6", "lw": 0.4}
-            )
-            label = fit.labels[i].removesuffix("/outside") if tried.shape[1] <= MANY else None
-            way.plot(steps, tried[:, i], label=label and label[-28:], **look)
+            look = SERIES[i % len(SERIES)] if few else {"color": "0.6", "lw": 0.4}
+            way.plot(steps, tried[:, i], label=names[i] if few else None, **look)
         way.set(xlabel="Step", ylabel="Coordinate, from the result")
-        if tried.shape[1] <= MANY:
+        if few:
             way.legend(fontsize=5)
         found, error, target = np.array(list(fit.statistics.values()), float).T
         at = np.arange(found.size)

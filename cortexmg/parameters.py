@@ -2,7 +2,8 @@
 
 import dataclasses
 import difflib
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -33,6 +34,17 @@ def parameters(network: Any) -> dict[str, Parameter]:
         name: Parameter(getattr(owner, field.name), field.metadata["unit"])
         for name, (owner, field) in quantities(network).items()
     }
+
+
+def endings(names: Sequence[str]) -> list[str]:
+    """Of each path name the shortest ending of two keys or more that no other name has.
+
+    One key alone would say "outside" of a concentration and "weight" of a stimulus.
+    """
+    keys = [name.split("/") for name in names]
+    ends = [["/".join(k[-m:]) for m in range(2, len(k) + 1)] or k for k in keys]
+    found = Counter(end for each in ends for end in set(each))
+    return [next((e for e in each if found[e] == 1), each[-1]) for each in ends]
 
 
 def with_parameters[T](network: T, values: Mapping[str, ArrayLike]) -> T:

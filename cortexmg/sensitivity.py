@@ -4,17 +4,19 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from cortexmg.bounds import Bounds, Coordinates, common_value, paths_of
 from cortexmg.devices import Devices
 from cortexmg.estimators import Estimator, unbiased_estimator
 from cortexmg.estimators.estimator import check_derivatives, mean_over_seeds, variance_of_mean
+from cortexmg.fit import check_how
 from cortexmg.measures import Measure
 from cortexmg.network import Network
-from cortexmg.parameters import parameters
+from cortexmg.parameters import endings, parameters
 from cortexmg.part import quantities
-from cortexmg.protocol import Conditions, Protocol, keys_of
+from cortexmg.protocol import Protocol, keys_of
+from cortexmg.recipe import Conditions
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,7 +28,8 @@ class Sensitivity(NamedTuple):
     """Derivatives of statistics, on the scale on which fits compare them, by parameters.
 
     Rates and conductances are in their logarithm, and so are parameters, but for those whose bounds
-    begin at 0 or below: -0.5 means that 10 % more of the parameter makes about 5 % less.
+    begin at 0 or below: -0.5 means that 10 % more of the parameter makes about 5 % less. NaN is
+    what is undefined: a statistic in too few seeds, or a parameter that the condition itself sets.
     """
 
     statistics: list[str]
@@ -35,20 +38,27 @@ class Sensitivity(NamedTuple):
     errors: Float[np.ndarray, "q p"]  # standard errors over seeds
 
     def __str__(self) -> str:
-        wide = max(map(len, self.statistics))
-        short = [name[-24:] for name in self.parameters]
-        rows = [" " * wide + "".join(f" {name:>24s}" for name in short)]
-        for name, each, errors in zip(self.statistics, self.values, self.errors, strict=True):
-            cells = [f" {f'{x:+.3g} +- {e:.2g}':>24s}" for x, e in zip(each, errors, strict=True)]
-            rows.append(f"{name:{wide}s}" + "".join(cells))
-        return "\n".join(rows)
+        wide = max(map(len, self.parameters))
+        cells = [
+            [f"{x:+.3g} +- {e:.2g}" if np.isfinite(x) else "-" for x, e in zip(*both, strict=True)]
+            for both in zip(self.values, self.errors, strict=True)
+        ]
+        columns = [
+            [f"{x:>{max(map(len, [name, *each]))}s}" for x in (name, *each)]
+            for name, each in zip(self.statistics, cells, strict=True)
+        ]
+        names = [f"{name:{wide}s}" for name in ("", *self.parameters)]
+        return "\n".join("  ".join(row) for row in zip(names, *columns, strict=True))
 
     def figure(self) -> "Figure":
-        """A heat map: red where a statistic rises, blue where it falls, pale below two s.e."""
+        """A heat map: red where a statistic rises, blue where it falls, pale below two s.e.
+
+        Colours are relative to the largest derivative of each statistic; numbers are as they are.
+        """
         from cortexmg.plots import heat_map  # loading it is slow
 
-        label = "d statistic / d parameter"
-        return heat_map(self.values, self.errors, self.statistics, self.parameters, label)
+        names, label = endings(self.parameters), "Derivative, of the largest"
+        return heat_map(self.values, self.errors, self.statistics, names, label)
 
 
 def sensitivity(
@@ -64,6 +74,7 @@ def sensitivity(
     dt: float = 0.05,
     key: int = 0,
     devices: Devices = None,
+    progress: bool = False,
 ) -> Sensitivity:
     """The derivative of every measure, under every condition, by every named parameter.
 
@@ -71,15 +82,22 @@ def sensitivity(
     for more than 16 numbers of single cells one that changes all at once. Parameters without
     `Bounds` must be positive. With None for `names` they are all that are one positive number, but
     for those of wiring, which are fixed, and of spike rules: a network of `cortex` has about 120,
-    with four runs for each, per seed and condition.
+    with four runs for each, per seed and condition. With `progress`, how much of that is done.
 
-    Raises: KeyError for unknown names, ValueError for what has no logarithm, ArithmeticError where
-    voltages or derivatives do not stay finite.
+    Raises: KeyError for unknown names, TypeError or ValueError for other arguments that do not fit
+    and for what has no logarithm, before anything runs; ArithmeticError where voltages or
+    derivatives do not stay finite.
     """
+    check_how(estimator, seeds, key)
+    if isinstance(names, str):
+        raise TypeError(f"names must be a list of names, Bounds by name or None, got {names!r}.")
     if not isinstance(names, Mapping):
         names = _free(network, _positive(network) if names is None else names)
+    if not names:
+        raise ValueError("No parameter is named: give names, Bounds by name, or None for all.")
     coordinates = Coordinates(network, names)
     given = {"duration": duration, "settle": settle, "dt": dt, "devices": devices}
+    given |= {"progress": progress}
     protocol = Protocol(network, coordinates, measures, conditions, **given)
     estimator = estimator or unbiased_estimator(coordinates)
     if not estimator.gives_sensitivity:
@@ -87,12 +105,24 @@ def sensitivity(
     keys = keys_of(key, 0, seeds)
     found = check_derivatives(estimator.estimate(protocol, coordinates.start, keys, np.zeros_like))
     slopes = protocol.slopes(mean_over_seeds(found.statistics))[:, None]
+    slopes = np.where(_set(protocol), np.nan, slopes)
     return Sensitivity(
         list(map(str, protocol.statistics)),
         coordinates.labels,
         slopes * mean_over_seeds(found.told),
         np.abs(slopes) * np.sqrt(variance_of_mean(found.told)),
     )
+
+
+def _set(protocol: Protocol) -> Bool[np.ndarray, "q p"]:
+    """Which parameters are set by the condition of a statistic, so that it has no derivative."""
+    by_condition = {
+        condition: np.concatenate(
+            [np.full(p.size, set(p.paths) <= values.keys()) for p in protocol.coordinates.places]
+        )
+        for condition, values in protocol.conditions.items()
+    }
+    return np.stack([by_condition[s.condition] for s in protocol.statistics])
 
 
 def _positive(network: Network) -> list[str]:

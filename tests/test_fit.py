@@ -12,13 +12,14 @@ import pytest
 import cortexmg as cx
 from cortexmg import FitFailed, cells, fit_plots, measures, results, stimuli, synapses
 from cortexmg.aim import aim_of
-from cortexmg.bounds import Coordinates
+from cortexmg.bounds import Coordinates, listed
 from cortexmg.estimators import Differences, Forward, Reverse, differences
 from cortexmg.estimators.estimator import variance_of_mean
 from cortexmg.fitted import uncertainty
 from cortexmg.fitter import Fitter
+from cortexmg.parameters import endings
 from cortexmg.protocol import Protocol, keys_of
-from cortexmg.targets import observed
+from cortexmg.targets import targets_of
 
 WEIGHT, MG = "stimuli/outside/weight", "environment/ions/mg/outside"
 MEASURES = {"rate": measures.Rate("E"), "CV": measures.CV("E")}
@@ -49,7 +50,7 @@ def protocol():
 @pytest.fixture(scope="module")
 def targets(protocol):
     u = np.broadcast_to(protocol.coordinates.start, (24, 1, 2))
-    return observed(protocol, protocol.run(u, keys_of(99, 0, 24))[:, 0], of_seeds=4)
+    return targets_of(protocol, protocol.run(u, keys_of(99, 0, 24))[:, 0], of_seeds=4)
 
 
 def fitted(targets, **more):
@@ -143,6 +144,112 @@ def test_an_interrupted_fit_returns_what_it_has_and_goes_on(formula, monkeypatch
         cx.fit(network(), BOUNDS, formula, **given)
 
 
+@pytest.mark.parametrize("pressed", [False, True], ids=["diverges", "Ctrl-C"])
+def test_a_last_look_that_fails_costs_the_uncertainty_alone(formula, monkeypatch, pressed):
+    given = {"start": {WEIGHT: 0.8, MG: 1.0}, "steps": 3, "tolerance": 1e-9} | TIMES
+    whole, plain = cx.fit(network(), BOUNDS, formula, **given), Protocol.run
+
+    def run(self, us, keys):
+        if us.shape[1] < 5:  # the steps, and the statistics of the result
+            return plain(self, us, keys)
+        if pressed:
+            raise KeyboardInterrupt
+        found = plain(self, us, keys)
+        found[:, 1:, 2] = np.inf
+        return found
+
+    monkeypatch.setattr(Protocol, "run", run)
+    fit = cx.fit(network(), BOUNDS, formula, **given)
+    assert np.all(np.isnan(fit.sd)) and np.all(np.isfinite(whole.sd))
+    np.testing.assert_array_equal(fit.coordinates, whole.coordinates)
+    assert fit.statistics["rate (control)"][0] == whole.statistics["rate (control)"][0]
+    assert fit.ended == ("interrupted" if pressed else "all steps done")
+    why = "interrupted" if pressed else f"stopped being finite under 'blocked', at\n  {WEIGHT} = "
+    assert "the uncertainty could not be computed" in fit.warnings[0] and why in fit.warnings[0]
+    assert not any("hardly determine" in w for w in fit.warnings)
+
+
+def test_lines_of_progress_name_parameters_so_that_they_differ(formula, capsys):
+    bounds = BOUNDS | {"stimuli/slow/weight": cx.Bounds(0.1, 2.0)}
+    cx.fit(network(), bounds, formula, steps=1, progress=True, **TIMES)
+    said = capsys.readouterr().err
+    assert "outside/weight 1.3, mg/outside 1, slow/weight 0.5" in said
+    drawn = fit_plots.report(cx.fit(network(), bounds, formula, steps=2, **TIMES))
+    legend = drawn.axes[1].get_legend().get_texts()
+    assert [t.get_text() for t in legend] == ["outside/weight", "mg/outside", "slow/weight"]
+
+
+def test_the_shortest_endings_tell_names_apart():
+    names = ["a/b/c", "x/b/c", "mg/outside", "weight", "E/weight[1]", "E/weight[2]", "b/c/d"]
+    short = ["a/b/c", "x/b/c", "mg/outside", "weight", "E/weight[1]", "E/weight[2]", "c/d"]
+    assert endings(names) == short
+
+
+def test_a_negative_loss_is_drawn(formula):
+    loss = cx.Loss(lambda found: jnp.log(found["control"]["rate"]) - 5.0, MEASURES, CONDITIONS)
+    fit = cx.fit(network(), BOUNDS, loss, steps=3, **TIMES)
+    axes = fit_plots.report(fit).axes[0]
+    np.testing.assert_array_equal(axes.lines[0].get_ydata(), fit.curve["loss"])
+    assert np.all(fit.curve["loss"] < 0) and axes.get_yscale() == "linear"
+    met = cx.fit(network(), BOUNDS, formula, start={WEIGHT: 0.8}, steps=2, **TIMES)
+    assert fit_plots.report(met).axes[0].get_yscale() == "log"
+
+
+def away_from(goal, scale=1.0):
+    """A loss, of which all have one name."""
+    return lambda found: jnp.sum(scale * (found["control"]["rate"] - goal) ** 2)
+
+
+def test_a_folder_goes_on_with_the_same_loss_alone(formula, tmp_path):
+    given = {"folder": tmp_path / "fit", "start": {WEIGHT: 0.8}} | TIMES
+    first = cx.Loss(away_from(60.0), MEASURES, CONDITIONS)
+    cx.fit(network(), BOUNDS, first, steps=1, **given)
+    again = cx.fit(network(), BOUNDS, first._replace(function=away_from(60.0)), steps=2, **given)
+    assert again.curve["loss"].size == 2
+    for other in (away_from(50.0), away_from(60.0, jnp.array([1.0, 2.0]))):
+        with pytest.raises(ValueError, match="holds a fit with aim = "):
+            cx.fit(network(), BOUNDS, first._replace(function=other), steps=3, **given)
+
+
+@pytest.mark.parametrize(
+    "function, message",
+    [
+        (lambda found: found["control"]["ratee"], "asks for 'ratee'.*'rate': ()"),
+        (lambda found: found["contro"]["rate"], "asks for 'contro'.*'control': {"),
+        (lambda found: found["control"]["rate"] * jnp.ones(2), r"one real number, .*shape=\(2,\)"),
+        (lambda found: found, "must return one real number"),
+        (lambda found: float(found["control"]["rate"]), "cannot be computed.*in jax.numpy"),
+        (3.0, "must be a function, got 3.0.*'CV': ()"),
+    ],
+)
+def test_a_loss_that_is_none_is_refused_before_anything_runs(
+    protocol, without_type_checks, monkeypatch, function, message
+):
+    monkeypatch.setattr("cortexmg.fitter.Fitter.next", None)
+    with pytest.raises((KeyError, TypeError, ValueError), match=message):
+        cx.fit(network(), BOUNDS, cx.Loss(function, MEASURES, CONDITIONS), **TIMES)
+
+
+def test_where_nothing_responds_silence_is_blamed_where_cells_are_silent(monkeypatch):
+    monkeypatch.setattr(Protocol, "run", lambda self, us, keys: np.full((*us.shape[:2], 2), 49.7))
+    both = {"control": {}, "blocked": {WEIGHT: 1.0}}
+    rate = {"rate": MEASURES["rate"]}
+    aim = cx.Targets(rate, [cx.Target("rate", 10.0, "blocked")], both)
+    with pytest.raises(FitFailed, match="Nothing responds") as failed:
+        cx.fit(network(), {WEIGHT: BOUNDS[WEIGHT]}, aim, **TIMES)
+    said = str(failed.value)
+    assert "rate (blocked) = 49.7" in said and "Cells fire" in said and "MeanVoltage" not in said
+    monkeypatch.setattr("cortexmg.fitter.Fitter.next", None)
+    aim = cx.Targets(rate, [cx.Target("rate", 10.0, "blocked")], {"blocked": {WEIGHT: 1.0}})
+    with pytest.raises(ValueError, match="weight is set by every condition, .'blocked'."):
+        cx.fit(network(), BOUNDS, aim, **TIMES)
+
+
+def test_long_lists_of_values_are_cut():
+    rows = listed({f"p{i}": np.float64(i) for i in range(25)} | {"q": np.zeros(3)}).split("\n")
+    assert rows[1] == "  p0 = 0" and rows[20] == "  p19 = 19" and rows[21:] == ["  ... and 6 more"]
+
+
 def test_a_fit_ends_when_nothing_better_has_come_for_long(formula):
     uphill = {"optimiser": optax.sgd(-0.01), "start": {WEIGHT: 0.8, MG: 1.0}, "steps": 40}
     fit = cx.fit(network(), BOUNDS, formula, patience=5, **uphill, **TIMES)
@@ -202,7 +309,7 @@ def test_targets_that_cannot_be_meant_are_refused(protocol):
         cx.Targets(rate, several)
     for target, words in (
         (cx.Target("rate", -5.0, "control"), "cannot be -5"),
-        (cx.Target("rate", 5.0, "control", np.ones(3)), "sd of 1 or 1 values"),
+        (cx.Target("rate", 5.0, "control", np.ones(3)), "one sd, or one for each of its 1 parts"),
     ):
         with pytest.raises(ValueError, match=words):
             aim_of(protocol, cx.Targets(MEASURES, [target], CONDITIONS))
@@ -213,7 +320,7 @@ def test_what_no_seed_shows_is_known_to_the_tolerance_of_its_measure(protocol):
         np.tile([0.0, 0.5, 3.0, 0.5], (4, 1))
         + np.array([[0.0, 1e-2, 1e-1, 1e-2]]) * (np.arange(4)[:, None])
     )
-    silent = observed(protocol, statistics).targets[0]
+    silent = targets_of(protocol, statistics).targets[0]
     assert silent.measure == "rate" and silent.sd == pytest.approx(MEASURES["rate"].tolerance)
 
 
@@ -221,7 +328,10 @@ def test_what_no_seed_shows_is_known_to_the_tolerance_of_its_measure(protocol):
 def test_a_report_of_many_statistics_is_drawn():
     aim = cx.Targets({"each": measures.CellRates("E")}, [cx.Target("each", np.full(41, 30.0))])
     net, bounds = network(n=41), {WEIGHT: BOUNDS[WEIGHT]}
-    assert fit_plots.report(cx.fit(net, bounds, aim, steps=1, seeds=2, **TIMES)).axes
+    drawn = fit_plots.report(cx.fit(net, bounds, aim, steps=1, seeds=2, **TIMES)).axes[2]
+    (target,) = [line for line in drawn.lines if line.get_label() == "target"]
+    np.testing.assert_array_equal(target.get_xdata(), np.full(41, 30.0))
+    assert len(drawn.get_yticks()) == 0  # too many to be named
 
 
 @pytest.mark.slow
@@ -348,8 +458,9 @@ def test_a_silent_network_says_so_and_a_voltage_gives_it_a_direction(estimator):
     bounds = {WEIGHT: cx.Bounds(0.2, 5.0)}
     net = cx.with_parameters(network(), {"stimuli/slow/weight": 0.0})
     rate = cx.Targets({"rate": MEASURES["rate"]}, [cx.Target("rate", 10.0)])
-    with pytest.raises(FitFailed, match="Nothing responds.*MeanVoltage gives") as failed:
+    with pytest.raises(FitFailed, match="Nothing responds") as failed:
         cx.fit(net, bounds, rate, **quiet)
+    assert "rate = 0\nNo cell fires: a target for the MeanVoltage" in str(failed.value)
     assert failed.value.values[WEIGHT] == pytest.approx(0.21) and failed.value.best is None
     with_voltage = {"rate": MEASURES["rate"], "voltage": measures.MeanVoltage("E")}
     aim = cx.Targets(with_voltage, [cx.Target("rate", 10.0), cx.Target("voltage", -55.0)])
@@ -482,6 +593,10 @@ def test_voltages_that_do_not_stay_finite_stop_a_fit_with_their_values(protocol,
     with pytest.raises(FitFailed, match="stopped being finite") as failed:
         cx.fit(network(), BOUNDS, aim, steps=2, seeds=2, **TIMES)
     assert failed.value.values[WEIGHT] > 1.35
+    said = (
+        f"finite under 'control', at\n  {WEIGHT} = {failed.value.values[WEIGHT]:.6g}\n  {MG} = 1\n"
+    )
+    assert said in str(failed.value)
 
 
 @pytest.mark.parametrize(
@@ -502,7 +617,8 @@ def test_values_at_bounds_can_be_starts_and_patterns_need_not_agree():
     both = "stimuli/*/weight"  # 1.3 and 0.5
     with pytest.raises(ValueError, match="give a start"):
         Coordinates(net, {both: cx.Bounds(0.1, 3.0)})
-    assert Coordinates(net, {both: cx.Bounds(0.1, 3.0)}, {both: 0.7}).named(np.log([0.7]))
+    shared = Coordinates(net, {both: cx.Bounds(0.1, 3.0)}, {both: 0.7})
+    assert shared.named(shared.start) == {both: pytest.approx(0.7)}
     with pytest.raises(ValueError, match="outside"):
         Coordinates(net, {MG: cx.Bounds(-2.0, 3.0)})
 
@@ -511,10 +627,50 @@ def test_what_is_undefined_in_a_recording_is_no_target(protocol):
     rng = np.random.default_rng(2)
     found = rng.uniform(1.0, 2.0, (5, 4))
     found[1:, 1] = np.nan
-    aim = observed(protocol, found)
+    aim = targets_of(protocol, found)
     assert [(t.measure, t.condition) for t in aim.targets] == [
         ("rate", "control"), ("rate", "blocked"), ("CV", "blocked")]  # fmt: skip
     assert all(np.all(np.isfinite(t.sd)) for t in aim.targets)
+
+
+def test_parts_of_a_measure_need_no_target(monkeypatch):
+    each, times = {"each": measures.CellRates("E")}, TIMES | {"settle": 0.0}
+    rates = np.where(np.arange(32) == 3, np.nan, 30.0)
+    net = network()
+    p = Protocol(net, Coordinates(net, BOUNDS), each, **times)
+    aim = aim_of(p, cx.Targets(each, [cx.Target("each", rates)]))
+    found = np.full(32, 30.0)
+    assert aim.loss(found) == 0.0 and np.isnan(aim.wanted()[3])
+    found[3] = 80.0
+    assert aim.loss(found) == 0.0 and aim.slope(found)[3] == 0.0 and aim.residual(found)[3] == 0.0
+    found[4] = 80.0
+    assert aim.loss(found) > 0.0
+    seen = np.random.default_rng(3).uniform(20.0, 40.0, (5, 32))
+    seen[1:, 3] = np.nan
+    (target,) = targets_of(p, seen).targets
+    np.testing.assert_array_equal(np.isnan(target.value), np.arange(32) == 3)
+    assert np.all(np.isfinite(target.sd))
+    (target,) = targets_of(p, np.where(np.arange(32) < 31, np.nan, seen)).targets
+    assert np.isfinite(target.value).sum() == 1
+
+
+def test_targets_are_made_from_a_network_that_meets_them(targets):
+    aim = cx.observed(network(), MEASURES, CONDITIONS, seeds=24, of_seeds=4, **TIMES)
+    assert (aim.measures, aim.conditions) == (MEASURES, CONDITIONS)
+    for ours, theirs in zip(aim.targets, targets.targets, strict=True):
+        assert ours[::2] == theirs[::2]  # measure and condition
+        scaled = [MEASURES[ours.measure].scaled(t.value) for t in (ours, theirs)]
+        np.testing.assert_allclose(*scaled, atol=5 * float(ours.sd[0]))
+        assert 0.5 < float(ours.sd[0] / theirs.sd[0]) < 2.0
+        assert ours.value != theirs.value  # other noise
+    with pytest.raises(ValueError, match="seeds must be a whole number of at least 2"):
+        cx.observed(network(), MEASURES, seeds=1, **TIMES)
+
+
+@pytest.mark.parametrize("key", [-1, 2**32, 1.5])
+def test_keys_that_would_repeat_the_noise_of_others_are_refused(key, without_type_checks):
+    with pytest.raises((TypeError, ValueError), match="key must be a whole number"):
+        keys_of(key, 0, 2)
 
 
 @pytest.mark.parametrize(
@@ -525,14 +681,23 @@ def test_what_is_undefined_in_a_recording_is_no_target(protocol):
         ({"bounds": {}}, "Nothing to fit"),
         ({"start": {WEIGHT: 6.0}}, "outside its bounds"),
         ({"start": {"stimuli/slow/weight": 1.0}}, "not fitted"),
-        ({"seeds": 1}, "seeds must be a whole number from 2"),
-        ({"steps": 0}, "steps must be a whole number from 1"),
+        ({"seeds": 1}, "seeds must be a whole number of at least 2"),
+        ({"steps": 0}, "steps must be a whole number of at least 1"),
+        ({"patience": 1.5}, "patience must be a whole number"),
+        ({"key": -1}, "key must be a whole number of at least 0"),
+        ({"key": 2**32}, "key must be a whole number from 0 to 2\\^32"),
+        ({"tolerance": np.nan}, "tolerance must be a number of at least 0.*got nan"),
+        ({"tolerance": "a"}, "tolerance must be a number"),
+        ({"duration": "a"}, "duration must be a number in ms"),
+        ({"estimator": "Forward"}, "estimator must be an Estimator, .*got 'Forward'"),
+        ({"estimator": Forward}, "estimator must be an Estimator, .*got <class"),
+        ({"optimiser": "adam"}, "optimiser must be one of optax, .*got 'adam'"),
+        ({"optimiser": optax.adam}, "optimiser must be one of optax, .*got <function"),
         ({"duration": 8.0}, "at least two intervals of 5 ms"),
-        ({"aim": [cx.Target("rate", np.nan)]}, "all finite"),
-        ({"aim": [cx.Target("rate", [1.0, 2.0])]}, "must have 1 or 1 values"),
+        ({"aim": [cx.Target("rate", [1.0, 2.0])]}, "one value, or one for each of its 1 parts"),
     ],
 )
-def test_bad_input_is_refused_before_anything_runs(change, message):
+def test_bad_input_is_refused_before_anything_runs(change, message, without_type_checks):
     aim = change.pop("aim", [cx.Target("rate", 10.0)])
     given = {"bounds": BOUNDS, "steps": 2} | TIMES | change
     with pytest.raises((KeyError, ValueError, TypeError), match=message):
@@ -567,11 +732,32 @@ def test_bounds_are_checked(low, high, prior, message):
         ([cx.Target("rate", 1.0, "elsewhere")], "conditions"),
         ([cx.Target("CV2", 1.0)], "measures are"),
         ([cx.Target("rate", 1.0, sd=0.0)], "sd must be positive"),
+        ([cx.Target("rate", 1.0, sd=np.inf)], "sd must be positive and finite, got inf"),
+        ([cx.Target("rate", 1.0, sd="a")], "sd must be numbers, got 'a'"),
+        ([cx.Target("rate", None)], "value must be numbers, got None"),
+        ([cx.Target("rate", np.nan)], "value must be finite, and NaN only for parts"),
+        ([cx.Target("rate", [1.0, np.inf])], "value must be finite"),
     ],
 )
 def test_targets_are_checked(targets, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         cx.Targets(MEASURES, targets)
+
+
+@pytest.mark.parametrize(
+    "conditions, message",
+    [
+        (["c"], "conditions must be a dict from names"),
+        ({"c": 2.0}, "condition 'c' must be a dict from names of parameters to numbers, got 2.0"),
+        ({"c": {MG: "x"}}, f"condition 'c' must set {MG} to one number, got 'x'"),
+        ({"c": {MG: [1.0, 2.0]}}, "to one number, got"),
+    ],
+)
+def test_conditions_are_checked(conditions, message, without_type_checks):
+    with pytest.raises(TypeError, match=message):
+        cx.Targets(MEASURES, [cx.Target("rate", 1.0, "c")], conditions)
+    with pytest.raises(TypeError, match=message):
+        cx.sensitivity(network(), [WEIGHT], MEASURES, conditions, **TIMES)
 
 
 def test_sensitivities_have_the_signs_of_the_block():
@@ -580,9 +766,53 @@ def test_sensitivities_have_the_signs_of_the_block():
     weight, mg = at["rate (control)"]
     assert weight > 0 > mg
     assert at["rate (blocked)"][1] == 0.0
-    assert "rate (control)" in str(found)
     with pytest.raises(ValueError, match="not positive"):
         cx.sensitivity(network(), ["populations/E/channels/leak/e"], MEASURES, **TIMES)
+
+
+def test_a_table_of_sensitivities_has_a_row_for_every_parameter(monkeypatch):
+    gains = [f"populations/E/receptors/{r}/gain" for r in ("ampa", "nmda")]
+    conditions = {"control": {}, "blocked": {"populations/*/receptors/nmda/gain": 0.0}}
+    rate = {"rate": MEASURES["rate"]}
+    monkeypatch.setattr(
+        Protocol, "run", lambda self, us, keys: np.repeat(1e3 * np.exp(us[..., :1]), 2, axis=-1)
+    )
+    found = cx.sensitivity(network(), gains, rate, conditions, seeds=2, **TIMES)
+    np.testing.assert_allclose(found.values[0], [1.0, 0.0], atol=1e-3)
+    assert np.isnan(found.values[1, 1]) and np.isnan(found.errors[1, 1])  # set by the condition
+    head, *rows = str(found).split("\n")
+    assert (
+        head.split("  ")[-1] == "rate (blocked)" and len({len(row) for row in (head, *rows)}) == 1
+    )
+    assert [row.split()[0] for row in rows] == gains
+    assert rows[1].split()[-1] == "-"
+    assert [t.get_text() for t in found.figure().axes[0].texts].count("-") == 1
+
+
+def test_sensitivities_tell_how_far_they_are(capsys):
+    found = cx.sensitivity(network(), [WEIGHT], MEASURES, seeds=8, progress=True, **TIMES)
+    last = capsys.readouterr().err.strip().split("\n")[-1]
+    assert last.startswith("10000 of 10000 ms")  # 8 seeds of 5 runs of 250 ms
+    assert found.values.shape == (2, 1)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"seeds": 0}, "seeds must be a whole number of at least 2, got 0"),
+        ({"seeds": 1}, "at least 2, got 1"),
+        ({"seeds": 1.5}, "at least 2, got 1.5"),
+        ({"key": -1}, "key must be a whole number of at least 0"),
+        ({"names": WEIGHT}, f"names must be a list of names, .* got '{WEIGHT}'"),
+        ({"names": []}, "No parameter is named"),
+        ({"estimator": Forward}, "estimator must be an Estimator"),
+        ({"estimator": Reverse()}, "Reverse gives gradients of a loss alone"),
+    ],
+)
+def test_sensitivities_that_cannot_be_found_are_refused(change, message, without_type_checks):
+    given = {"names": [WEIGHT], "measures": MEASURES} | TIMES | change
+    with pytest.raises((TypeError, ValueError), match=message):
+        cx.sensitivity(network(), **given)
 
 
 def test_sensitivities_are_of_all_positive_numbers_unless_some_are_named(monkeypatch):

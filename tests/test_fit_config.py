@@ -66,11 +66,60 @@ def test_the_file_in_the_documentation_can_be_read(tmp_path):
         ("low = 2.0", "low = 70.0", "must be below"),
         ("steps = 2", 'optimiser = "sgd"', "optimiser must be one of"),
         ("[fit]", "[fit", "is not TOML"),
+        ("[fit]", "[conditions]\nc = 3.0\n[fit]", r"\[conditions\] c must be a table, got 3.0"),
+        ("[fit]", '[conditions.c]\nx = "a"\n[fit]', r"\[conditions.'c'\] x must be a number"),
+        ("n = 40", "n = 40\nset = [3]", r"\[network\] set must be a table, got \[3\]"),
+        ("n = 40", "n = 40\nset = {x = 1.0}", r"\[network\] set: No parameter 'x'"),
+        ("n = 40", 'n = "a"', r"\[network\] n must be a whole number, got 'a'"),
+        ("n = 40", "n = 1", r"\[network\]: n must be a whole number of at least 2"),
+        ("n = 40", "scale = 0.1", r"model 'cortex' has \['scale'\], .* it takes \['cells'"),
+        ("n = 40", 'cells = "HHH"', r"\[network\]: cells must be"),
+        ("mechanisms = []", 'mechanisms = "release"', "mechanisms must be a list of names"),
+        ('"cortex"', "3", r"\[network\] model must be a name, got 3"),
+        ('"cortex"', '"cortices"', r"\[network\] model must be one of"),
+        ("start = 30.0", 'start = "a"', "weight'\\] start must be a number or a list of numbers"),
+        ("start = 30.0", "prior = 3.0", "weight'\\] prior must be a list of two numbers, got 3.0"),
+        ("start = 30.0", "prior = [1.0, 0.5]", "weight'\\]: Bounds.prior must be a median"),
+        ("high = 60.0\n", "", "outside E/weight'\\] needs low and high"),
+        ("[measures.rate]", "[parameters]\nx = 3\n[measures.rate]", r"\[parameters\] x must be a"),
+        ("[fit]", '[priors]\nsets = "release"\n[fit]', r"\[priors\] sets must be a list of names"),
+        ("[fit]", '[priors]\nsets = ["x"]\n[fit]', r"\[priors\]: No set 'x'"),
+        ("[fit]", '[priors]\nshared = "no"\n[fit]', r"\[priors\] shared must be true or false"),
+        ("[[targets]]", "[targets]", r"targets must be a list of tables, each under \[\[targets"),
+        ("value = 15.0", 'value = "a"', r"\[\[targets\]\] value must be a number or a list"),
+        ("value = 15.0", "value = inf", r"\[\[targets\]\]: .*value must be finite"),
+        ("steps = 2", 'tolerance = "a"', r"\[fit\] tolerance must be a number"),
+        ("steps = 2", "steps = 2.0", r"\[fit\] steps must be a whole number"),
+        ("steps = 2", "estimator = { kind = [3] }", "estimator needs kind, one of"),
+        ("steps = 2", 'estimator = { kind = "Differences", step = -1.0 }', r"estimator: .*\.step"),
+        ('kind = "Rate"', 'kind = "Rate"\nbin = -5.0', r"\[measures.rate\]: Rate.bin must be"),
+        ('[measures.rate]\nkind = "Rate"\npopulation = "E"', "[measures]\nrate = 3", "rate. needs"),
     ],
 )
-def test_what_is_wrong_in_a_file_is_named(tmp_path, old, new, message):
+def test_what_is_wrong_in_a_file_is_named(tmp_path, without_type_checks, old, new, message):
     with pytest.raises(ValueError, match=message):
         read(written(tmp_path, SMALL.replace(old, new)))
+
+
+def test_priors_are_all_sets_unless_some_or_none_are_named(tmp_path):
+    def names(text):
+        whole = SMALL.replace("mechanisms = []\n", "").replace("[fit]", text + "\n[fit]")
+        return read(written(tmp_path, whole)).bounds.keys() - {"stimuli/outside E/weight"}
+
+    every = names("[priors]")
+    assert names('[priors]\nsets = ["nmda weight"]') < every
+    assert names("[priors]\nsets = []") == set()
+
+
+def test_a_model_has_its_own_arguments_in_a_file(tmp_path):
+    def network(text):
+        return read(written(tmp_path, text + SMALL[SMALL.index("[parameters") :])).network
+
+    assert network("[network]\nn = 40\ncells = 'LIF'\n").sizes == {"E": 32, "I": 8}
+    slice_of = network("[network]\nmodel = 'cortex_slice'\nn = 40\nmechanisms = []\n")
+    assert "release" not in " ".join(cx.mechanisms(slice_of))
+    small = network("[network]\nmodel = 'microcircuit'\nscale = 0.001\n")
+    assert sum(small.sizes.values()) == pytest.approx(77, abs=4)
 
 
 def test_tangents_and_differences_have_their_fields_in_a_file(tmp_path):
