@@ -126,8 +126,9 @@ class AtLoss(Aim):
                 f"Loss.function asks for {error}, which there is not: {what}."
             ) from error
         except Exception as error:
+            first = str(error).partition("\n")[0]
             raise ValueError(
-                f"Loss.function cannot be computed: {what}. Write it in jax.numpy. {error}"
+                f"Loss.function cannot be computed: {what}. Write it in jax.numpy. {first}"
             ) from error
         one = isinstance(found, jax.ShapeDtypeStruct) and found.shape == ()
         if not (one and jnp.issubdtype(found.dtype, jnp.floating)):

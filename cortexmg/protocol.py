@@ -95,10 +95,11 @@ class Protocol:
     @cached_property
     def statistics(self) -> list[Statistic]:
         """What the entries of a vector of statistics are."""
-        key = jax.random.key(0, impl="threefry2x32")
+        # The key is traced too: without parameters nothing else would be.
         shapes = jax.eval_shape(
-            lambda u: self.recipe.measured(self.network, u, jnp.int32(0), key, False),
+            lambda u, key: self.recipe.measured(self.network, u, jnp.int32(0), key, False),
             jnp.asarray(self.coordinates.start),
+            jax.random.key(0, impl="threefry2x32"),
         )
         return [
             Statistic(condition, name, part if shapes[name].shape else None)

@@ -21,6 +21,7 @@ from cortexmg.recipe import Conditions
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+PAGE = 120  # characters of a line, after which a table goes on below
 FREE = 2.0  # times smaller or larger, where no bounds are given: no difference goes that far
 
 
@@ -48,7 +49,12 @@ class Sensitivity(NamedTuple):
             for name, each in zip(self.statistics, cells, strict=True)
         ]
         names = [f"{name:{wide}s}" for name in ("", *self.parameters)]
-        return "\n".join("  ".join(row) for row in zip(names, *columns, strict=True))
+        blocks = [names]
+        for column in columns:
+            if blocks[-1] is not names and len(f"{blocks[-1][0]}  {column[0]}") > PAGE:
+                blocks.append(names)
+            blocks[-1] = [f"{row}  {x}" for row, x in zip(blocks[-1], column, strict=True)]
+        return "\n\n".join("\n".join(block) for block in blocks)
 
     def figure(self) -> "Figure":
         """A heat map: red where a statistic rises, blue where it falls, pale below two s.e.

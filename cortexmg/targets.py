@@ -116,7 +116,10 @@ def _check_numbers(t: Target) -> None:
 
 
 class Loss(NamedTuple):
-    """A loss of one's own: a function of {condition: {measure: value}}, written in jax.numpy."""
+    """A loss of one's own: a function of {condition: {measure: value}}, written in jax.numpy.
+
+    It returns one number. A fit in a folder goes on with a loss that computes the same.
+    """
 
     function: Callable[[dict[str, dict[str, Any]]], Float[Array, ""]]
     measures: Mapping[str, Measure]
@@ -150,8 +153,10 @@ def observed(
     given = {"duration": duration, "settle": settle, "dt": dt, "devices": devices}
     protocol = Protocol(network, Coordinates(network, {}), measures, conditions, **given)
     found = protocol.run(np.zeros((seeds, 1, 0)), keys_of(key, OBSERVED, seeds))[:, 0]
-    if np.any(np.isinf(found)):
-        raise ArithmeticError("Voltages stopped being finite: use a smaller dt.")
+    broken = np.flatnonzero(np.isinf(found).any(axis=0))
+    if broken.size:
+        under = f" ({protocol.statistics[broken[0]]})"
+        raise ArithmeticError(f"Voltages stopped being finite{under}: use a smaller dt.")
     return targets_of(protocol, found, of_seeds)
 
 

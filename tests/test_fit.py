@@ -19,6 +19,7 @@ from cortexmg.fitted import uncertainty
 from cortexmg.fitter import Fitter
 from cortexmg.parameters import endings
 from cortexmg.protocol import Protocol, keys_of
+from cortexmg.sensitivity import Sensitivity
 from cortexmg.targets import targets_of
 
 WEIGHT, MG = "stimuli/outside/weight", "environment/ions/mg/outside"
@@ -654,7 +655,7 @@ def test_parts_of_a_measure_need_no_target(monkeypatch):
     assert np.isfinite(target.value).sum() == 1
 
 
-def test_targets_are_made_from_a_network_that_meets_them(targets):
+def test_targets_are_made_from_a_network_that_meets_them(targets, monkeypatch):
     aim = cx.observed(network(), MEASURES, CONDITIONS, seeds=24, of_seeds=4, **TIMES)
     assert (aim.measures, aim.conditions) == (MEASURES, CONDITIONS)
     for ours, theirs in zip(aim.targets, targets.targets, strict=True):
@@ -665,6 +666,9 @@ def test_targets_are_made_from_a_network_that_meets_them(targets):
         assert ours.value != theirs.value  # other noise
     with pytest.raises(ValueError, match="seeds must be a whole number of at least 2"):
         cx.observed(network(), MEASURES, seeds=1, **TIMES)
+    monkeypatch.setattr(Protocol, "run", lambda self, us, keys: np.full((24, 1, 2), np.inf))
+    with pytest.raises(ArithmeticError, match=r"stopped being finite \(rate\)"):
+        cx.observed(network(), MEASURES, **TIMES)
 
 
 @pytest.mark.parametrize("key", [-1, 2**32, 1.5])
@@ -787,6 +791,9 @@ def test_a_table_of_sensitivities_has_a_row_for_every_parameter(monkeypatch):
     assert [row.split()[0] for row in rows] == gains
     assert rows[1].split()[-1] == "-"
     assert [t.get_text() for t in found.figure().axes[0].texts].count("-") == 1
+    many = Sensitivity([f"rate {i}" for i in range(12)], gains, np.ones((12, 2)), np.ones((12, 2)))
+    assert max(map(len, str(many).split("\n"))) <= 120
+    assert str(many).count(gains[0]) == 2 and str(many).count("+1 +- 1") == 24
 
 
 def test_sensitivities_tell_how_far_they_are(capsys):
