@@ -26,8 +26,6 @@ from cortexmg.part import shown
 from cortexmg.protocol import Protocol, keys_of
 
 LAST = 2**31 - 1  # the step of the keys with which the result is looked at
-
-
 REMEDY = "Start where cells fire and stay finite, narrow the bounds, or use a smaller dt."
 
 
@@ -70,7 +68,9 @@ class Fitter(NamedTuple):
             why = f"The loss is {loss:g} and its gradient {shown(gradients.mean(axis=0))}"
             raise self._failed(why, course)
         if not np.any(gradients) and self._nothing_responds(estimate, mean):
-            raise self._failed("Nothing responds to any parameter", course, None, self._deaf(mean))
+            raise self._failed(
+                "Nothing responds to any parameter", course, None, self._remedy(mean)
+            )
         import optax
 
         extra = {}
@@ -123,7 +123,7 @@ class Fitter(NamedTuple):
             return bool(np.any(self.goal.slope(mean)))
         return not np.any(np.nan_to_num(estimate.sensitivity))
 
-    def _deaf(self, mean: np.ndarray) -> str:
+    def _remedy(self, mean: np.ndarray) -> str:
         """What to do where nothing responds: something else in silence than where cells fire."""
         p = self.protocol
         found = listed({str(s): x for s, x in zip(p.statistics, mean, strict=True)})

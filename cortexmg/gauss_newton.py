@@ -79,8 +79,8 @@ class Trust(NamedTuple):
         return int(self.secants) <= 0
 
 
-class Steps(Part):
-    """What `gauss_newton` is given."""
+class GaussNewton(Part):
+    """How long steps are, and what they remember: what `gauss_newton` is given."""
 
     longest: Scalar = quantity("1", above=0.0)  # of a coordinate
     damping: Scalar = quantity("1", low=0.0)
@@ -114,7 +114,7 @@ def gauss_newton(
     """
     import optax
 
-    how = Steps(longest, damping, memory, secants)
+    how = GaussNewton(longest, damping, memory, secants)
 
     def init(params: np.ndarray) -> Trust:
         none = np.zeros(0)
@@ -133,7 +133,7 @@ def gauss_newton(
     return optax.GradientTransformationExtraArgs(init, update)  # pyright: ignore
 
 
-def _moved(state: Trust, params: np.ndarray, found: Residuals, how: Steps) -> Trust:
+def _moved(state: Trust, params: np.ndarray, found: Residuals, how: GaussNewton) -> Trust:
     """The state with what was found at the parameters that it led to, or taken back."""
     fresh = Known(
         1.0,

@@ -82,11 +82,11 @@ def test_steps_that_are_taken_back_again_and_again_are_no_rest(kept):
 @pytest.mark.parametrize(
     "change, words",
     [
-        ({"longest": -1.0}, ["Steps.longest", "above 0", "-1"]),
-        ({"damping": -1e-3}, ["Steps.damping", "at least 0"]),
-        ({"memory": 5.0}, ["Steps.memory", "at least 0 and at most 1", "5"]),
-        ({"memory": "a"}, ["Steps.memory", "must be a number", "'a'"]),
-        ({"secants": 0.5}, ["Steps.secants", "whole number", "0.5"]),
+        ({"longest": -1.0}, ["GaussNewton.longest", "above 0", "-1"]),
+        ({"damping": -1e-3}, ["GaussNewton.damping", "at least 0"]),
+        ({"memory": 5.0}, ["GaussNewton.memory", "at least 0 and at most 1", "5"]),
+        ({"memory": "a"}, ["GaussNewton.memory", "must be a number", "'a'"]),
+        ({"secants": 0.5}, ["GaussNewton.secants", "whole number", "0.5"]),
     ],
 )
 def test_steps_that_cannot_be_made_are_refused(is_refused, change, words):
