@@ -73,15 +73,17 @@ def _by_default(runs: int, parts: int) -> list:
 def _first(count: Any) -> list:
     found = jax.devices()
     if not 1 <= count <= len(found):
-        more = (
-            "All processes together have no more."
-            if jax.process_count() > 1
-            else f"Those of a CPU, by default one for each core, are requested before JAX starts: "
-            f"set JAX_NUM_CPU_DEVICES={count}."
-        )
+        more, platform = "", found[0].platform
+        if count > len(found) and jax.process_count() > 1:
+            more = " All processes together have no more."
+        elif count > len(found) and platform == "cpu":
+            more = (
+                f" Those of a CPU, by default one for each core, are requested before JAX starts: "
+                f"set JAX_NUM_CPU_DEVICES={count}."
+            )
         raise ValueError(
-            f"devices must be between 1 and {len(found)}, the number of {found[0].platform} "
-            f"devices of JAX, got {count}. {more}"
+            f"devices must be between 1 and {len(found)}, the number of {platform} devices of JAX, "
+            f"got {count}.{more}"
         )
     return found[:count]
 

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -157,7 +158,9 @@ def test_devices_are_chosen_by_number_list_and_mesh(few_cells):
     "choice, error, message",
     [
         (9, ValueError, "between 1 and 8, .* cpu devices .*, got 9.*JAX_NUM_CPU_DEVICES=9"),
-        (0, ValueError, "between 1 and 8"),
+        # Nothing to ask of JAX.
+        (0, ValueError, "between 1 and 8, the number of cpu devices of JAX, got 0[.]$"),
+        (-1, ValueError, "got -1[.]$"),
         (True, TypeError, "a number, a list of different devices or a Mesh .*, got True"),
         (2.0, TypeError, "a number, a list of different devices or a Mesh .*, got 2.0"),
         (["cpu"], TypeError, "a number, a list of different devices or a Mesh"),
@@ -172,6 +175,12 @@ def test_devices_are_chosen_by_number_list_and_mesh(few_cells):
 def test_devices_that_do_not_exist_are_refused(few_cells, choice, error, message):
     with pytest.raises(error, match=message):
         cx.simulate(few_cells, 1.0, DT, devices=choice)
+
+
+def test_only_a_cpu_is_told_how_to_have_more_devices(monkeypatch):
+    monkeypatch.setattr(jax, "devices", lambda: [SimpleNamespace(platform="gpu")] * 2)
+    with pytest.raises(ValueError, match="between 1 and 2, the number of gpu .*, got 3[.]$"):
+        devices.mesh_of(3, 1)
 
 
 @pytest.mark.parametrize("n, parts", [(2**16, 17), (50_000, 96)])
