@@ -19,6 +19,9 @@ from cortexmg.wiring import (
     fixed_total_number,
     from_arrays,
     one_to_one,
+    procedural,
+    procedural_by_distance,
+    stored,
 )
 from cortexmg.wiring.uniform import _with_room
 
@@ -541,3 +544,15 @@ def spatial(
 def test_illegal_arguments(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+@pytest.mark.parametrize("k", [0, -1, 2.5, True])
+def test_procedural_cells_make_contacts(is_refused, k):
+    words = ["k must be a whole number of at least 1", f"got {k}"]
+    is_refused(lambda: procedural(9, 9, k, 1.0, 1.0, key=0), words)
+    is_refused(lambda: procedural_by_distance(SHEET, 9, 9, k, NEAR, 1.0, 1.0, key=0), words)
+
+
+def test_only_procedural_wiring_can_be_stored(is_refused):
+    for given in (3, in_degree()):
+        is_refused(lambda given=given: stored(given), ["stored takes wiring that procedural"])

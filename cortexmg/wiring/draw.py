@@ -104,9 +104,9 @@ def check_ends(n_pre: int, n_post: int, self_contacts: bool = True) -> None:
         )
 
 
-def check_degree(k: int, available: int, multiple: bool) -> None:
-    """Raise unless a cell can have `k` contacts with `available` others."""
-    check_whole("k", k, 0)
+def check_degree(k: int, available: int, multiple: bool, low: int = 0) -> None:
+    """Raise unless a cell can have `k` contacts with `available` others, and at least `low`."""
+    check_whole("k", k, low)
     check_flag("multiple", multiple)
     if k > available and not (multiple and available):
         raise ValueError(

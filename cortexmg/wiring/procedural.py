@@ -41,7 +41,7 @@ def procedural(
     """
     check_ends(n_pre, n_post, self_contacts)
     available = n_post if self_contacts else n_post - 1
-    check_degree(k, available, True)
+    check_degree(k, available, True, 1)
     if isinstance(delay, np.ndarray | list) or number(delay) is None:
         raise TypeError(_one_number("delay", "ms", delay))
     law = Anywhere(available, self_contacts)
@@ -72,7 +72,7 @@ def procedural_by_distance(
     """
     check_sheet("procedural_by_distance", sheet, kernel)
     check_ends(n_pre, n_post, self_contacts)
-    check_degree(k, n_post if self_contacts else n_post - 1, True)
+    check_degree(k, n_post if self_contacts else n_post - 1, True, 1)
     rings = kernel.radius((np.arange(RINGS) + 0.5) / RINGS)
     law = _nearby(sheet, n_pre, n_post, rings, self_contacts)
     check_value("delay", "ms", delay, ByDistance)
@@ -87,8 +87,13 @@ def procedural_by_distance(
 def stored(wiring: Procedural) -> Connectivity:
     """The same contacts, stored: a run with them is the same, bit for bit.
 
-    Raises: ValueError for more than 2^31 contacts.
+    Raises: TypeError for other wiring, ValueError for more than 2^31 contacts.
     """
+    if not isinstance(wiring, Procedural):
+        raise TypeError(
+            f"stored takes wiring that procedural or procedural_by_distance made, got "
+            f"{shown(wiring)}: other rules store their contacts."
+        )
     check_total(wiring.n_contacts)
     lengths, found, delays = [], [], []
     for _, targets, ring in _all_contacts(wiring):
