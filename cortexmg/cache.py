@@ -67,7 +67,7 @@ def _private(folder: Path) -> Path:
 
 
 def _shrink(folder: Path) -> None:
-    """Delete the files used least recently, as long as all are larger than is allowed."""
+    """Delete the oldest files, as long as all are larger than is allowed."""
     files = sorted(((p.stat(), p) for p in folder.iterdir()), key=lambda x: x[0].st_mtime)
     total = sum(about.st_size for about, _ in files)
     for about, path in files:
