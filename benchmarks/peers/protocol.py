@@ -45,9 +45,9 @@ def serve(turns: Iterator[dict[str, Any]], versions: dict[str, str | None]) -> N
 
 
 def peak_mb() -> float:
-    """The most memory that this process has held; getrusage counts its parent's too."""
+    """The most memory that this process has held (MB); getrusage counts its parent's too."""
     found = re.search(r"^VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
-    return int(found[1]) / 1024 if found else float("nan")
+    return int(found[1]) * 1024 / 1e6 if found else float("nan")
 
 
 def with_and_without(forward: Callable[[], Any], derivative: Callable[[], Any]) -> dict[str, float]:
