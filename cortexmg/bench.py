@@ -24,7 +24,7 @@ from cortexmg.recorders import PopulationRate
 from cortexmg.simulate import simulate
 from cortexmg.starting import start
 
-SIZES = ("cobahh:4000", "cobahh:100000", "ei_nmda:10000")
+SIZES, REPETITIONS = ("cobahh:4000", "cobahh:100000", "ei_nmda:10000"), 3
 # Networks as large as a computer of 24 GB can simulate: numbers of cells, and how they are wired.
 SCALE: tuple[tuple[int, dict[str, Any]], ...] = (
     (1_000_000, {"contacts": 100}),
@@ -126,12 +126,11 @@ def length(n: int) -> float:
 def circumstances() -> dict[str, Any]:
     """When, where and with what a measurement was made."""
     device = jax.devices()[0]
-    kind = processor() if device.platform == "cpu" else device.device_kind
     return {
         "date": time.strftime("%Y-%m-%d"),
         "commit": results.commit(),
         "device": str(device),
-        "kind": kind,
+        "kind": processor() if device.platform == "cpu" else device.device_kind,
         "cores": len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count(),
         "versions": results.versions(),
     }
@@ -171,16 +170,19 @@ def in_a_process_of_its_own(model: str, n: int, how: int | dict[str, Any]) -> di
     return json.loads(run.stdout.splitlines()[-1])
 
 
-def cases(what: str, sizes: str, repetitions: int) -> list[tuple[str, int, Any]]:
+def cases(what: str, sizes: str | None, repetitions: int | None) -> list[tuple[str, int, Any]]:
     """Models, numbers of cells and how each is measured, for "speed" (of `sizes`) or "scale".
 
-    Raises: ValueError for anything else.
+    Raises: ValueError for anything else, and for sizes or repetitions of "scale".
     """
-    if what == "scale":
-        return [("balanced", n, how) for n, how in SCALE]
     if what == "speed":
-        return [(*size, repetitions) for size in parsed(sizes.split(","))]
-    raise ValueError(f"bench measures speed or scale, got {what!r}.")
+        chosen = SIZES if sizes is None else sizes.split(",")
+        return [(*size, repetitions or REPETITIONS) for size in parsed(chosen)]
+    if what != "scale":
+        raise ValueError(f"bench measures speed or scale, got {what!r}.")
+    if sizes is not None or repetitions is not None:
+        raise ValueError("bench scale has sizes of its own: leave --sizes and --repetitions away.")
+    return [("balanced", n, how) for n, how in SCALE]
 
 
 def report(rows: Sequence[dict[str, Any]], what: str) -> str:
@@ -226,8 +228,8 @@ def heading(row: dict[str, Any]) -> str:
     """Device and versions of a row, in one line."""
     versions = {k: row["versions"][k] for k in ("jax", "jaxlib", "python")}
     named = ", ".join(f"{k} {v}" for k, v in versions.items())
-    commit, _, edited = (row["commit"] or row["versions"]["cortexmg"]).partition("+")
-    mine = f"cortexmg {commit[:12]}{'+' if edited else ''}{edited}"
+    commit, plus, edited = (row["commit"] or row["versions"]["cortexmg"]).partition("+")
+    mine = f"cortexmg {commit[:12]}{plus}{edited}"
     return f"{row['kind']} ({row['device']}, {row['cores']} cores), {named}, {mine}"
 
 

@@ -140,8 +140,13 @@ def measure(
     what: Annotated[
         str, typer.Argument(help="speed, or scale: millions of cells, in about ten minutes.")
     ] = "speed",
-    sizes: Annotated[str, typer.Option(help="MODEL:CELLS, by commas.")] = ",".join(bench.SIZES),
-    repetitions: Annotated[int, typer.Option(min=1, help="Runs of each, of which the median.")] = 3,
+    sizes: Annotated[
+        str | None, typer.Option(help=f"MODEL:CELLS, by commas; {','.join(bench.SIZES)}.")
+    ] = None,
+    repetitions: Annotated[
+        int | None,
+        typer.Option(min=1, help=f"Runs of each, of which the median; {bench.REPETITIONS}."),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="File to which a line of JSON per network is added.")
     ] = None,

@@ -65,6 +65,14 @@ def test_sizes_that_are_none_are_refused(size):
         bench.parsed([size])
 
 
+@pytest.mark.parametrize("more", [("cobahh:100", None), (None, 5)])
+def test_what_is_not_for_scale_is_refused(more):
+    assert [n for _, n, _ in bench.cases("scale", None, None)] == [n for n, _ in bench.SCALE]
+    with pytest.raises(ValueError, match="leave --sizes and --repetitions away"):
+        bench.cases("scale", *more)
+    assert bench.cases("speed", "cobahh:100", None) == [("cobahh", 100, bench.REPETITIONS)]
+
+
 def test_the_command_prints_a_table_and_keeps_a_line_for_each_network(
     monkeypatch, capsys, tmp_path
 ):
