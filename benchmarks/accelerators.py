@@ -60,6 +60,8 @@ COLUMNS = {
     "roofline_s": "bandwidth (s per simulated second)",
     "kernel_s": "kernels (s per simulated second)",
     "compile_s": "compilation (s)",
+    "date": "date",
+    "commit": "commit",
 }
 
 
@@ -141,7 +143,7 @@ def table(rows: list[dict]) -> str:
     parts = []
     for what, model, n in dict.fromkeys(key[:3] for key in newest):
         mine = [row for key, row in newest.items() if key[:3] == (what, model, n)]
-        good = [row | {"atomics": _counted(row)} for row in mine if "failed" not in row]
+        good = [_shown(row) for row in mine if "failed" not in row]
         if good:
             which = f"{WHAT[what]} of `{model}({n:,})`, {good[0]['contacts']:,} contacts"
             parts.append(f"{which}, steps of {good[0]['dt']:g} ms:")
@@ -150,9 +152,11 @@ def table(rows: list[dict]) -> str:
     return "\n\n".join(parts)
 
 
-def _counted(row: dict) -> str | None:
+def _shown(row: dict) -> dict:
     kinds = ("float_atomics", "integer_atomics", "compare_and_swap")
-    return ", ".join(str(row[k]) for k in kinds if row.get(k) is not None) or None
+    counted = ", ".join(str(row[k]) for k in kinds if row.get(k) is not None)
+    commit, plus, edited = (row["commit"] or "unknown").partition("+")
+    return row | {"atomics": counted or None, "commit": commit[:12] + plus + edited}
 
 
 def main() -> None:

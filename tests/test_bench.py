@@ -332,8 +332,10 @@ def test_a_compiler_that_is_not_there_is_told(accelerators, monkeypatch):
 def test_a_step_is_summed_up_for_each_device(accelerators):
     which = {"what": "step", "model": "cobahh", "n": 10}
     row = which | {"device": "h100", "contacts": 800, "dt": 0.1, "kernels": 12, "loops": 0}
+    row |= {"date": "2026-01-02", "commit": "0123456789abcdef+changes"}
     counted = {"branches": 0, "float_atomics": 1, "integer_atomics": 2, "compare_and_swap": 3}
     failed = which | {"device": "t4", "failed": "no compiler"}
     text = accelerators.table([row, row | counted, failed])
     assert text.count("| h100 | 12 | 0 | 0 | 1, 2, 3 |") == 1 and "t4 failed: no compiler" in text
+    assert "| 2026-01-02 | 0123456789ab+changes |" in text
     assert "1, 2" not in accelerators.table([row])
