@@ -11,18 +11,41 @@ from cortexmg.parameters import with_parameters
 MODELS: dict[str, Callable[..., Network]] = {
     name: f for name, f in vars(models).items() if inspect.isfunction(f)
 }
+FEW, LITTLE = 500, 0.02  # cells, and the scale of a model that has one
 
 
-def builder_of(model: str, n: int | None) -> Callable[..., Network]:
-    """The function that makes a model, which can have `n` cells.
+def builder_of(model: str, n: int | None, scale: float | None = None) -> Callable[..., Network]:
+    """The function that makes a model, which can have `n` cells or a `scale`.
 
-    Raises: ValueError if there is no such model, or if its size is fixed and `n` is given.
+    Raises: ValueError if there is no such model, or if it does not take the one that is given.
     """
     if model not in MODELS:
         raise ValueError(f"No model {model!r}: choose one of {sorted(MODELS)}.")
-    if n is not None and "n" not in inspect.signature(MODELS[model]).parameters:
-        raise ValueError(f"Model {model!r} has a fixed size; leave --n away.")
+    takes = inspect.signature(MODELS[model]).parameters
+    if n is not None and "n" not in takes:
+        size = "a scale; use --scale and" if "scale" in takes else "a fixed size;"
+        raise ValueError(f"Model {model!r} has {size} leave --cells (--n) away.")
+    if scale is not None and "scale" not in takes:
+        instead = "use --cells and " if "n" in takes else ""
+        raise ValueError(f"Model {model!r} has no scale; {instead}leave --scale away.")
     return MODELS[model]
+
+
+def size_of(model: str, n: int | None, scale: float | None) -> dict[str, Any]:
+    """The arguments that give a model its size; of one with a scale, that by default is said too.
+
+    Raises: as `builder_of`.
+    """
+    takes = inspect.signature(builder_of(model, n, scale)).parameters
+    if "scale" in takes:
+        return {"scale": takes["scale"].default if scale is None else scale}
+    return {} if n is None else {"n": n}
+
+
+def small(model: str, n: int | None, scale: float | None) -> tuple[int | None, float | None]:
+    """Cells and scale of a model of which it takes one: a small one unless it is given."""
+    takes = inspect.signature(builder_of(model, n, scale)).parameters
+    return n or (FEW if "n" in takes else None), scale or (LITTLE if "scale" in takes else None)
 
 
 def network_of(
@@ -31,15 +54,15 @@ def network_of(
     key: int,
     changes: list[str] | None,
     mechanisms: str | None = None,
+    scale: float | None = None,
 ) -> Network:
-    """A model of `n` cells with some numbers replaced, each given as NAME=VALUE.
+    """A model of `n` cells or at a `scale`, with some numbers replaced, each given as NAME=VALUE.
 
     `mechanisms` are names by commas, or "none", for a model that lets one choose.
 
     Raises: ValueError for what is none, KeyError for an unknown parameter.
     """
-    build = builder_of(model, n)
-    options: dict[str, Any] = {} if n is None else {"n": n}
+    build, options = builder_of(model, n, scale), size_of(model, n, scale)
     if mechanisms is not None:
         if "mechanisms" not in inspect.signature(build).parameters:
             raise ValueError(f"Model {model!r} has fixed mechanisms; leave --mechanisms away.")

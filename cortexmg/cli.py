@@ -10,7 +10,7 @@ import typer
 
 from cortexmg import bench, evidence, ladder, outline, plots, results
 from cortexmg.cache import keep_compiled
-from cortexmg.choice import MODELS, builder_of, network_of
+from cortexmg.choice import MODELS, network_of, size_of, small
 from cortexmg.fit_command import fit
 from cortexmg.hostloop import Run
 from cortexmg.memory import check_memory
@@ -40,6 +40,9 @@ Model = Annotated[str, typer.Argument(help=f"One of {', '.join(sorted(MODELS))}.
 Cells = Annotated[
     int | None, typer.Option("--n", "--cells", help="Number of cells, if the model has one.")
 ]
+Scale = Annotated[
+    float | None, typer.Option(help="Of a model that has one, above 0 and at most 1.")
+]
 WiringKey = Annotated[int, typer.Option(help="Seed of wiring and initial state.")]
 NoiseKey = Annotated[int, typer.Option(help="Seed of the noise.")]
 Duration = Annotated[float, typer.Option(help="Time simulated and measured (ms).")]
@@ -60,6 +63,7 @@ app.command()(plan)
 def sweep(
     model: Model = "cortex",
     n: Cells = None,
+    scale: Scale = None,
     parameter: Annotated[str, typer.Option(help="What varies.")] = ladder.MAGNESIUM,
     values: Annotated[str, typer.Option(help="Values, by commas.")] = ",".join(map(str, MAGNESIUM)),
     duration: Duration = 2000.0,
@@ -76,11 +80,12 @@ def sweep(
 ) -> None:
     """Simulate a model at several values of a parameter, by default along a magnesium ladder."""
     if quick:
-        n, duration, settle, values = n or 500, 300.0, 200.0, "0.05,0.5,1,2"
-    _check_before(model, n, dt, duration, out)
+        duration, settle, values = 300.0, 200.0, "0.05,0.5,1,2"
+        n, scale = small(model, n, scale)
+    _check_before(model, n, scale, dt, duration, out)
     keep_compiled()
     steps = _numbers(values)
-    network = network_of(model, n, key, changes, mechanisms)
+    network = network_of(model, n, key, changes, mechanisms, scale)
     runs = ladder.run_ladder(
         network,
         steps,
@@ -108,6 +113,7 @@ def sweep(
 def run(
     model: Model,
     n: Cells = None,
+    scale: Scale = None,
     duration: Duration = 1000.0,
     dt: Step = 0.05,
     key: WiringKey = 0,
@@ -117,9 +123,9 @@ def run(
     out: Out = Path("results/run"),
 ) -> None:
     """Simulate a model once and show rates and raster."""
-    _check_before(model, n, dt, duration, out)
+    _check_before(model, n, scale, dt, duration, out)
     keep_compiled()
-    network = network_of(model, n, key, changes, mechanisms)
+    network = network_of(model, n, key, changes, mechanisms, scale)
     record = ladder.recorders_for(network)
     done = simulate(network, duration, dt, record=record, key=noise, progress=True)
     _end_if_too_short(done, 0.0)
@@ -198,15 +204,18 @@ def main() -> None:
         sys.exit(130)
 
 
-def _check_before(model: str, n: int | None, dt: float, duration: float, out: Path) -> None:
+def _check_before(
+    model: str, n: int | None, scale: float | None, dt: float, duration: float, out: Path
+) -> None:
     """Raise before anything is built if statistics, results or network would have no place."""
     if not duration >= SHORTEST:
         least = f"at least {SHORTEST:g} ms, two bins of the correlation"
         raise ValueError(f"--duration must be {least}, got {duration:g} ms.")
     results.check_folder(out)
     start()  # before anything asks JAX for its devices
-    if n and n > LARGE:
-        check_memory(outline.outline(builder_of(model, n), n), {}, dt, 1)
+    size = size_of(model, n, scale)
+    if "scale" in size or size.get("n", 0) > LARGE:
+        check_memory(outline.outline(MODELS[model], **size, dt=dt), {}, dt, 1)
 
 
 def _end_if_too_short(run: Run, settle: float) -> None:

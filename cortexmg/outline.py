@@ -10,17 +10,19 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import SingleDeviceSharding
 
-from cortexmg.connectivity import Connectivity, rounded_up
+from cortexmg.clock import check_time
+from cortexmg.connectivity import MOST_CONTACTS, Connectivity, rounded_up
 from cortexmg.frames import plan_of
 from cortexmg.network import Network, State
 from cortexmg.parameters import path_name
-from cortexmg.part import Part, quantities
+from cortexmg.part import Part, quantities, shown
 from cortexmg.procedural import Procedural
 from cortexmg.programs import compiled
 from cortexmg.queue import AT_ONCE
 from cortexmg.rows import Wiring, kind_of_targets
 from cortexmg.states import initial
 from cortexmg.wiring.layout import capacity_for, row_for
+from cortexmg.wiring.rows import number
 
 SMALL, SCALES = (1000, 2000), (0.02, 0.04)  # cells or scales, of the networks that are built
 
@@ -30,32 +32,29 @@ def outline(
     n: int | None = None,
     contacts: int | float | None = None,
     scale: float | None = None,
+    dt: float | None = None,
 ) -> Network:
     """The network `build(n)` in which every array is a `jax.ShapeDtypeStruct`.
 
-    Two small networks are built, and every size is continued along the line through theirs. With
-    `contacts`, each cell receives so many, shared among the projections as in the model. Of a
-    model that has a `scale` in place of `n`, contacts per cell grow as it does. Without either the
-    model is built at the size that it has by default.
+    Of a large one two small networks are built, and every size is continued along the line through
+    theirs. With `contacts`, each cell receives so many, shared among the projections as in the
+    model. Of a model that has a `scale` in place of `n`, contacts per cell grow as it does. Without
+    either the model is built at the size that it has by default.
 
-    Raises: ValueError for a size that is none, or with too many contacts to number.
+    Raises: ValueError for a size that the model refuses, or with too many contacts to number, and
+    for a `dt` (ms) in which the network cannot be run.
     """
-    more = 1.0
-    if scale is not None:
-        if not 0.0 < scale <= 1.0:
-            raise ValueError(f"scale must be above 0 and at most 1, got {scale:g}.")
-        large, grown = _continued(build, "scale", SCALES, scale)
-        more = scale / SCALES[1]
-    elif n is not None:
-        _check("n", n)
-        large, grown = _continued(build, "n", SMALL, n)
-    else:
-        large = grown = build()
+    large, grown, more = _grown_from(build, n, scale)
+    if dt is not None:
+        check_time("dt", dt)
+        large.check(dt)
     if contacts is not None:
-        _check("contacts", contacts)
+        each = number(contacts)
+        if each is None or not 1.0 <= each < np.inf:
+            raise ValueError(f"contacts must be a number of at least 1, got {shown(contacts)}.")
         cells = sum(large.sizes.values())
         have = sum(p.connectivity.n_contacts for p in large.projections.values()) / cells
-        more = contacts / have if have else 1.0
+        more = each / have if have else 1.0
     projections = {}
     for name, p in grown.projections.items():
         wiring = _wired(large.projections[name].connectivity, p.connectivity, more)
@@ -69,11 +68,20 @@ def shapes(network: Network) -> Network:
 
     def shape(path, x):
         dtype = np.result_type(x)
-        number = dtype.kind == "f" or (dtype.kind in "iu" and path_name(path) in known)
-        dtype = real if number else jax.dtypes.canonicalize_dtype(dtype)
+        numeric = dtype.kind == "f" or (dtype.kind in "iu" and path_name(path) in known)
+        dtype = real if numeric else jax.dtypes.canonicalize_dtype(dtype)
         return jax.ShapeDtypeStruct(np.shape(x), dtype)
 
     return jax.tree_util.tree_map_with_path(shape, network)
+
+
+def most_cells(network: Network) -> int:
+    """About how many cells a network could have whose contacts can still be numbered."""
+    wiring = [p.connectivity for p in network.projections.values()]
+    longest = max((len(c.targets) for c in wiring if isinstance(c, Connectivity)), default=0)
+    cells = sum(network.sizes.values())
+    # Below the limit, as arrays have a tail and round lengths.
+    return int(0.97 * MOST_CONTACTS * cells / max(cells, longest))
 
 
 def queued(network: Network) -> Network:
@@ -114,9 +122,21 @@ def lowered_step(network: Network, dt: float, platform: str = "", device: Any = 
     return traced.lower(lowering_platforms=(platform,))
 
 
-def _check(what: str, value: int | float) -> None:
-    if not 1 <= value < np.inf:
-        raise ValueError(f"{what} must be a number of at least 1, got {value:g}: name a size.")
+def _grown_from(
+    build: Callable[..., Network], n: Any, scale: Any
+) -> tuple[Network, Network, float]:
+    """A network that is built, what it becomes at this size, and by how much rows grow with it.
+
+    What is no size is left for the model to refuse.
+    """
+    fraction = number(scale)
+    if fraction is not None and SCALES[1] < fraction <= 1.0:
+        return *_continued(build, "scale", SCALES, fraction), fraction / SCALES[1]
+    if isinstance(n, int | np.integer) and n > SMALL[1]:
+        return *_continued(build, "n", SMALL, n), 1.0
+    size = {"n": n, "scale": scale}
+    network = build(**{name: x for name, x in size.items() if x is not None})
+    return network, network, 1.0
 
 
 def _continued(build: Callable[..., Network], name: str, sizes: tuple[Any, Any], size: Any):

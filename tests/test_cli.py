@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import cortexmg as cx
-from cortexmg import cli, models, results
+from cortexmg import cli, ladder, memory, models, results
 
 MG = "environment/ions/mg/outside"
 # As the installed command does, which need not be there.
@@ -66,6 +66,9 @@ def test_wrong_usage_ends_with_2_and_says_so(cortexmg, words):
     [
         (["run", "cortez"], ["'cortez'", "cortex"]),
         (["run", "brunel_wang", "--n", "10"], ["'brunel_wang'", "--n"]),
+        (["run", "microcircuit", "--n", "10"], ["'microcircuit'", "--scale"]),
+        (["run", "microcircuit", "--scale", "2"], ["scale must be above 0 and at most 1", "2"]),
+        (["sweep", "--scale", "0.1"], ["'cortex'", "no scale", "--cells"]),
         (["run", "cortex", "--n", "40", "--set", f"{MG}x=1"], [MG]),
         (["run", "cortex", "--n", "40", "--set", f"{MG}=low"], ["--set", "low"]),
         (["run", "cortex", "--n", "40", "--set", f"{MG}=-1"], ["Ion.outside", "-1"]),
@@ -127,6 +130,34 @@ def test_run_writes_data_figure_and_account(cortexmg):
     assert_complete("here", command="run", model="cortex", duration=150.0, key=0, noise=1)
     _, account = results.load("here")
     assert account["parameters"][MG] == {"value": pytest.approx(0.4), "unit": "mM"}
+
+
+@pytest.mark.parametrize(
+    "words, module, size",
+    [
+        (["run", "microcircuit", "--scale", "0.03"], cli, 2317),
+        (["sweep", "microcircuit", "--quick"], ladder, 1543),
+        (["sweep", "brunel_wang", "--quick"], ladder, 1000),
+        (["sweep", "--quick"], ladder, 500),
+    ],
+)
+def test_a_model_has_the_size_that_it_takes(cortexmg, monkeypatch, words, module, size):
+    seen = []
+
+    def interrupted(network, *_, **how):
+        seen.append(sum(network.sizes.values()))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "simulate" if module is cli else "sweep", interrupted)
+    assert cortexmg(*words)[0] == 130
+    assert seen == [pytest.approx(size, rel=0.01)]
+
+
+def test_a_model_that_is_large_by_default_is_looked_at_before_it_is_built(cortexmg, monkeypatch):
+    monkeypatch.setattr(memory, "memory_here", lambda: 3e9)
+    monkeypatch.setattr(cli, "network_of", None)  # called by what builds
+    code, _, err = cortexmg("run", "microcircuit")
+    assert code == 1 and "'wiring' with " in err and "3,000 MB are left" in err
 
 
 def assert_complete(folder, **settings):

@@ -91,10 +91,24 @@ def test_contacts_per_cell_are_shared_as_in_the_model():
     assert sizes[0] / sizes[1] == pytest.approx(4.0, rel=0.05)
 
 
-@pytest.mark.parametrize("n", [0, -3])
-def test_a_size_that_is_none_is_refused(n):
-    with pytest.raises(ValueError, match="at least 1"):
-        outline.outline(models.cortex, n)
+@pytest.mark.parametrize("n", [0, -3, 1, 1.5, 2500.5, True, "5"])
+def test_a_size_that_the_model_refuses_is_refused(is_refused, n):
+    words = ["n must be a whole number of at least 2", f"got {n!r}"]
+    is_refused(lambda: outline.outline(models.cobahh, n), words)
+
+
+@pytest.mark.parametrize("contacts", [0, -1.0, np.nan, np.inf, True, "5"])
+def test_contacts_that_are_no_number_are_refused(is_refused, contacts):
+    words = ["contacts must be a number of at least 1", f"got {contacts!r}"]
+    is_refused(lambda: outline.outline(models.cobahh, 100, contacts), words)
+
+
+@pytest.mark.parametrize(
+    "dt, words",
+    [(-0.1, ["dt must be positive"]), (0.0, ["dt must be"]), (5.0, ["dt of 5 ms", "'na'", "0.1"])],
+)
+def test_a_step_in_which_a_network_cannot_be_run_is_refused(dt, words, is_refused):
+    is_refused(lambda: outline.outline(models.cobahh, 10**6, dt=dt), words)
 
 
 def forecast(n, device, record=None):
