@@ -26,6 +26,7 @@ REMEDY = {
     "wiring": "fewer contacts per cell, or one weight and one delay for all contacts of a "
     "projection, which are otherwise stored for each; in a sweep on accelerators fewer `devices`",
     "wiring, copied to the device": "fewer contacts per cell, or one weight and one delay for all",
+    "wiring, as it is divided": "one of the `devices`, or fewer contacts per cell",
     "cells": "fewer cells, or fewer channels and receptors",
     "spikes and inputs underway": "shorter delays or a larger dt",
     "recording": "record fewer cells, or less often",
@@ -137,13 +138,30 @@ def check_memory(
     if total <= room:
         return
     built = _size(network) if jax.default_backend() == "cpu" else 0.0  # and its room is taken
-    largest = int(cells / members * (room + built) / (total + built))
-    worst = max(memory, key=lambda name: memory[name])
     raise MemoryError(
-        f"This run needs {total / 1e6:,.0f} MB and {room / 1e6:,.0f} MB are left. The largest part "
-        f"is {worst!r} with {memory[worst] / 1e6:,.0f} MB: {REMEDY[worst]}. With all else equal, "
-        f"about {largest:,} cells fit instead of {cells // members:,}."
+        f"This run needs {total / 1e6:,.0f} MB and {room / 1e6:,.0f} MB are left. "
+        f"{advice(memory, room, cells // members, built)}"
     )
+
+
+def advice(memory: Memory, room: float, cells: int, taken: float = 0.0) -> str:
+    """The largest part and what makes it smaller, and how many cells fit, see `fitting`."""
+    worst = max(memory, key=lambda name: memory[name])
+    return (
+        f"The largest part is {worst!r} with {memory[worst] / 1e6:,.0f} MB: {REMEDY[worst]}. With "
+        f"all else equal, about {fitting(memory, room, cells, taken):,} cells fit instead of "
+        f"{cells:,}."
+    )
+
+
+def fitting(memory: Memory, room: float, cells: int, taken: float = 0.0) -> int:
+    """About how many cells fit into `room` bytes, if so many `cells` need this memory.
+
+    `taken` is what they take besides, of room that is no longer there.
+    """
+    fixed = memory.get("libraries and compiler", 0.0)
+    growing = sum(memory.values()) - fixed + taken
+    return max(0, int(cells * (room - fixed + taken) / growing))
 
 
 def room_of(mesh: Mesh | None) -> float:

@@ -11,13 +11,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cortexmg.clock import whole_steps
-from cortexmg.connectivity import MOST_CONTACTS, Connectivity
+from cortexmg.connectivity import Connectivity
 from cortexmg.frames import Record, plan_of
 from cortexmg.hardware import Device, memory_in_use
+from cortexmg.hostloop import frames_in
 from cortexmg.kernels import Work, work_of_loop
-from cortexmg.memory import REMEDY, Memory, needed, needed_by_derivative, steps_at_once
+from cortexmg.memory import Memory, advice, fitting, needed, needed_by_derivative, steps_at_once
 from cortexmg.network import Network
-from cortexmg.outline import compiled_step, queued
+from cortexmg.outline import compiled_step, most_cells, queued
 from cortexmg.rows import Wiring
 
 
@@ -28,24 +29,26 @@ class Step(NamedTuple):
     loops: int
     moved_mb: float
     temp_mb: float
+    dt: float  # ms
+    date: str
 
 
-# By benchmarks/accelerators.py, in steps of 0.1 and 0.05 ms and with the contacts of the model.
+# By benchmarks/accelerators.py, with the contacts of the model.
 COMPILED = {
-    ("cobahh", "t4"): Step(19, 0, 345.1, 30.94),
-    ("cobahh", "a100"): Step(14, 0, 343.6, 30.44),
-    ("cobahh", "h100"): Step(8, 0, 235.4, 2.69),
-    ("cobahh", "b200"): Step(11, 0, 237.3, 2.346),
-    ("cobahh", "v5e"): Step(213, 2, 2917, 25.5),
-    ("cortex", "h100"): Step(54, 0, 680.9, 72.61),
-    ("cortex", "t4"): Step(83, 0, 658, 64.41),
-    ("cortex", "a100"): Step(57, 0, 680.1, 63.97),
-    ("cortex", "b200"): Step(59, 0, 643.4, 64.31),
-    ("cobahh", "v5p"): Step(182, 2, 2480, 117.2),
-    ("cobahh", "v6e"): Step(187, 2, 3445, 121.2),
-    ("cortex", "v5e"): Step(983, 4, 8139, 484.7),
-    ("cortex", "v5p"): Step(1078, 4, 1.161e04, 656.6),
-    ("cortex", "v6e"): Step(1043, 4, 1.176e04, 619.8),
+    ("cobahh", "t4"): Step(19, 0, 345.1, 30.94, 0.1, "2026-11-30"),
+    ("cobahh", "a100"): Step(14, 0, 343.6, 30.44, 0.1, "2026-11-30"),
+    ("cobahh", "h100"): Step(8, 0, 235.4, 2.69, 0.1, "2026-11-30"),
+    ("cobahh", "b200"): Step(11, 0, 237.3, 2.346, 0.1, "2026-11-30"),
+    ("cobahh", "v5e"): Step(213, 2, 2917, 25.5, 0.1, "2026-11-22"),
+    ("cortex", "h100"): Step(54, 0, 680.9, 72.61, 0.05, "2026-11-30"),
+    ("cortex", "t4"): Step(83, 0, 658, 64.41, 0.05, "2026-11-30"),
+    ("cortex", "a100"): Step(57, 0, 680.1, 63.97, 0.05, "2026-11-30"),
+    ("cortex", "b200"): Step(59, 0, 643.4, 64.31, 0.05, "2026-11-30"),
+    ("cobahh", "v5p"): Step(182, 2, 2480, 117.2, 0.1, "2026-11-22"),
+    ("cobahh", "v6e"): Step(187, 2, 3445, 121.2, 0.1, "2026-11-22"),
+    ("cortex", "v5e"): Step(983, 4, 8139, 484.7, 0.05, "2026-11-23"),
+    ("cortex", "v5p"): Step(1078, 4, 1.161e04, 656.6, 0.05, "2026-11-23"),
+    ("cortex", "v6e"): Step(1043, 4, 1.176e04, 619.8, 0.05, "2026-11-23"),
 }
 
 
@@ -55,12 +58,13 @@ class Forecast(NamedTuple):
     device: Device
     cells: int
     contacts: int
-    longest: int  # contacts of the largest projection that stores them
+    most: int  # cells whose contacts can be numbered
     memory: Memory
     step: Work
     delivered: float  # bytes that spikes move in a step
     dt: float  # ms
     how: str  # the step was compiled
+    devices: int = 1  # of a CPU, among which the run is divided
 
     @property
     def total(self) -> float:
@@ -98,21 +102,24 @@ def forecast(
     host: bool = False,
     program: Any = None,
     known: Step | None = None,
+    duration: float = 0.0,
     gradients: float = 0.0,
 ) -> Forecast:
     """What a network of shapes needs on a device, if its cells fire at `rate` Hz.
 
     On the `host` itself the libraries, the compiler and the network as it was built need room too.
     `program` is what `compiled_step` made for the device, if not for this machine, and `known` what
-    another size was compiled to. `gradients` is how long (ms) a run is that is differentiated in
+    another size was compiled to. What is recorded in `duration` (ms) is kept, but for spikes, whose
+    number depends on the rate. `gradients` is how long (ms) a run is that is differentiated in
     reverse, by a few numbers.
     """
-    cells = sum(network.sizes.values())
-    most = steps_at_once(cells, plan_of(record, dt)[0][0])
+    cells, plan = sum(network.sizes.values()), plan_of(record, dt)
+    kept = frames_in(duration, dt, plan) if duration else 0
+    steps = whole_steps(gradients, dt, "gradients") if gradients else 0
     delivering = queued(network) if device.kernel else network
-    memory = needed(delivering, record, dt, most)
+    memory = needed(delivering, record, dt, steps_at_once(cells, plan[0][0]), kept=kept)
     if known and not program:
-        how = f"as compiled for {device.name}, of a million cells"
+        how = f"as compiled for {device.name} on {known.date}, of a million cells"
         step = Work(known.kernels, round(known.moved_mb * cells), (Work(),) * known.loops)
         memory["temporaries of a step"] = known.temp_mb * cells
     else:
@@ -120,32 +127,43 @@ def forecast(
         program = program or compiled_step(delivering, dt)
         step = work_of_loop(program.as_text())
         memory["temporaries of a step"] = program.memory_analysis().temp_size_in_bytes
-    if gradients:
-        memory |= needed_by_derivative(network, dt, whole_steps(gradients, dt, "gradients"))
+    if steps:
+        memory |= needed_by_derivative(network, dt, steps)
     if host:
         # This process has just done what another one will do before it builds the network.
         first = {"libraries and compiler": memory_in_use(), "wiring": memory.pop("wiring")}
         memory = {**first, "wiring, copied to the device": first["wiring"], **memory}
     wiring = [p.connectivity for p in network.projections.values()]
     contacts = [_room(c) for c in wiring] or [0]
-    stored = [_room(c) for c in wiring if isinstance(c, Connectivity)] or [0]
     delivered = 1e-3 * rate * dt * sum(map(_bytes_by_spikes, wiring))
-    return Forecast(device, cells, sum(contacts), max(stored), memory, step, delivered, dt, how)
+    most = most_cells(network)
+    return Forecast(device, cells, sum(contacts), most, memory, step, delivered, dt, how)
+
+
+def divided(f: Forecast, devices: int) -> Forecast:
+    """The same run on the host, divided among some of its devices.
+
+    Their parts of the wiring are cut from the whole before they are copied.
+    """
+    memory = dict(f.memory)
+    parts = {"wiring, as it is divided": 2.0 * memory.pop("wiring, copied to the device")}
+    first = {name: memory.pop(name) for name in ("libraries and compiler", "wiring")}
+    return f._replace(memory={**first, **parts, **memory}, devices=devices)
 
 
 def largest_that_fits(f: Forecast) -> int:
-    """About how many cells fit on the device, with as many contacts each."""
-    fixed = f.memory.get("libraries and compiler", 0.0)
-    fitting = f.cells * (f.usable - fixed) / (f.total - fixed)
-    # The contacts of a projection are numbered, too.
-    return max(0, int(min(fitting, 0.97 * f.cells * MOST_CONTACTS / max(1, f.longest))))
+    """About how many cells fit on the device and can be numbered, with as many contacts each."""
+    return min(f.most, fitting(f.memory, f.usable, f.cells))
 
 
 def table(f: Forecast, rate: float) -> str:
     """The forecast as text, for cells that fire at `rate` Hz."""
     # For a CPU rows are gathered, and then added; on a GPU one kernel does both and moves less.
     least = "about" if "this CPU" in f.how else "at least"
-    lines = [f"{f.cells:,} cells, {f.contacts:,} contacts, dt {f.dt:g} ms, on {f.device.name}", ""]
+    where = f.device.name
+    if not f.device.kernel:
+        where = f"{f.devices} devices of {where}" if f.devices > 1 else f"one device of {where}"
+    lines = [f"{f.cells:,} cells, {f.contacts:,} contacts, dt {f.dt:g} ms, on {where}", ""]
     lines += [f"  {name:30s} {size / 1e6:12,.1f} MB" for name, size in f.memory.items()]
     lines += [
         f"  {'in all':30s} {f.total / 1e6:12,.1f} MB of {f.usable / 1e6:,.0f} MB that "
@@ -172,15 +190,16 @@ def table(f: Forecast, rate: float) -> str:
     return "\n".join(lines)
 
 
-def verdict(f: Forecast) -> str:
-    """Whether it fits, and if not what to do."""
+def verdict(f: Forecast, asked: int | None = None) -> str:
+    """Whether it fits, and if not what to do; `asked` are more cells than can be numbered."""
+    if asked is not None:
+        return (
+            f"It does not fit: of {asked:,} cells a projection would have more than 2^31 contacts, "
+            f"and above are as many as can be numbered. About {largest_that_fits(f):,} cells fit."
+        )
     if f.fits:
         return f"It fits; about {largest_that_fits(f):,} cells would."
-    worst = max(f.memory, key=lambda name: f.memory[name])
-    return (
-        f"It does not fit. The largest part is {worst!r} with {f.memory[worst] / 1e6:,.0f} MB: "
-        f"{REMEDY[worst]}. With all else equal, about {largest_that_fits(f):,} cells fit."
-    )
+    return f"It does not fit. {advice(f.memory, f.usable, f.cells)}"
 
 
 def _room(c: Wiring) -> int:

@@ -1,6 +1,7 @@
 """What a run is said to need, against what it takes."""
 
 import json
+import re
 import sys
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 import cortexmg as cx
-from cortexmg import cli, memory, models, outline, plan, recorders
+from cortexmg import cli, devices, memory, models, outline, plan, plan_command, recorders
 from cortexmg.distributions import Normal
 from cortexmg.hardware import DEVICES, device_named
 from cortexmg.states import initial
@@ -23,22 +24,25 @@ DT = 0.1  # ms
 FORECAST = """
 import sys
 from functools import partial
-from cortexmg import choice, cli, hardware, outline, plan, recorders
-model, n, dt, procedural = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), len(sys.argv) > 4
+from cortexmg import choice, cli, hardware, outline, plan, recorders, starting
+model, n, dt, devices, *procedural = sys.argv[1:]
+n, dt, devices = int(n), float(dt), int(devices)
+starting.start()
 build = partial(choice.MODELS[model], **{"procedural": True} if procedural else {})
 network = outline.outline(build, n)
 record = {name: recorders.Spikes(name) for name in network.populations}
 found = plan.forecast(network, record, dt, 10.0, hardware.device_named("cpu"), host=True)
-print(float(found.total))
+print(float((plan.divided(found, devices) if devices > 1 else found).total))
 """
 RUN = r"""
 import re, sys
 import cortexmg as cx
 from cortexmg import choice, cli, recorders
-model, n, dt, procedural = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), len(sys.argv) > 4
+model, n, dt, devices, *procedural = sys.argv[1:]
+n, dt, devices = int(n), float(dt), int(devices)
 network = choice.MODELS[model](n, **{"procedural": True} if procedural else {})
 record = {name: recorders.Spikes(name) for name in network.populations}
-cx.simulate(network, 100.0, dt, record=record, devices=1)
+cx.simulate(network, 100.0, dt, record=record, devices=devices)
 peak = re.search(r"VmHWM:\s+(\d+) kB", open("/proc/self/status").read())
 print(1024 * int(peak[1]))  # not ru_maxrss, which begins with that of the parent
 """
@@ -47,22 +51,25 @@ print(1024 * int(peak[1]))  # not ru_maxrss, which begins with that of the paren
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="where the peak is read")
 @pytest.mark.parametrize(
-    "model, n, dt, how",
+    "model, n, dt, devices, how",
     [
-        ("ei_nmda", 10_000, DT, ()),
-        ("ei_nmda", 20_000, DT, ()),
-        ("cobahh", 100_000, DT, ()),
-        ("cobahh", 300_000, DT, ()),
-        ("cortex", 20_000, 0.05, ()),
-        ("cortex", 100_000, 0.05, ()),
-        ("balanced", 200_000, DT, ()),
-        ("balanced", 200_000, DT, ("procedural",)),
+        ("ei_nmda", 10_000, DT, 1, ()),
+        ("ei_nmda", 20_000, DT, 1, ()),
+        ("cobahh", 100_000, DT, 1, ()),
+        ("cobahh", 300_000, DT, 1, ()),
+        ("cobahh", 400_000, DT, 2, ()),
+        ("cortex", 20_000, 0.05, 1, ()),
+        ("cortex", 20_000, 0.05, 2, ()),
+        ("cortex", 100_000, 0.05, 1, ()),
+        ("balanced", 200_000, DT, 1, ()),
+        ("balanced", 200_000, DT, 1, ("procedural",)),
     ],
 )
-def test_memory_is_that_of_a_run(model, n, dt, how, in_a_fresh_process):
+def test_memory_is_that_of_a_run(model, n, dt, devices, how, in_a_fresh_process):
     """A fresh process that builds and simulates, with its libraries, against the forecast."""
+    words = model, str(n), str(dt), str(devices), *how
     measured, foretold = (
-        float(in_a_fresh_process(program, model, str(n), str(dt), *how))
+        float(in_a_fresh_process(program, *words, JAX_NUM_CPU_DEVICES="2"))
         for program in (RUN, FORECAST)
     )
     assert foretold == pytest.approx(measured, rel=0.15)
@@ -148,8 +155,9 @@ def test_what_was_compiled_for_a_device_is_what_is_stored():
         if row["what"] == "step" and row["n"] == 1_000_000 and "failed" not in row
     }
     assert newest.keys() == plan.COMPILED.keys()
-    for which, found in newest.items():
-        assert plan.COMPILED[which] == pytest.approx(found, rel=1e-3)
+    for which, (*found, date) in newest.items():
+        *said, day = plan.COMPILED[which]
+        assert said == pytest.approx(found, rel=1e-3) and day == date
 
 
 def test_a_million_cells_with_a_thousand_stored_contacts_fit_80_gigabytes():
@@ -192,34 +200,89 @@ def test_the_largest_that_fits_just_fits():
     assert forecast(largest, "t4").total == pytest.approx(f.usable, rel=0.05)
 
 
-def test_the_command_says_what_fits_and_what_does_not(monkeypatch, capsys):
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """Runs `cortexmg plan`: exit code, standard output, standard error."""
+
     def run(*words):
         monkeypatch.setattr(sys, "argv", ["cortexmg", "plan", *words])
         with pytest.raises(SystemExit) as end:
             cli.main()
         return end.value.code or 0, *capsys.readouterr()
 
-    code, text, _ = run(
-        "cobahh", "--cells", "1000000", "--device", "h100", "--spikes", "--gradients", "10"
-    )
+    return run
+
+
+MILLION = ("cobahh", "--cells", "1000000", "--device", "h100")
+
+
+def test_the_command_says_what_fits_and_what_does_not(command):
+    code, text, _ = command(*MILLION, "--dt", "0.1", "--spikes", "--gradients", "10")
     assert code == 0 and "It fits" in text and "H100" in text
     # What the compiler for it made, and not what that of this machine makes.
-    kernels = plan.COMPILED["cobahh", "h100"].kernels
-    assert f"as compiled for NVIDIA H100 SXM, of a million cells:\n  {kernels} kernels" in text
+    row = plan.COMPILED["cobahh", "h100"]
+    how = f"as compiled for NVIDIA H100 SXM on {row.date}, of a million cells"
+    assert f"{how}:\n  {row.kernels} kernels" in text
     assert " 0 loops" in text and "this CPU" not in text
-    for part in memory.REMEDY.keys() - {"libraries and compiler", "wiring, copied to the device"}:
+    here = {"libraries and compiler", "wiring, copied to the device", "wiring, as it is divided"}
+    for part in memory.REMEDY.keys() - here:
         assert part in text
-    code, text, _ = run("cortex", "--cells", "10000000", "--device", "t4")
+    code, text, _ = command("cortex", "--cells", "10000000", "--device", "t4")
     assert code == 3 and "It does not fit" in text and "'wiring'" in text and "fewer" in text
-    few = ("--cells", "1000", "--contacts-per-cell", "40")
-    code, text, _ = run("cobahh", *few, "--device", "t4")
+    assert "cells fit instead of 10,000,000" in text
+
+
+@pytest.mark.parametrize("other", [("--dt", "0.05"), ("--contacts-per-cell", "40", "--dt", "0.1")])
+def test_what_was_compiled_in_another_way_is_not_used(command, other):
+    _, text, _ = command("cobahh", "--cells", "1000", "--device", "t4", *other)
     assert "as compiled for this CPU" in text and "Compilers for the device make other" in text
-    code, _, err = run("cortex", "--scale", "0.5")
-    assert code == 1 and "no scale" in err
-    code, _, err = run("cortex", "--device", "abacus")
-    assert code == 1 and "abacus" in err and "h100" in err
-    code, _, err = run("brunel_wang", "--cells", "10")
-    assert code == 1 and "fixed size" in err
+
+
+def test_of_more_contacts_than_can_be_numbered_the_largest_that_fits_is_told(command):
+    code, text, _ = command("cobahh", "--cells", "3000000000", "--device", "t4", "--dt", "0.1")
+    assert code == 3 and "of 3,000,000,000 cells" in text and "2^31 contacts" in text
+    (fit,) = re.findall(r"About ([\d,]+) cells fit", text)
+    (shown,) = re.findall(r"cobahh, ([\d,]+) cells", text)
+    assert 1e7 < int(fit.replace(",", "")) < int(shown.replace(",", "")) < 3.4e7
+
+
+def test_on_a_cpu_a_long_run_is_divided_as_simulate_does(command, monkeypatch):
+    monkeypatch.setattr(devices, "WORK", 10**8)
+    words = ("cobahh", "--cells", "50000", "--dt", "0.1")
+    _, long, _ = command(*words, "--duration", "200")
+    _, short, _ = command(*words, "--duration", "100")
+    _, said, _ = command(*words, "--duration", "200", "--devices", "1")
+    assert "on 2 devices of this machine" in long and "wiring, as it is divided" in long
+    for text in (short, said):
+        assert "on one device of this machine" in text and "copied to the device" in text
+    # Not where there is no room for it, unless it was said.
+    available = device_named("cpu")._replace(memory=0.0)
+    monkeypatch.setattr(plan_command, "device_named", lambda name: available)
+    _, long, _ = command(*words, "--duration", "200")
+    _, said, _ = command(*words, "--devices", "2")
+    assert "on one device" in long and "on 2 devices" in said and "does not fit" in said
+
+
+@pytest.mark.parametrize(
+    "words, answer",
+    [
+        (["cortex", "--scale", "0.5"], ["no scale", "--cells"]),
+        (["microcircuit", "--cells", "1000"], ["use --scale", "--cells"]),
+        (["microcircuit", "--scale", "1.5"], ["above 0 and at most 1", "1.5"]),
+        (["brunel_wang", "--cells", "10"], ["fixed size", "--cells"]),
+        (["cobahh", "--cells", "1"], ["at least 2", "1"]),
+        (["cortex", "--device", "abacus"], ["abacus", "h100"]),
+        ([*MILLION, "--rate", "-5"], ["--rate", "at least 0 Hz", "-5"]),
+        ([*MILLION, "--rate", "nan"], ["--rate", "nan"]),
+        ([*MILLION, "--dt", "5"], ["dt of 5 ms", "too large"]),
+        ([*MILLION, "--devices", "2"], ["--devices", "CPU", "2"]),
+        (["cobahh", "--devices", "0"], ["devices", "between 1 and", "0"]),
+    ],
+    ids=lambda x: " ".join(x),
+)
+def test_the_command_refuses_what_makes_no_sense(command, words, answer):
+    code, text, err = command(*words)
+    assert code == 1 and not text and all(word in err for word in answer), err
 
 
 # ---- before a run -------------------------------------------------------------------------------
