@@ -26,7 +26,7 @@ REMEDY = {
     "wiring": "fewer contacts per cell, or one weight and one delay for all contacts of a "
     "projection, which are otherwise stored for each; in a sweep on accelerators fewer `devices`",
     "wiring, copied to the device": "fewer contacts per cell, or one weight and one delay for all",
-    "wiring, as it is divided": "one of the `devices`, or fewer contacts per cell",
+    "wiring, as it is divided": "`devices`=1, or fewer contacts per cell",
     "cells": "fewer cells, or fewer channels and receptors",
     "spikes and inputs underway": "shorter delays or a larger dt",
     "recording": "record fewer cells, or less often",
