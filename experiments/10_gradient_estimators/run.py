@@ -52,6 +52,9 @@ ESTIMATORS = {  # and of what share of the seeds
     "forward, horizon 20 ms": (Forward(cx.Tangents(horizon=20.0)), 0.25),
     "forward, escape noise 2 mV": (Forward(cx.Tangents(width=2.0, escape=10.0)), 0.25),
 }
+# ms. The start of a strongly coupled network has effects for 2 s: a burst of all cells, which ignites
+# or does not from one side of a difference to the other, and is no part of what is asked.
+SETTLE = {"feed-forward": 600.0, "weak": 600.0, "strong": 3000.0}
 AT_A_TIME = 32  # seeds
 BATCH = 4  # seeds of an estimate as a fit makes it
 
@@ -65,7 +68,7 @@ def protocol_of(kind: str, coupling: str, duration: float) -> Protocol:
         first = next(p for p in known if p == name or ("*" in name and p.endswith("/k_mg")))
         value = float(known[first].value)
         bounds[name] = cx.Bounds(value / 10, value * 10)
-    how = {"duration": duration, "settle": 600.0, "dt": 0.05 if kind == "HH" else 0.1}
+    how = {"duration": duration, "settle": SETTLE[coupling], "dt": 0.05 if kind == "HH" else 0.1}
     return Protocol(made, Coordinates(made, bounds), MEASURES, **how)
 
 
