@@ -52,8 +52,8 @@ ESTIMATORS = {  # and of what share of the seeds
     "forward, horizon 20 ms": (Forward(cx.Tangents(horizon=20.0)), 0.25),
     "forward, escape noise 2 mV": (Forward(cx.Tangents(width=2.0, escape=10.0)), 0.25),
 }
-# ms. The start of a strongly coupled network has effects for 2 s: a burst of all cells, which ignites
-# or does not from one side of a difference to the other, and is no part of what is asked.
+# ms. The start of a strongly coupled network has effects for 2 s: a burst of all cells, which
+# ignites or does not from one side of a difference to the other, and is no part of what is asked.
 SETTLE = {"feed-forward": 600.0, "weak": 600.0, "strong": 3000.0}
 AT_A_TIME = 32  # seeds
 BATCH = 4  # seeds of an estimate as a fit makes it
