@@ -30,16 +30,21 @@ def judged(data: dict, name: str, truth: str, batch: int) -> dict[str, np.ndarra
     exact = np.where(np.abs(data[truth]) < ROUNDING, 0.0, data[truth])
     true, true_error = exact.mean(axis=0), exact.std(axis=0, ddof=1) / np.sqrt(len(exact))
     with np.errstate(all="ignore"):
-        found = data[name].mean(axis=0)
-        spread = data[name].std(axis=0, ddof=1)
+        found, pairs = data[name].mean(axis=0), _pairs(data[name])
+        spread = pairs.std(axis=0, ddof=1)
         return {
             "ratio": found / true,
-            "error": np.hypot(spread / np.sqrt(len(data[name])), true_error) / np.abs(true),
-            "spread": spread / np.sqrt(batch) / np.abs(true),
-            "sign": norm.cdf(np.sign(true) * found / (spread / np.sqrt(batch))),
+            "error": np.hypot(spread / np.sqrt(len(pairs)), true_error) / np.abs(true),
+            "spread": spread / np.sqrt(batch / 2) / np.abs(true),
+            "sign": norm.cdf(np.sign(true) * found / (spread / np.sqrt(batch / 2))),
             "truth": true,
             "truth error": true_error / np.abs(true),
         }
+
+
+def _pairs(seeds: np.ndarray) -> np.ndarray:
+    """Means of two seeds that follow one another: a one-sided difference has one on each side."""
+    return seeds[: len(seeds) // 2 * 2].reshape(-1, 2, *seeds.shape[1:]).mean(axis=1)
 
 
 def names_of(data: dict) -> list[str]:
