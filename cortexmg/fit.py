@@ -53,13 +53,15 @@ def fit(
     `bounds` maps names of `parameters`, or patterns with `*` whose matches share one value, to
     `Bounds`; a value that is an array, one per cell, is as many numbers. They begin at `start`, or
     where they are. In every step `seeds` runs, with noise of their own, are made under every
-    condition: `settle` ms and then the `duration` ms that are measured.
+    condition: `settle` ms and then the `duration` ms that are measured. Strongly coupled networks
+    need seconds to forget how they began.
 
     Left out, the estimator is `Differences(0.2, points=1)`, for which `seeds` should be even, and
-    for more than 16 numbers of single cells one that changes all at once; the uncertainty, of up to
-    2,000 numbers, is found with a more careful one. The optimiser is `gauss_newton()`, or Adam with
-    clipped gradients where there are no residuals. It ends when four Gauss-Newton steps led nowhere
-    (`tolerance`, in coordinates), when `patience` steps brought nothing better, or after `steps`.
+    for more than 16 numbers of single cells one that changes all these at once; the uncertainty,
+    of up to 2,000 numbers, is found with a more careful one. The optimiser is `gauss_newton()`, or
+    Adam with clipped gradients where there are no residuals. It ends when four Gauss-Newton steps
+    led nowhere (`tolerance`, in coordinates), when `patience` steps brought nothing better, or
+    after `steps`.
     The result is the mean of the best four steps in a row, looked at with fresh noise. In a
     `folder` it is saved after every step, and goes on from there if it was interrupted, as if it
     had not been; Ctrl-C ends it early. With `progress` every step is told in a line.

@@ -85,7 +85,7 @@ def sensitivity(
     """The derivative of every measure, under every condition, by every named parameter.
 
     Arguments as `fit`, but for the estimator, which left out is `Differences(0.1, points=4)`, and
-    for more than 16 numbers of single cells one that changes all at once. Parameters without
+    for more than 16 numbers of single cells one that changes all these at once. Parameters without
     `Bounds` must be positive. With None for `names` they are all that are one positive number, but
     for those of wiring, which are fixed, and of spike rules: a network of `cortex` has about 120,
     with four runs for each, per seed and condition. With `progress`, how much of that is done.
