@@ -146,6 +146,11 @@ class AtLoss(Aim):
     def account(self) -> Any:
         # What it computes, not its name, which all lambdas of a function share; constants included.
         program = jax.jit(self._function).lower(self._zeros).as_text()
+        if "callback" in program:
+            raise ValueError(
+                "Loss.function calls Python from within JAX, so that a folder cannot know what it "
+                "computes: write it in jax.numpy, or leave the folder away."
+            )
         return hashlib.sha256(program.encode()).hexdigest()
 
     @property

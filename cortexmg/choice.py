@@ -45,7 +45,8 @@ def size_of(model: str, n: int | None, scale: float | None) -> dict[str, Any]:
 def small(model: str, n: int | None, scale: float | None) -> tuple[int | None, float | None]:
     """Cells and scale of a model of which it takes one: a small one unless it is given."""
     takes = inspect.signature(builder_of(model, n, scale)).parameters
-    return n or (FEW if "n" in takes else None), scale or (LITTLE if "scale" in takes else None)
+    few, little = FEW if "n" in takes else None, LITTLE if "scale" in takes else None
+    return few if n is None else n, little if scale is None else scale
 
 
 def network_of(

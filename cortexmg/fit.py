@@ -84,7 +84,9 @@ def fit(
     optimiser = optimiser or _default_optimiser(aim, estimator)
     fitter = Fitter(protocol, aim_of(protocol, aim), estimator, look, optimiser, seeds, key)
     limits = steps, tolerance, patience
-    journal = Journal(Path(folder) if folder else None, network, fitter.settings)
+    journal = (
+        Journal(Path(folder), network, fitter.settings) if folder else Journal(None, network, {})
+    )
     fresh = beginning(coordinates.start, optimiser)
     residuals = isinstance(aim, Targets) and estimator.gives_sensitivity
     if isinstance(fresh.optimiser, Trust) and not residuals:

@@ -14,6 +14,7 @@ from cortexmg.protocol import Protocol
 
 INSEPARABLE = 0.95  # correlation from which two parameters count as one
 UNKNOWN = 1e-10  # of the curvature of the loss, and of 1: below that there is none
+CLEAR = 3.0  # standard deviations of noise beyond its mean: from there on something is seen
 CHANCE = 2.0  # beyond the root of their number: no farther does noise turn lost directions
 NOTHING = 0.01  # of what noise alone would tell: what counts as told where nothing else tells
 NOTHING_NEW = 0.9  # of the s.d. of a prior: from there on the targets say nothing
@@ -119,18 +120,28 @@ def uncertainty(
     unit = np.sqrt(np.maximum(spurious, UNKNOWN * (1.0 + np.sum(j**2, axis=0))))
     j = j / unit
     size, axes = np.linalg.eigh(j.T @ j)
-    lost = size <= 2.0
+    lost = size <= 1.0 + CLEAR * np.sqrt(2.0 / _rows(j @ axes))
     size = np.where(lost, NOTHING, size - 1.0)
-    undetermined = _undetermined(size, axes, lost, len(j))
+    undetermined = _undetermined(size, axes, lost, int(np.any(j != 0, axis=1).sum()))
     blind = np.where(undetermined[:, None], axes[:, lost], 0.0)
     away = np.eye(len(unit)) - blind @ np.linalg.pinv(blind, rcond=1e-3)
-    told = away @ (axes * size) @ axes.T @ away + NOTHING * (np.eye(len(unit)) - away)
+    told = away @ (axes * size) @ axes.T @ away
+    # Only where no prior decides, for which anything added would be information.
+    free = np.where(np.isinf(prior_sd), np.sqrt(NOTHING), 0.0)
+    told += np.outer(free, free) * (np.eye(len(unit)) - away)
     inverse = np.linalg.inv(told + np.diag(1.0 / (prior_sd * unit) ** 2))
     of_seeds = np.nan_to_num(noise) @ j @ (axes * ~lost) @ axes.T @ away @ inverse
     covariance = inverse + of_seeds.T @ of_seeds
     sd = np.sqrt(np.diag(covariance))
     correlation = covariance / np.outer(sd, sd)
     return np.where(undetermined & np.isinf(prior_sd), np.inf, sd / unit), correlation
+
+
+def _rows(along: Float[np.ndarray, "q p"]) -> Float[np.ndarray, " p"]:
+    """In how many statistics each direction is seen: the fewer, the farther noise alone gets."""
+    square = np.sum(along**2, axis=0)
+    number = np.divide(square**2, np.sum(along**4, axis=0), where=square > 0, out=square + 1.0)
+    return np.maximum(number, 1.0)
 
 
 def _undetermined(

@@ -127,17 +127,18 @@ class Fitter(NamedTuple):
         """What to do where nothing responds: something else in silence than where cells fire."""
         p = self.protocol
         found = listed({str(s): x for s, x in zip(p.statistics, mean, strict=True)})
-        rates = [isinstance(p.measures[s.measure], Rate | CellRates) for s in p.statistics]
-        if np.any(mean[rates] > 0):
+        counted = {name for name, m in p.measures.items() if isinstance(m, Rate | CellRates)}
+        if np.any(mean[[s.measure in counted for s in p.statistics]] > 0):
             return (
                 f"The statistics are{found}\nCells fire, so silence is not why: fit what these "
                 f"statistics depend on, or add conditions or measures that depend on what is "
                 f"fitted."
             )
-        silent = "No cell fires" if any(rates) else "If no cell fires"
+        silent = {p.measures[s.measure].population for s in p.statistics if s.measure in counted}
+        which = f"No cell of {' and '.join(sorted(silent))} fires" if silent else "If no cell fires"
         return (
-            f"The statistics are{found}\n{silent}: a target for the MeanVoltage of cells gives a "
-            f"direction, or start where they fire."
+            f"The statistics are{found}\n{which}: a target for their MeanVoltage gives a "
+            f"direction, or start where they fire, or fit what reaches them."
         )
 
     def _failed(

@@ -55,7 +55,7 @@ def reach(rate: PerCell, dt: PerCell) -> PerCell:
     if z.dtype.itemsize > 4:
         return (1.0 - jnp.exp(-z)) / rate
     above = 1.0 + z * (1 / 6 + z * (1 / 30 + z * (1 / 360)))
-    return dt * above / (1.0 + z * (2 / 3 + z * (1 / 5 + z * (1 / 30 + z * (1 / 360)))))
+    return dt * above / _below(z)
 
 
 @partial(reach.defjvp, symbolic_zeros=True)
@@ -66,15 +66,19 @@ def _reach_jvp(primals, tangents):
     z, left = dt * rate, 1.0 - rate * found
     if found.dtype.itemsize > 4:
         by_rate = (dt * left - found) / rate
-    else:  # the same of the approximant, with what cancels cancelled, and without a division
-        by_left = dt * (1 / 6 + z * (1 / 30 + z * (1 / 360)))
-        by_rate = -dt * (by_left * left + (1 / 3 - z * (1 / 30)) * found)
+    else:  # the same of the approximant, with what cancels cancelled
+        by_rate = -dt * dt * (0.5 + z * z * (1 / 360)) / _below(z)
     changes = [
         slope * d
         for slope, d in zip((by_rate, left), tangents, strict=True)
         if not isinstance(d, SymbolicZero)  # XLA would multiply by 0
     ]
     return found, sum(changes)
+
+
+def _below(z: PerCell) -> PerCell:
+    """The denominator of the approximant."""
+    return 1.0 + z * (2 / 3 + z * (1 / 5 + z * (1 / 30 + z * (1 / 360))))
 
 
 class Total(NamedTuple):

@@ -44,7 +44,7 @@ def plan(
     The exit code is 0 if the run fits into the memory of the device, and 3 if it does not.
     """
     target, size, host = device_named(device), size_of(model, n, scale), device == "cpu"
-    _check(rate, devices, host)
+    _check(rate, duration, dt, devices, host)
     start()
     # The forecast of the host counts what compiling has taken, which a kept program would hide.
     if not host:
@@ -69,7 +69,8 @@ def plan(
         raise typer.Exit(3)
 
 
-def _check(rate: float, devices: int | None, host: bool) -> None:
+def _check(rate: float, duration: float, dt: float, devices: int | None, host: bool) -> None:
+    whole_steps(duration, dt, "duration")
     if not 0.0 <= rate < math.inf:
         raise ValueError(f"--rate must be at least 0 Hz and finite, got {rate:g}.")
     if devices is not None and not host:

@@ -16,7 +16,7 @@ WIDEST = 512  # bits
 
 
 def start() -> None:
-    """Start JAX with a device for each core of a CPU and kernels in one part, unless it runs.
+    """Start JAX with a device for each core of a CPU, wide vectors and whole kernels, if it is not.
 
     Sweeps and fits use all devices. With several threads XLA cuts kernels into parts for them, and
     most of a step are so short that waking a thread takes longer: a step of 4,000 cells takes 1.5

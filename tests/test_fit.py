@@ -212,6 +212,16 @@ def test_a_folder_goes_on_with_the_same_loss_alone(formula, tmp_path):
             cx.fit(network(), BOUNDS, first._replace(function=other), steps=3, **given)
 
 
+def test_a_folder_refuses_a_loss_that_it_could_not_know(tmp_path):
+    def of_python(found):
+        shape = jax.ShapeDtypeStruct((), found["control"]["rate"].dtype)
+        return jax.pure_callback(lambda x: x, shape, found["control"]["rate"])
+
+    loss = cx.Loss(of_python, MEASURES, CONDITIONS)
+    with pytest.raises(ValueError, match="calls Python from within JAX.*leave the folder away"):
+        cx.fit(network(), BOUNDS, loss, folder=tmp_path / "fit", **TIMES)
+
+
 @pytest.mark.parametrize(
     "function, message",
     [
@@ -461,7 +471,7 @@ def test_a_silent_network_says_so_and_a_voltage_gives_it_a_direction(estimator):
     rate = cx.Targets({"rate": MEASURES["rate"]}, [cx.Target("rate", 10.0)])
     with pytest.raises(FitFailed, match="Nothing responds") as failed:
         cx.fit(net, bounds, rate, **quiet)
-    assert "rate = 0\nNo cell fires: a target for the MeanVoltage" in str(failed.value)
+    assert "rate = 0\nNo cell of E fires: a target for their MeanVoltage" in str(failed.value)
     assert failed.value.values[WEIGHT] == pytest.approx(0.21) and failed.value.best is None
     with_voltage = {"rate": MEASURES["rate"], "voltage": measures.MeanVoltage("E")}
     aim = cx.Targets(with_voltage, [cx.Target("rate", 10.0), cx.Target("voltage", -55.0)])

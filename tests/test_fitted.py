@@ -58,4 +58,39 @@ def test_where_nothing_is_told_the_prior_is_what_is_known():
     prior = np.where(np.arange(12) < 2, 0.5, np.inf)
     found, _ = judged(0, dead=2, prior=prior)
     np.testing.assert_allclose(np.median(found[:, :2]), 0.5, rtol=0.02)
-    assert np.all(found[:, :2] <= 0.5)
+    assert np.all(found[:, :2] <= 0.5 * (1 + 1e-9))
+
+
+@pytest.mark.parametrize("noise", [0.1, 2.0, 10.0])
+def test_noise_alone_is_no_more_than_the_prior(noise):
+    rng, said = np.random.default_rng(0), []
+    for _ in range(50):
+        told = 2.0 * noise * rng.normal(size=(4, 15, 2))
+        said.append(uncertainty(told, QUIET[:, :15], np.array([0.5, 1.0]))[0])
+    np.testing.assert_allclose(np.median(said, axis=0), [0.5, 1.0], rtol=0.05)
+
+
+@pytest.mark.parametrize("more", [24, 200])
+def test_statistics_without_a_target_tell_nothing(more):
+    rng, said = np.random.default_rng(1), []
+    for _ in range(50):
+        j = rng.normal(size=(24, 12)) * (np.arange(12) >= 4)
+        told = j + 0.2 * rng.normal(size=(4, 24, 12))
+        told = np.concatenate([told, np.zeros((4, more, 12))], axis=1)
+        said.append(uncertainty(told, np.zeros((4, 24 + more)), FREE)[0])
+    said = np.isinf(said)
+    assert np.mean(said[:, :4]) > 0.95 and np.mean(said[:, 4:]) < 0.03
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_a_cell_on_which_nothing_acts_is_not_known_by_the_noise_of_a_few_statistics(rows):
+    rng, said = np.random.default_rng(2), []
+    for _ in range(20):
+        told = np.zeros((4, 32 * rows, 32))
+        for cell in range(32):
+            acts = float(cell % 2)
+            own = slice(cell * rows, cell * rows + rows)
+            told[:, own, cell] = acts + 0.2 * rng.normal(size=(4, rows))
+        said.append(uncertainty(told, np.zeros((4, 32 * rows)), np.full(32, np.inf))[0])
+    said = np.isinf(said)
+    assert np.mean(said[:, 0::2]) > 0.9 and np.mean(said[:, 1::2]) < 0.03

@@ -9,7 +9,7 @@ from hypothesis import given, strategies as st
 from mpmath import mp
 
 from cortexmg.channels import CalciumL, Potassium, Sodium
-from cortexmg.numerics import bounded_exp, linoid, reach, relax, relax_gate
+from cortexmg.numerics import bounded_exp, linoid, logistic, reach, relax, relax_gate
 
 mp.dps = 40
 
@@ -133,6 +133,20 @@ def test_rates_are_finite_and_monotone_at_any_voltage(precision, name):
     assert rate[-1] > 1e3 * rate[0]
 
 
+def test_a_logistic_function_and_its_derivatives_are_those_of_its_argument(precision):
+    x = np.linspace(-80.0, 80.0, 641).astype(precision)
+
+    def f(x):
+        return logistic(x, bounded_exp(x))
+
+    want = 1.0 / (1.0 + np.exp(-x.astype(float)))
+    digits = {"rtol": 10 * RATE[precision], "atol": 10 * RATE[precision]}
+    assert worst(jax.jit(f)(x), want) <= 4 * VALUE[precision]
+    np.testing.assert_allclose(slope(f, x), want * (1 - want), **digits)
+    second = jax.vmap(jax.grad(jax.grad(f)))(x)
+    np.testing.assert_allclose(second, want * (1 - want) * (1 - 2 * want), **digits)
+
+
 def test_bounded_exp_is_exp_where_that_can_be_held(precision):
     bound = 80.0 if precision.itemsize == 4 else 600.0
     x = np.linspace(-bound, bound, 999).astype(precision)
@@ -193,6 +207,16 @@ def test_how_far_a_gate_gets_has_the_derivative_of_the_exact_solution(z, digits,
     # In double precision it cancels, which leaves 16 digits less those of z twice.
     rtol = digits if precision.itemsize == 4 else 1e-11 + 1e-15 / z**2
     np.testing.assert_allclose(got, want, rtol=rtol)
+
+
+@pytest.mark.parametrize("z", [30.0, 1e3, 1e5])
+def test_how_far_a_gate_gets_hardly_depends_on_a_rate_that_is_large(z, precision):
+    """A trial of a fit may open gates at any voltage: signs and sizes stay right."""
+    rate, dt = precision.type(z / 0.1), precision.type(0.1)
+    first = jax.grad(reach)(rate, dt) * rate**2
+    second = jax.grad(jax.grad(reach))(rate, dt) * rate**3
+    rtol = 0.3 if precision.itemsize == 4 else 1e-2 * (z < 100) + 1e-5
+    np.testing.assert_allclose((first, second), (-1.0, 2.0), rtol=rtol)
 
 
 def test_derivatives_by_the_rate_and_time_of_a_gate_that_stands_still():

@@ -274,6 +274,8 @@ def test_on_a_cpu_a_long_run_is_divided_as_simulate_does(command, monkeypatch):
         (["cortex", "--device", "abacus"], ["abacus", "h100"]),
         ([*MILLION, "--rate", "-5"], ["--rate", "at least 0 Hz", "-5"]),
         ([*MILLION, "--rate", "nan"], ["--rate", "nan"]),
+        ([*MILLION, "--duration", "0"], ["duration", "positive"]),
+        ([*MILLION, "--dt", "0"], ["dt", "positive"]),
         ([*MILLION, "--dt", "5"], ["dt of 5 ms", "too large"]),
         ([*MILLION, "--devices", "2"], ["--devices", "CPU", "2"]),
         (["cobahh", "--devices", "0"], ["devices", "between 1 and", "0"]),

@@ -70,7 +70,9 @@ class Differences(Estimator):
         alone, seeds = self._alone(protocol.coordinates), keys.shape[0]
         _check_room(len(protocol.statistics), u.size, seeds)
         nodes = self._nodes(protocol, u, seeds)[:, alone]  # [seeds, alone, points]
-        moved = np.eye(u.size)[alone][:, None] * nodes[..., None]
+        each = np.zeros((alone.sum(), 1, u.size))
+        each[np.arange(alone.sum()), 0, np.flatnonzero(alone)] = 1.0
+        moved = each * nodes[..., None]
         up, down = self._pairs(protocol, u, ~alone, keys)
         moved = [np.zeros((seeds, 1, u.size)), moved.reshape(seeds, -1, u.size), up, down]
         found = finite_runs(protocol, u + np.concatenate(moved, axis=1), keys)

@@ -102,6 +102,9 @@ def measured(kind: str, coupling: str, most: int, truth: int, duration: float, d
         seeds = {name: len(data[name]) for name in ESTIMATORS if name in data}
         return {k: np.asarray(v) for k, v in data.items()}, account | {"seeds": seeds}
 
+    times = np.array([protocol.settle, protocol.duration, protocol.dt])
+    if not np.array_equal(data.setdefault("settle, duration, dt", times), times):
+        raise SystemExit(f"{kind}-{coupling} was run with other times: delete its results first.")
     if "statistics" not in data:
         data["statistics"] = protocol.run(there, keys_of(7, 0, 8))[:, 0]
     for name, (_, share) in ESTIMATORS.items():

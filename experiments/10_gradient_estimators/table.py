@@ -11,6 +11,7 @@ from scipy.stats import norm
 from cortexmg import drawing
 
 ROUNDING = 1e-9  # below it a derivative is 0
+RATES_ALONE = ("open loop, closed by rates",)  # estimators that give no other statistic
 KNOWN = 0.2  # relative s.e. of a truth with which estimates can be compared
 GRADES = {  # of estimate / truth
     "within 20 %": "#0b2f52",
@@ -67,8 +68,8 @@ def table(title: str, data: dict, rows: list[str], columns: list[str], truth: st
         ]
         lines.append(f"| truth (s.e.) | {' | '.join(cells)} | |")
         for name, j in found.items():
-            if np.all(np.isnan(data[name][:, q])):
-                continue  # an estimator of other statistics
+            if name in RATES_ALONE and not row.startswith("rate"):
+                continue
             numbers = zip(j["ratio"][q], j["spread"][q], j["sign"][q], errors, strict=True)
             cost = f"{float(data[f'{name}: seconds']):.2f}"
             lines.append(f"| {name} | {' | '.join(_cell(*x) for x in numbers)} | {cost} |")
@@ -125,7 +126,11 @@ def draw_grades(
     found = {n: [judged(data, n, truth, batch) for data in saved.values()] for n in names}
     colors = ListedColormap(list(GRADES.values()))
     for q, (ax, row) in enumerate(zip(axes.flat, rows, strict=True)):
-        each = [np.concatenate([_grade(j)[q] for j in found[name]]) for name in names]
+        none = [name in RATES_ALONE and not row.startswith("rate") for name in names]
+        each = [
+            np.concatenate([np.where(no, len(GRADES) - 1, _grade(j)[q]) for j in found[name]])
+            for name, no in zip(names, none, strict=True)
+        ]
         ax.pcolormesh(np.array(each), cmap=colors, vmin=0, vmax=len(GRADES), ec="0.8", lw=0.3)
         ax.vlines(len(columns) * np.arange(1, len(saved)), 0, len(names), color="k", lw=1.2)
         ax.set_yticks(0.5 + np.arange(len(names)), names, fontsize=7)
@@ -145,7 +150,7 @@ def _grade(j: dict[str, np.ndarray]) -> np.ndarray:
     """The index in `GRADES` of every estimate, [q, p]."""
     r = j["ratio"]
     conditions = [
-        ~(j["truth error"] < KNOWN) | np.isnan(r),
+        ~(j["truth error"] < KNOWN),
         ~np.isfinite(r),
         r <= 0,
         np.abs(r - 1) <= 0.2,
