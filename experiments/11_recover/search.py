@@ -144,10 +144,11 @@ def followed(make: Callable[[], cx.Fit], start, hidden: np.ndarray, each: bool) 
     try:
         found = make()
     except cx.FitFailed as e:
-        ended, way = f"failed: {str(e)[:80]}", iter([(0.0, start)])
+        ended, sd, way = f"failed: {str(e)[:80]}", [], iter([(0.0, start)])
     else:
-        ended, way = found.ended, stepped(found)
-    return {"ended": ended, "curve": curve_of(way, hidden, each)}
+        ended, sd, way = found.ended, found.sd, stepped(found)
+    said = {"sd": [round(float(x), 3) for x in sd]} if each else {}
+    return {"ended": ended, "curve": curve_of(way, hidden, each)} | said
 
 
 def curve_of(recommended: Recommended, hidden: np.ndarray, each: bool) -> dict[str, list]:
