@@ -120,18 +120,18 @@ def draw_grades(
     saved: dict, rows: list[str], columns: list[str], truth: str, batch: int, folder: Path
 ) -> None:
     """How near estimates of all derivatives are: a panel per statistic, a column per derivative."""
-    names = [n for n in names_of(next(iter(saved.values()))) if n != truth]
+    names = list(dict.fromkeys(n for data in saved.values() for n in names_of(data) if n != truth))
     size = {"figsize": (11, 1 + 1.9 * len(rows)), "layout": "constrained", "squeeze": False}
     fig, axes = plt.subplots(len(rows), 1, sharex=True, **size)
-    found = {n: [judged(data, n, truth, batch) for data in saved.values()] for n in names}
+    found = {
+        (n, q): np.concatenate([_graded(data, n, row, q, truth, batch) for data in saved.values()])
+        for n in names
+        for q, row in enumerate(rows)
+    }
     colors = ListedColormap(list(GRADES.values()))
     for q, (ax, row) in enumerate(zip(axes.flat, rows, strict=True)):
-        none = [name in RATES_ALONE and not row.startswith("rate") for name in names]
-        each = [
-            np.concatenate([np.where(no, len(GRADES) - 1, _grade(j)[q]) for j in found[name]])
-            for name, no in zip(names, none, strict=True)
-        ]
-        ax.pcolormesh(np.array(each), cmap=colors, vmin=0, vmax=len(GRADES), ec="0.8", lw=0.3)
+        each = np.array([found[name, q] for name in names])
+        ax.pcolormesh(each, cmap=colors, vmin=0, vmax=len(GRADES), ec="0.8", lw=0.3)
         ax.vlines(len(columns) * np.arange(1, len(saved)), 0, len(names), color="k", lw=1.2)
         ax.set_yticks(0.5 + np.arange(len(names)), names, fontsize=7)
         ax.set_title(f"d {row} / d log of the parameter", fontsize=9, loc="left")
@@ -144,6 +144,13 @@ def draw_grades(
     keys = [Patch(fc=color, ec="0.6", label=name) for name, color in GRADES.items()]
     fig.legend(handles=keys, loc="outside lower center", ncols=len(GRADES), fontsize=8)
     fig.savefig(folder / "all.png", dpi=130)
+
+
+def _graded(data: dict, name: str, row: str, q: int, truth: str, batch: int) -> np.ndarray:
+    """The index in `GRADES` of an estimator in one network, for one statistic, [p]."""
+    if name not in data or (name in RATES_ALONE and not row.startswith("rate")):
+        return np.full(data[truth].shape[-1], len(GRADES) - 1)
+    return _grade(judged(data, name, truth, batch))[q]
 
 
 def _grade(j: dict[str, np.ndarray]) -> np.ndarray:
