@@ -31,21 +31,25 @@ def judged(data: dict, name: str, truth: str, batch: int) -> dict[str, np.ndarra
     exact = np.where(np.abs(data[truth]) < ROUNDING, 0.0, data[truth])
     true, true_error = exact.mean(axis=0), exact.std(axis=0, ddof=1) / np.sqrt(len(exact))
     with np.errstate(all="ignore"):
-        found, pairs = data[name].mean(axis=0), _pairs(data[name])
-        spread = pairs.std(axis=0, ddof=1)
+        found, groups, size = data[name].mean(axis=0), *_grouped(data[name])
+        spread = groups.std(axis=0, ddof=1)
         return {
             "ratio": found / true,
-            "error": np.hypot(spread / np.sqrt(len(pairs)), true_error) / np.abs(true),
-            "spread": spread / np.sqrt(batch / 2) / np.abs(true),
-            "sign": norm.cdf(np.sign(true) * found / (spread / np.sqrt(batch / 2))),
+            "error": np.hypot(spread / np.sqrt(len(groups)), true_error) / np.abs(true),
+            "spread": spread / np.sqrt(batch / size) / np.abs(true),
+            "sign": norm.cdf(np.sign(true) * found / (spread / np.sqrt(batch / size))),
             "truth": true,
             "truth error": true_error / np.abs(true),
         }
 
 
-def _pairs(seeds: np.ndarray) -> np.ndarray:
-    """Means of two seeds that follow one another: a one-sided difference has one on each side."""
-    return seeds[: len(seeds) // 2 * 2].reshape(-1, 2, *seeds.shape[1:]).mean(axis=1)
+def _grouped(seeds: np.ndarray) -> tuple[np.ndarray, int]:
+    """Means of two seeds that follow one another, and how many they are: single ones of few.
+
+    A one-sided difference has one on each side.
+    """
+    size = 2 if len(seeds) >= 8 else 1
+    return seeds[: len(seeds) // size * size].reshape(-1, size, *seeds.shape[1:]).mean(1), size
 
 
 def names_of(data: dict) -> list[str]:
