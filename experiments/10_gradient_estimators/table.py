@@ -57,6 +57,12 @@ def names_of(data: dict) -> list[str]:
     return [k for k in data if f"{k}: seconds" in data]
 
 
+def _all_names(saved: dict, truth: str) -> list[str]:
+    """The estimators of all networks, each once, whatever the order in which they were run."""
+    last = list(saved.values())[::-1]
+    return list(dict.fromkeys(n for data in last for n in names_of(data) if n != truth))
+
+
 def table(title: str, data: dict, rows: list[str], columns: list[str], truth: str, batch: int):
     """Tables in Markdown, one per statistic: truth, then estimate over truth +- s.d. of a batch."""
     known = judged(data, truth, truth, batch)
@@ -99,9 +105,11 @@ def draw(saved: dict, columns: list[str], truth: str, batch: int, folder: Path) 
     fig, axes = plt.subplots(lines, 3, sharex=True, sharey=True, **size)
     for ax in axes.flat[len(saved) :]:
         ax.set_visible(False)
+    names = _all_names(saved, truth)
     for ax, (title, data) in zip(axes.flat, saved.items(), strict=False):
-        names = [n for n in names_of(data) if n != truth]
         for i, name in enumerate(names):
+            if name not in data:
+                continue
             j = judged(data, name, truth, batch)
             clear = j["truth error"][0] < 0.1
             for p in np.flatnonzero(clear):
@@ -124,7 +132,7 @@ def draw_grades(
     saved: dict, rows: list[str], columns: list[str], truth: str, batch: int, folder: Path
 ) -> None:
     """How near estimates of all derivatives are: a panel per statistic, a column per derivative."""
-    names = list(dict.fromkeys(n for data in saved.values() for n in names_of(data) if n != truth))
+    names = _all_names(saved, truth)
     size = {"figsize": (11, 1 + 1.9 * len(rows)), "layout": "constrained", "squeeze": False}
     fig, axes = plt.subplots(len(rows), 1, sharex=True, **size)
     found = {
