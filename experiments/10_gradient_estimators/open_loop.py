@@ -42,13 +42,18 @@ class OpenLoop(Estimator):
     def _of_seed(self, protocol: Protocol, u: np.ndarray, key: Any) -> tuple:
         known = {s.measure: protocol.measures[s.measure] for s in protocol.statistics}
         places = {m.population: i for i, m in enumerate(known.values()) if type(m) is measures.Rate}
-        given = _run(protocol, protocol.network, u, key, _senders(protocol.network))
+        senders = _senders(protocol.network)
+        closed = _run(protocol, protocol.network, u, key, [*{*senders, *places}])
+        given = {name: closed[name] for name in senders}
         room = {name: int(1.3 * times.size) + 1000 for name, (times, _) in given.items()}
 
         def rates(u, given):
             spikes = _run(protocol, opened(protocol, given, room), u, key, list(places))
             return np.array([_rate(protocol, name, spikes) for name in places])
 
+        here = np.full(len(protocol.statistics), np.nan)
+        here[list(places.values())] = rates(u, given)
+        assert all(here[i] == _rate(protocol, name, closed) for name, i in places.items()), "replay"
         moved = self.step * np.eye(u.size)
         direct = [(rates(u + e, given) - rates(u - e, given)) / (2 * self.step) for e in moved]
         loop, rng = np.zeros((len(places), len(places))), np.random.default_rng(0)
@@ -61,8 +66,6 @@ class OpenLoop(Estimator):
         told[list(places.values())] = np.linalg.solve(
             np.eye(len(places)) - loop, np.array(direct).T
         )
-        here = np.full(len(protocol.statistics), np.nan)
-        here[list(places.values())] = rates(u, given)
         return here, told
 
 
