@@ -103,11 +103,11 @@ def several(name: str, model: str, n: int, dt: float):
     import numpy as np
     from jax.sharding import NamedSharding, PartitionSpec as P
 
-    from cortexmg import choice, division, outline, programs, queue
+    from cortexmg import choice, compaction, division, outline, programs
     from cortexmg.waiting import AXIS
 
     network, (platform, mesh) = choice.builder_of(model, n)(n=n), _mesh(name)
-    network = network.with_queue(queue.AT_ONCE)
+    network = network.with_queue(compaction.AT_ONCE)
     parts = outline.shapes(division.stacked_networks(network, 4, range(4)))
     parts = jax.eval_shape(lambda network: network.in_steps(dt), parts)
     state = outline.state_of(outline.shapes(network), dt)

@@ -22,6 +22,7 @@ from jax.interpreters import ad, batching, mlir
 from jaxtyping import Array, Float, Int, UInt32
 
 from cortexmg.contraction import Layout, contract
+from cortexmg.rounds import contract_in_rounds
 
 
 def deliver(
@@ -84,9 +85,10 @@ def _shape(onto, a, b, *_, **__):
 
 
 contract_p = Primitive("contract")
-contract_p.def_impl(partial(jax.jit, static_argnames=("out", "layout", "tree"))(contract))
+contract_p.def_impl(partial(jax.jit, static_argnames=("out", "layout", "tree"))(contract_p.bind))
 contract_p.def_abstract_eval(_shape)
-mlir.register_lowering(contract_p, mlir.lower_fun(contract, multiple_results=False))
+mlir.register_lowering(contract_p, mlir.lower_fun(contract_in_rounds, multiple_results=False))
+mlir.register_lowering(contract_p, mlir.lower_fun(contract, multiple_results=False), platform="cpu")
 
 
 def _jvp(primals, tangents, **params):

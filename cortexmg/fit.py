@@ -62,7 +62,8 @@ def fit(
     Adam with clipped gradients where there are no residuals. It ends when four Gauss-Newton steps
     led nowhere (`tolerance`, in coordinates), when `patience` steps brought nothing better, or
     after `steps`.
-    The result is the mean of the best four steps in a row, looked at with fresh noise. In a
+    The result is the mean of the best four steps in a row, looked at with fresh noise of `seeds`
+    runs, but at least eight. In a
     `folder` it is saved after every step, and goes on from there if it was interrupted, as if it
     had not been; Ctrl-C ends it early. With `progress` every step is told in a line.
 

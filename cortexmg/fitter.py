@@ -26,6 +26,9 @@ from cortexmg.part import shown
 from cortexmg.protocol import Protocol, keys_of
 
 LAST = 2**31 - 1  # the step of the keys with which the result is looked at
+# At least so many seeds look at it. How certain eight parameters are was not to be had from two:
+# what noise turns a lost direction towards was lost, too, in half of the fits.
+LOOK = 8
 REMEDY = "Start where cells fire and stay finite, narrow the bounds, or use a smaller dt."
 
 
@@ -84,10 +87,11 @@ class Fitter(NamedTuple):
         return course.after(moved, state, loss, gradients, estimate.runs)
 
     def estimate(
-        self, estimator: Estimator | None, u: np.ndarray, course: Course, step: int | None = None
+        self, estimator: Estimator | None, u: np.ndarray, course: Course, last: bool = False
     ) -> Estimate:
-        """Statistics at `u`, with the noise of a step, and derivatives if an estimator is given."""
-        keys = keys_of(self.key, course.steps if step is None else step, self.seeds)
+        """Statistics at `u`, with noise of its own, and derivatives if an estimator is given."""
+        step, seeds = (LAST, max(LOOK, self.seeds)) if last else (course.steps, self.seeds)
+        keys = keys_of(self.key, step, seeds)
         try:
             if estimator is None:
                 return without_derivatives(self.protocol, u, keys)
@@ -106,13 +110,13 @@ class Fitter(NamedTuple):
         c, estimate, lost = self.protocol.coordinates, None, ""
         u = np.clip(course.best()[0], c.low, c.high)
         try:
-            estimate = self.estimate(self.look, u, course, LAST)
+            estimate = self.estimate(self.look, u, course, last=True)
         except FitFailed as failed:
             lost = f"{failed.why}, at{listed(failed.values)}"
         except KeyboardInterrupt:
             ended = lost = "interrupted"
         if estimate is None:
-            estimate = self.estimate(None, u, course, LAST)._replace(sensitivity=None)
+            estimate = self.estimate(None, u, course, last=True)._replace(sensitivity=None)
         fit = fitted(self.protocol, self.goal, course, ended, u, estimate)
         said = [f"the uncertainty could not be computed: {lost}"] if lost else []
         return fit._replace(warnings=said + fit.warnings)

@@ -11,6 +11,7 @@ import numpy as np
 from jax.sharding import SingleDeviceSharding
 
 from cortexmg.clock import check_time
+from cortexmg.compaction import AT_ONCE
 from cortexmg.connectivity import MOST_CONTACTS, Connectivity, rounded_up
 from cortexmg.frames import plan_of
 from cortexmg.network import Network, State
@@ -18,7 +19,6 @@ from cortexmg.parameters import path_name
 from cortexmg.part import Part, quantities, shown
 from cortexmg.procedural import Procedural
 from cortexmg.programs import compiled
-from cortexmg.queue import AT_ONCE
 from cortexmg.rows import Wiring, kind_of_targets
 from cortexmg.states import initial
 from cortexmg.wiring.layout import capacity_for, row_for

@@ -145,9 +145,9 @@ class Drawn(eqx.Module):
         delays = self.delays if self.delays.shape[0] == 1 else self.delays[ring]
         return Contacts(mine, jnp.where(mine, target, 0), delays, jnp.int32(0))
 
-    def whole_rows(self, i: Int[Array, " n"], longest: int) -> Contacts:
-        """All contacts of several rows, [n, longest], of which none has more."""
-        return jax.vmap(lambda i: self.contacts(i, jnp.int32(0), longest))(i)
+    def of_rows(self, i: Int[Array, " n"], offset: Int[Array, ""] | int, row: int) -> Contacts:
+        """`row` contacts of each of several rows, from number `offset` on, [n, row]."""
+        return jax.vmap(lambda i: self.contacts(i, jnp.int32(offset), row))(i)
 
 
 class Procedural(Wiring):

@@ -23,7 +23,7 @@ class Quantal(eqx.Module):
     rows: Any  # of contacts that release alike
     amounts: Float[Array, "slots rows"]  # on average, by spikes of step k in slot k mod slots
     largest: Float[Array, " #rows"]  # amount, if all sites release
-    step: Int[Array, "*n"]  # in which the cells fired: one for all rows, or each of `whole_rows`
+    step: Int[Array, "*n"]  # in which the cells fired: one for all rows, or each of `of_rows`
     seed: UInt32[Array, " 2"]
     sites: int = eqx.field(static=True)
 
@@ -40,11 +40,11 @@ class Quantal(eqx.Module):
         share = self._share(i, offset, row, self.step)
         return self.rows.contacts(i, offset, row)._replace(share=share)
 
-    def whole_rows(self, i: Int[Array, " n"], longest: int) -> Contacts:
-        """All contacts of several rows, [n, longest], of which none has more."""
+    def of_rows(self, i: Int[Array, " n"], offset: Int[Array, ""] | int, row: int) -> Contacts:
+        """`row` contacts of each of several rows, from number `offset` on, [n, row]."""
         step = jnp.broadcast_to(self.step, i.shape)
-        share = jax.vmap(lambda i, k: self._share(i, jnp.int32(0), longest, k))(i, step)
-        return self.rows.whole_rows(i, longest)._replace(share=share)
+        share = jax.vmap(lambda i, k: self._share(i, jnp.int32(offset), row, k))(i, step)
+        return self.rows.of_rows(i, offset, row)._replace(share=share)
 
     def _share(self, i, offset, row: int, step) -> Float[Array, " row"]:
         """k / (sites p) for each contact, where k of its sites release, each with probability p."""

@@ -32,10 +32,6 @@ from cortexmg.waiting import (
     wait,
 )
 
-# Of a tile of 128 cells at 40 Hz, one in two fires in a step of 0.1 ms. That 17 fire in two steps,
-# after which the shortest delay is over, happens in one of 10^14 such steps.
-AT_ONCE = 8
-
 
 class _Lane(NamedTuple):
     """Where the input of one population from one transmitter is collected, in a ring for all."""
@@ -210,7 +206,7 @@ def _add(
     row = sent.cell - c.senders.start
     there = sent.there & (row >= 0) & (row < c.n_senders)
     row = jnp.where(there, row, 0)
-    contacts = rows.whole_rows(row, c.longest)
+    contacts = rows.of_rows(row, 0, c.longest)
     scale = p.strength / unit
     if jnp.ndim(c.weights):
         weights = jnp.asarray(c.weights).at[contacts.first].get(mode="clip")

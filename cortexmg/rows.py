@@ -89,9 +89,9 @@ class Rows(NamedTuple):
         targets = piece(self.targets, first, row).astype(jnp.int32)
         return Contacts(mine, targets, delays, first)
 
-    def whole_rows(self, i: Int[Array, " n"], longest: int) -> Contacts:
-        """All contacts of several rows, [n, longest], of which none has more."""
-        first = self.starts[i][:, None] + jnp.arange(longest, dtype=jnp.int32)
+    def of_rows(self, i: Int[Array, " n"], offset: Int[Array, ""] | int, row: int) -> Contacts:
+        """`row` contacts of each of several rows, from number `offset` on, [n, row]."""
+        first = self.starts[i][:, None] + offset + jnp.arange(row, dtype=jnp.int32)
 
         def at(array):
             return array.at[first].get(mode="clip")

@@ -10,6 +10,7 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, ArrayLike, Key
 
+from cortexmg.compaction import AT_ONCE
 from cortexmg.devices import Devices, mesh_of, platform_of
 from cortexmg.frames import Plan, Record, plan_of
 from cortexmg.hostloop import HostLoop, Run, frames_in
@@ -21,7 +22,6 @@ from cortexmg.part import check_members, shown
 from cortexmg.processes import check_alike
 from cortexmg.programs import ManyDevices, OneDevice
 from cortexmg.progress import Progress
-from cortexmg.queue import AT_ONCE
 from cortexmg.recorders import Recorder
 from cortexmg.selfcheck import check_arithmetic
 from cortexmg.starting import start

@@ -100,8 +100,9 @@ def _jvp(primals, tangents, **params):
 together_p = Primitive("contract_together")
 together_p.multiple_results = True
 static = ("onto", "layouts", "trees")
-together_p.def_impl(partial(jax.jit, static_argnames=static)(_compute))
+together_p.def_impl(partial(jax.jit, static_argnames=static)(together_p.bind))
 together_p.def_abstract_eval(_shapes)
-mlir.register_lowering(together_p, mlir.lower_fun(_compute, multiple_results=True))
+mlir.register_lowering(together_p, mlir.lower_fun(_one_by_one, multiple_results=True))
+mlir.register_lowering(together_p, mlir.lower_fun(_compute, multiple_results=True), platform="cpu")
 ad.primitive_jvps[together_p] = _jvp
 batching.primitive_batchers[together_p] = _batch

@@ -6,11 +6,32 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 from jax import export
+from jax.interpreters import mlir
 
 from cortexmg.compaction import next_active, pack, unpack
-from cortexmg.events import Layout, deliver
+from cortexmg.contraction import contract
+from cortexmg.events import Layout, contract_p, deliver
+from cortexmg.rounds import contract_in_rounds
 from cortexmg.rows import Rows
 from cortexmg.wiring import from_arrays
+
+
+def lowered(function):
+    """From now on delivery on a CPU is compiled from this function."""
+    rule = mlir.lower_fun(function, multiple_results=False)
+    mlir.register_lowering(contract_p, rule, platform="cpu")
+    jax.clear_caches()
+
+
+@pytest.fixture(scope="module", params=["row by row", "in rounds"], autouse=True)
+def how(request):
+    """As a CPU delivers, and as GPUs and TPUs do."""
+    if request.param == "row by row":
+        yield
+        return
+    lowered(contract_in_rounds)
+    yield
+    lowered(contract)
 
 
 def wiring(n_pre, n_post, contacts, seed, delays=(0.1, 0.2, 0.3), weighted=True):
@@ -21,7 +42,7 @@ def wiring(n_pre, n_post, contacts, seed, delays=(0.1, 0.2, 0.3), weighted=True)
     return from_arrays(pre, post, weights, delay, n_pre, n_post)
 
 
-def send(c, inbox, amounts, weights, fired, step, slots=3, near=None):
+def send(c, inbox, amounts, weights, fired, step, slots=3, near=None, row=None):
     delays = jnp.asarray(np.round(np.asarray(c.delays) / 0.1).astype(np.int32))
     return deliver(
         inbox,
@@ -31,7 +52,7 @@ def send(c, inbox, amounts, weights, fired, step, slots=3, near=None):
         fired=pack(fired),
         near=pack(fired if near is None else near),
         step=jnp.int32(step),
-        layout=Layout(c.n_pre, 1, 0, c.row, 0, slots, c.n_post),
+        layout=Layout(c.n_pre, 1, 0, row or c.row, 0, slots, c.n_post),
     )
 
 
@@ -109,6 +130,18 @@ def test_reverse_forward_and_second_derivatives_equal_those_of_the_dense_product
         jax.jvp(jax.grad(loss(f), every), args, tuple(jnp.cos(a) for a in args))[1]
         for f in (event, full)
     )
+    for g, w in zip(got, want, strict=True):
+        np.testing.assert_allclose(g, w, rtol=1e-10, atol=1e-12)
+
+
+def test_rows_longer_than_a_piece_are_delivered_whole(case):
+    c, args, fired = case
+    assert c.out_degree().max() > 3  # contacts of a piece
+
+    def gradient(f, **how):
+        return jax.grad(lambda *a: jnp.sum(f(c, *a, fired, 5, **how) ** 2), (0, 1, 2))(*args)
+
+    got, want = gradient(send, row=3), gradient(dense)
     for g, w in zip(got, want, strict=True):
         np.testing.assert_allclose(g, w, rtol=1e-10, atol=1e-12)
 
