@@ -21,6 +21,7 @@ from cortexmg.waiting import STEPS
 
 Memory = dict[str, float]  # bytes by part
 
+HOLES = "freed, and not given back yet"
 REMEDY = {
     "libraries and compiler": "use a machine with more memory",
     "wiring": "fewer contacts per cell, or one weight and one delay for all contacts of a "
@@ -34,6 +35,7 @@ REMEDY = {
     "kept of the steps of a group": "a shorter run, or fewer cells",
     "derivatives on their way back": "fewer cells, or shorter delays",
     "temporaries of a step": "fewer cells, or one delay for all contacts of a projection",
+    HOLES: "fewer cells, or less recording",
 }
 
 

@@ -31,7 +31,8 @@ starting.start()
 build = partial(choice.MODELS[model], **{"procedural": True} if procedural else {})
 network = outline.outline(build, n)
 record = {name: recorders.Spikes(name) for name in network.populations}
-found = plan.forecast(network, record, dt, 10.0, hardware.device_named("cpu"), host=True)
+how = {"host": True, "duration": 100.0}
+found = plan.forecast(network, record, dt, 10.0, hardware.device_named("cpu"), **how)
 print(float((plan.divided(found, devices) if devices > 1 else found).total))
 """
 RUN = r"""
@@ -63,6 +64,8 @@ print(1024 * int(peak[1]))  # not ru_maxrss, which begins with that of the paren
         ("cortex", 100_000, 0.05, 1, ()),
         ("balanced", 200_000, DT, 1, ()),
         ("balanced", 200_000, DT, 1, ("procedural",)),
+        ("balanced", 1_000_000, DT, 1, ("procedural",)),
+        ("balanced", 1_000_000, DT, 2, ("procedural",)),
     ],
 )
 def test_memory_is_that_of_a_run(model, n, dt, devices, how, in_a_fresh_process):
@@ -225,6 +228,7 @@ def test_the_command_says_what_fits_and_what_does_not(command):
     assert f"{how}:\n  {row.kernels} kernels" in text
     assert " 0 loops" in text and "this CPU" not in text
     here = {"libraries and compiler", "wiring, copied to the device", "wiring, as it is divided"}
+    here |= {memory.HOLES}
     for part in memory.REMEDY.keys() - here:
         assert part in text
     code, text, _ = command("cortex", "--cells", "10000000", "--device", "t4")
