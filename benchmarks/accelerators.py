@@ -27,7 +27,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from deviceless import GPUS, TPUS, gradient, gradients, several, step
+from deviceless import DIFFERENTIATED, GPUS, TPUS, gradient, gradients, several, step
 
 ROOT = Path(__file__).parent.parent
 PROGRAMS = [
@@ -67,7 +67,7 @@ COLUMNS = {
 
 def one(what: str, name: str, model: str, n: int, rate: float) -> dict:
     """What a step of a model of `n` cells consists of; in this process."""
-    from cortexmg import plan, results
+    from cortexmg import kernels, plan, results
     from cortexmg.hardware import DEVICES
 
     dt, began = DT[model], time.perf_counter()
@@ -75,6 +75,8 @@ def one(what: str, name: str, model: str, n: int, rate: float) -> dict:
     network, program = program_of[what](name, model, n, dt)
     seconds, hlo = time.perf_counter() - began, program.as_text()
     f = plan.forecast(network, {}, dt, rate, DEVICES[name], program=program)
+    if what.startswith("gradient"):  # forwards, forwards again, and backwards
+        f = f._replace(step=kernels.work_of_program(hlo, DIFFERENTIATED))
     memory = program.memory_analysis()
     return {
         "what": what,

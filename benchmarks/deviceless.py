@@ -1,5 +1,6 @@
 """Programs compiled for GPUs and TPUs that are not here, from shapes alone."""
 
+DIFFERENTIATED = 20  # steps of a derivative
 TPUS = {"v5e": "v5e:2x2", "v5p": "v5p:2x2x1", "v6e": "v6e:2x4"}
 # What XLA asks about a GPU, from the data sheets and tuning guides of NVIDIA: capability, streaming
 # multiprocessors, lanes, threads and shared memory (bytes) of each, of that for one block, level-2
@@ -68,7 +69,7 @@ def step(name: str, model: str, n: int, dt: float):
 
 
 def gradient(name: str, model: str, n: int, dt: float):
-    """The program of the derivative of a mean voltage after 20 steps by all ions outside."""
+    """The program of the derivative of a mean voltage after some steps by all ions outside."""
     import jax
     from jax.sharding import SingleDeviceSharding
 
@@ -125,11 +126,12 @@ def _derivative(network, dt: float):
 
     from cortexmg import recorders, simulate
 
-    record = {"v": recorders.Probe(next(iter(network.populations)), every=20 * dt)}
+    duration = DIFFERENTIATED * dt
+    record = {"v": recorders.Probe(next(iter(network.populations)), every=duration)}
 
     def loss(environment, network):
         network = eqx.tree_at(lambda n: n.environment, network, environment)
-        return simulate(network, 20 * dt, dt, record=record, gradients=True)["v"].values.mean()
+        return simulate(network, duration, dt, record=record, gradients=True)["v"].values.mean()
 
     return jax.grad(loss)
 

@@ -67,6 +67,15 @@ def work_of_loop(hlo: str) -> Work:
     return work(program, _called(largest, "body"))
 
 
+def work_of_program(hlo: str, steps: int) -> Work:
+    """The work of a whole program of so many steps, for one of them.
+
+    Loops whose length depends on data are counted as often as they are written.
+    """
+    total = work(*parse(hlo))
+    return total._replace(kernels=round(total.kernels / steps), moved=round(total.moved / steps))
+
+
 def parse(hlo: str) -> tuple[Program, str]:
     """The computations of a program by name, and the name of the first one to run."""
     program: Program = {}
@@ -105,7 +114,9 @@ def work(program: Program, computation: str) -> Work:
 
 def moved_by(program: Program, around: dict[str, Instruction], x: Instruction) -> int:
     """How many bytes one kernel reads and writes."""
-    if x.op != "fusion":
+    if x.op == "copy-start":  # whose shape names source and target
+        return 2 * size(around[x.operands[0]].shape)
+    if x.op not in ("fusion", "fusion-start"):
         sources = [around[name] for name in x.operands if name in around]
         return _written(around, x) + sum(_read(s, [x]) for s in sources)
     inside = program[_called(x, "calls")]

@@ -56,6 +56,41 @@ def test_a_loop_whose_length_depends_on_data_is_found():
     assert work.loops[0].moved >= 2 * 4 * N
 
 
+def test_the_work_of_a_program_is_that_of_all_its_loops_by_step():
+    def run(x):
+        def forth(x, _):
+            return jnp.sin(x) + jax.lax.rsqrt(x), x
+
+        x, kept = jax.lax.scan(forth, x, length=10)
+        return jax.lax.scan(lambda x, y: (x * jnp.cos(y), None), x, kept)[0]
+
+    text = jax.jit(run).lower(jax.ShapeDtypeStruct((N,), jnp.float32)).compile().as_text()
+    one, whole = kernels.work_of_loop(text), kernels.work_of_program(text, 10)
+    assert whole.moved >= 1.5 * one.moved and whole.moved >= 5 * 4 * N
+    assert 2 <= whole.kernels <= 12
+
+
+def test_what_is_started_and_waited_for_is_counted_once():
+    body = """
+%sliced (p: f32[5,1000], i: s32[]) -> f32[1,1000] {
+  %p = f32[5,1000]{1,0} parameter(0)
+  %i = s32[] parameter(1)
+  ROOT %d = f32[1,1000]{1,0} dynamic-slice(%p, %i, %i), dynamic_slice_sizes={1,1000}
+}
+
+ENTRY %main (a: f32[5,1000], k: s32[]) -> f32[1,1000] {
+  %a = f32[5,1000]{1,0} parameter(0)
+  %k = s32[] parameter(1)
+  %c = (f32[5,1000], f32[5,1000], u32[]) copy-start(%a)
+  %e = f32[5,1000]{1,0} copy-done(%c)
+  %s = ((f32[5,1000]{1,0}, s32[]), f32[1,1000]{1,0}, u32[]) fusion-start(%e, %k), calls=%sliced
+  ROOT %r = f32[1,1000]{1,0} fusion-done(%s)
+}
+"""
+    found = kernels.work_of_program(body, 1)
+    assert found.kernels == 2 and found.moved == 2 * 4 * 5000 + 2 * 4 * 1000 + 4
+
+
 def test_a_condition_is_found():
     def step(x):
         return jax.lax.cond(x[0] > 0, jnp.sin, lambda x: x @ jnp.ones((100, 100), jnp.float32), x)
