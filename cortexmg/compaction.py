@@ -68,8 +68,8 @@ def next_active(
 
 
 TILE = 4  # words from which a fixed number of cells is taken
-# Of a tile of 128 cells at 40 Hz, one in two fires in a step of 0.1 ms. That 17 fire in two steps,
-# after which the shortest delay is over, happens in one of 10^14 such steps.
+# So many of a tile of 128 cells: at 40 Hz one in two fires in a step of 0.1 ms. That 17 fire in two
+# steps, after which the shortest delay in a queue is over, happens in one of 10^14 such steps.
 AT_ONCE = 8
 
 
@@ -81,6 +81,10 @@ class Found(NamedTuple):
     bit: Int[Array, " found"]
     there: Bool[Array, " found"]  # which there are
     more: Bool[Array, " found"]  # for each that was left in the first row, up to `most`
+
+    def cell(self, words: int, cells: int) -> Int[Array, " found"]:
+        """Their numbers, where each block of so many `cells` is packed into `words` by itself."""
+        return self.word // words * cells + self.word % words + self.bit * words
 
 
 def first_active(

@@ -93,12 +93,13 @@ def _each_row(visit, rows, form, members, total, ids, found):
 
 
 class Form:
-    """T for the arrays at hand: what a piece of a row reads, and where it writes."""
+    """T for the arrays at hand: what a piece of a row reads, and where it writes.
 
-    def __init__(self, known, onto, step, layout, every, cached=False, far=False):
+    Members, rows and contacts are those of one visit, or arrays of many side by side.
+    """
+
+    def __init__(self, known, onto, step, layout):
         self.known, self.onto, self.step, self.layout = known, onto, step, layout
-        self.every = every  # of the members for which a visit is, or 0
-        self.cached, self.far = cached, far  # where the wiring is
 
     def places(self, array, member, c: Contacts):
         """Where contacts lie in an array over slots and targets."""
@@ -118,9 +119,8 @@ class Form:
 
     def w(self, member, first):
         w = self.known["w"]
-        if w.shape[1] == 1:  # one weight for all contacts
-            return _entry(w, member, 0)
-        return piece(w.reshape(-1), at(w, member, first), self.layout.row)
+        place = at(w, member, first if w.shape[1] > 1 else 0)
+        return w.reshape(-1).at[place].get(mode="clip")
 
     def y(self, member, c: Contacts):
         y = self.known["y"]
@@ -131,6 +131,21 @@ class Form:
         new = shared(self.x(member, i) * self.w(member, first), share)
         whole = jnp.issubdtype(self.onto.dtype, jnp.integer)
         return jax.lax.round(new, EVEN).astype(self.onto.dtype) if whole else new
+
+
+class _RowByRow(Form):
+    """The same for one visit after the other, or for every member at once."""
+
+    def __init__(self, known, onto, step, layout, every, cached=False, far=False):
+        super().__init__(known, onto, step, layout)
+        self.every = every  # of the members for which a visit is, or 0
+        self.cached, self.far = cached, far  # where the wiring is
+
+    def w(self, member, first):
+        w = self.known["w"]
+        if w.shape[1] == 1:  # one weight for all contacts
+            return _entry(w, member, 0)
+        return piece(w.reshape(-1), at(w, member, first), self.layout.row)
 
     @cached_property
     def same_for_all(self):
@@ -198,7 +213,7 @@ def contract(onto, a, b, active, near, step, *leaves, out, layout, tree):
             active, step = (jnp.broadcast_to(x, (members, *x.shape[1:])) for x in (active, step))
         else:
             every = jnp.arange(members, dtype=jnp.int32)[:, None]
-    form, rows = Form(known, onto, step, layout, every), jax.tree.unflatten(tree, leaves)
+    form, rows = _RowByRow(known, onto, step, layout, every), jax.tree.unflatten(tree, leaves)
     if out == "y":
         form.same_for_all  # noqa: B018 - before the loop, not in it
     visit = {"y": form.add_to_y, "x": form.add_to_x, "w": form.add_to_w}[out]
@@ -222,7 +237,7 @@ def contract_together(inboxes, sent: list[Sent], active, step):
     for s in sent:
         known = {"x": s.amounts[None], "w": s.weights[None]}
         size = s.rows.targets.size if isinstance(s.rows, Rows) else CACHED + 1
-        form = Form(
+        form = _RowByRow(
             known,
             inboxes[s.inbox][None],
             step[None],

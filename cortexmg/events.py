@@ -7,8 +7,9 @@ y one per (delay slot, postsynaptic cell),
 
 A contact can have a share of its own, a constant that multiplies its term: where release is random.
 Delivery is its derivative by y, the gradients of delivery are its derivatives by x and by w, and
-theirs are again among the three. One primitive, `contract`, computes any of them at a cost that
-follows the active cells, on every platform, forwards, backwards and under vmap.
+theirs are again among the three. One primitive, `contract`, computes any of them on every platform,
+forwards, backwards and under vmap: on a CPU at a cost that follows the active cells, on GPUs and
+TPUs in rounds (`rounds.py`).
 """
 
 from functools import partial

@@ -104,8 +104,8 @@ class Fitter(NamedTuple):
     def result(self, course: Course, ended: str) -> Fit:
         """What a course has found, looked at with fresh noise.
 
-        Where a neighbour that the careful look needs fails, or Ctrl-C is pressed during it, the
-        result is there all the same, without its uncertainty.
+        Where a neighbour that the careful look needs fails, memory is too small for it, or Ctrl-C
+        is pressed during it, the result is there all the same, without its uncertainty.
         """
         c, estimate, lost = self.protocol.coordinates, None, ""
         u = np.clip(course.best()[0], c.low, c.high)
@@ -113,6 +113,8 @@ class Fitter(NamedTuple):
             estimate = self.estimate(self.look, u, course, last=True)
         except FitFailed as failed:
             lost = f"{failed.why}, at{listed(failed.values)}"
+        except MemoryError as failed:
+            lost = str(failed)
         except KeyboardInterrupt:
             ended = lost = "interrupted"
         if estimate is None:

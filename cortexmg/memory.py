@@ -21,7 +21,10 @@ from cortexmg.waiting import STEPS
 
 Memory = dict[str, float]  # bytes by part
 
-HOLES = "freed, and not given back yet"
+HOLES = "freed, and not given back yet"  # by the C library; it shrinks with the other parts
+LISTED = (
+    2.5 * 12.0
+)  # bytes of a spike in a list: two copies as pieces are joined, and what lies between
 REMEDY = {
     "libraries and compiler": "use a machine with more memory",
     "wiring": "fewer contacts per cell, or one weight and one delay for all contacts of a "
@@ -35,7 +38,6 @@ REMEDY = {
     "kept of the steps of a group": "a shorter run, or fewer cells",
     "derivatives on their way back": "fewer cells, or shorter delays",
     "temporaries of a step": "fewer cells, or one delay for all contacts of a projection",
-    HOLES: "fewer cells, or less recording",
 }
 
 
@@ -52,14 +54,16 @@ def needed(
     exact: bool = True,
     kept: int = 0,
     copies: int = 1,
+    spikes: float = 0.0,
 ) -> Memory:
     """Bytes of a run on its device by part, from the shapes of a network.
 
     `most` frames are recorded at once, and `kept` in all; `members` runs share the wiring, of which
-    there are so many `copies`.
+    there are so many `copies`. Each cell whose spikes are recorded fires so many `spikes`.
     """
     state, saved = _state_and_saved(network, record, dt, exact)
     # Spikes are kept as a list, which is much shorter than the bits that are saved.
+    listed = sum(network.sizes[r.population] for r in record.values() if isinstance(r, Spikes))
     whole = {name: x for name, x in saved.items() if not isinstance(record[name], Spikes)}
     wiring = {name: p.connectivity for name, p in network.projections.items()}
     delays = sum(
@@ -75,6 +79,7 @@ def needed(
         "spikes and inputs underway": STATES * members * _size(state.underway),
         # The last piece is unpacked while the next one is computed; pieces are joined one by one.
         "recording": members * (2.0 * most * _size(saved) + kept * _size(whole))
+        + members * LISTED * listed * spikes
         + kept * max((_size(x) for x in whole.values()), default=0.0),
         # As compiled for a CPU: about six numbers per cell.
         "temporaries of a step": members * cells * 6.0 * np.finfo(float_type).bits / 8,
@@ -148,7 +153,7 @@ def check_memory(
 
 def advice(memory: Memory, room: float, cells: int, taken: float = 0.0) -> str:
     """The largest part and what makes it smaller, and how many cells fit, see `fitting`."""
-    worst = max(memory, key=lambda name: memory[name])
+    worst = max(memory.keys() - {HOLES}, key=lambda name: memory[name])
     return (
         f"The largest part is {worst!r} with {memory[worst] / 1e6:,.0f} MB: {REMEDY[worst]}. With "
         f"all else equal, about {fitting(memory, room, cells, taken):,} cells fit instead of "

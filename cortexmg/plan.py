@@ -27,8 +27,9 @@ from cortexmg.memory import (
 )
 from cortexmg.network import Network
 from cortexmg.outline import compiled_step, most_cells, queued
-from cortexmg.recorders import Spikes
 from cortexmg.rows import Wiring
+
+RETURNED = 2**25  # bytes of an array from which on it is given back at once
 
 
 class Step(NamedTuple):
@@ -59,9 +60,6 @@ COMPILED = {
     ("cortex", "v5p"): Step(1078, 4, 1.161e04, 656.6, 0.05, "2026-11-23"),
     ("cortex", "v6e"): Step(1043, 4, 1.176e04, 619.8, 0.05, "2026-11-23"),
 }
-
-
-LISTED = 3 * 12.0  # bytes of a spike in a list: its pieces, joined, and without cells that fill up
 
 
 class Forecast(NamedTuple):
@@ -121,16 +119,16 @@ def forecast(
 
     On the `host` itself the libraries, the compiler and the network as it was built need room too.
     `program` is what `compiled_step` made for the device, if not for this machine, and `known` what
-    another size was compiled to. What is recorded in `duration` (ms) is kept. `gradients` is how
-    long (ms) a run is that is differentiated in reverse, by a few numbers.
+    another size was compiled to. What is recorded in `duration` (ms) is kept, of spikes as many as
+    the rate makes. `gradients` is how long (ms) a run is that is differentiated in reverse, by a
+    few numbers.
     """
     cells, plan = sum(network.sizes.values()), plan_of(record, dt)
     kept = frames_in(duration, dt, plan) if duration else 0
     steps = whole_steps(gradients, dt, "gradients") if gradients else 0
     delivering = queued(network) if device.kernel else network
-    memory = needed(delivering, record, dt, steps_at_once(cells, plan[0][0]), kept=kept)
-    spiking = sum(network.sizes[r.population] for r in record.values() if isinstance(r, Spikes))
-    memory["recording"] += LISTED * spiking * rate * 1e-3 * duration
+    most = steps_at_once(cells, plan[0][0])
+    memory = needed(delivering, record, dt, most, kept=kept, spikes=rate * 1e-3 * duration)
     if known and not program:
         how = f"as compiled for {device.name} on {known.date}, of a million cells"
         step = Work(known.kernels, round(known.moved_mb * cells), (Work(),) * known.loops)
@@ -141,7 +139,8 @@ def forecast(
         step = work_of_loop(program.as_text())
         memory["temporaries of a step"] = program.memory_analysis().temp_size_in_bytes
     if host:
-        memory = _on_the_host(memory)
+        piece = needed(network, record, dt, most)["recording"]
+        memory = _on_the_host(memory, piece, cells)
     if steps:
         memory |= needed_by_derivative(network, dt, steps)
     wiring = [p.connectivity for p in network.projections.values()]
@@ -151,13 +150,12 @@ def forecast(
     return Forecast(device, cells, sum(contacts), most, memory, step, delivered, dt, how)
 
 
-def _on_the_host(memory: Memory) -> Memory:
-    """The same with what a process on the machine at hand needs besides."""
+def _on_the_host(memory: Memory, piece: float, cells: int) -> Memory:
+    """The same with what a process here needs besides; `piece` is recorded at a time (bytes)."""
     # What pieces of a run leave behind is given back late, in holes that the next does not fill:
-    # measured 0.6 to 1 of all that changes, but for the few large arrays of what is underway (with
-    # glibc; nothing if it is told to use mmap).
-    wiring, large = memory["wiring"], ("wiring", "spikes and inputs underway")
-    changing = sum(size for name, size in memory.items() if name not in large)
+    # measured 0.6 to 1 of what is there once per cell, with glibc, which returns larger arrays.
+    wiring, small = memory["wiring"], 4.0 * cells < RETURNED
+    changing = piece + memory["cells"] + memory["temporaries of a step"] if small else 0.0
     # This process has just done what another one will do before it builds the network.
     first = {"libraries and compiler": memory_in_use(), "wiring": wiring}
     return {**first, "wiring, copied to the device": wiring, **memory, HOLES: 0.75 * changing}

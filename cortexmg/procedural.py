@@ -145,9 +145,9 @@ class Drawn(eqx.Module):
         delays = self.delays if self.delays.shape[0] == 1 else self.delays[ring]
         return Contacts(mine, jnp.where(mine, target, 0), delays, jnp.int32(0))
 
-    def of_rows(self, i: Int[Array, " n"], offset: Int[Array, ""] | int, row: int) -> Contacts:
+    def of_rows(self, i: Int[Array, " n"], offset: Int[Array, ""], row: int) -> Contacts:
         """`row` contacts of each of several rows, from number `offset` on, [n, row]."""
-        return jax.vmap(lambda i: self.contacts(i, jnp.int32(offset), row))(i)
+        return jax.vmap(lambda i: self.contacts(i, offset, row))(i)
 
 
 class Procedural(Wiring):

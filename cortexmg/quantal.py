@@ -40,10 +40,10 @@ class Quantal(eqx.Module):
         share = self._share(i, offset, row, self.step)
         return self.rows.contacts(i, offset, row)._replace(share=share)
 
-    def of_rows(self, i: Int[Array, " n"], offset: Int[Array, ""] | int, row: int) -> Contacts:
+    def of_rows(self, i: Int[Array, " n"], offset: Int[Array, ""], row: int) -> Contacts:
         """`row` contacts of each of several rows, from number `offset` on, [n, row]."""
         step = jnp.broadcast_to(self.step, i.shape)
-        share = jax.vmap(lambda i, k: self._share(i, jnp.int32(offset), row, k))(i, step)
+        share = jax.vmap(lambda i, k: self._share(i, offset, row, k))(i, step)
         return self.rows.of_rows(i, offset, row)._replace(share=share)
 
     def _share(self, i, offset, row: int, step) -> Float[Array, " row"]:

@@ -104,7 +104,7 @@ def taken(
     queue = w.fired.reshape(-1, blocks * words)
     slots = queue.shape[0]
     found, left = first_active(queue, step % slots, at_once)
-    cell = found.word // words * (n // blocks) + found.word % words + found.bit * words
+    cell = found.cell(words, n // blocks)
     sent = Taken(cell, step - slots + found.row, found.there)
     return sent, w._replace(fired=left.reshape(-1), late=w.late + found.more)  # pyright: ignore
 
@@ -206,7 +206,7 @@ def _add(
     row = sent.cell - c.senders.start
     there = sent.there & (row >= 0) & (row < c.n_senders)
     row = jnp.where(there, row, 0)
-    contacts = rows.of_rows(row, 0, c.longest)
+    contacts = rows.of_rows(row, jnp.int32(0), c.longest)
     scale = p.strength / unit
     if jnp.ndim(c.weights):
         weights = jnp.asarray(c.weights).at[contacts.first].get(mode="clip")

@@ -89,15 +89,16 @@ class Rows(NamedTuple):
         targets = piece(self.targets, first, row).astype(jnp.int32)
         return Contacts(mine, targets, delays, first)
 
-    def of_rows(self, i: Int[Array, " n"], offset: Int[Array, ""] | int, row: int) -> Contacts:
+    def of_rows(self, i: Int[Array, " n"], offset: Int[Array, ""], row: int) -> Contacts:
         """`row` contacts of each of several rows, from number `offset` on, [n, row]."""
-        first = self.starts[i][:, None] + offset + jnp.arange(row, dtype=jnp.int32)
+        number = offset + jnp.arange(row, dtype=jnp.int32)
+        first = self.starts[i][:, None] + number
 
         def at(array):
             return array.at[first].get(mode="clip")
 
         delays = self.delays if self.delays.shape[0] == 1 else at(self.delays)
-        mine = first < self.starts[i + 1][:, None]
+        mine = number < (self.starts[i + 1] - self.starts[i])[:, None]
         return Contacts(mine, at(self.targets).astype(jnp.int32), delays, first)
 
 

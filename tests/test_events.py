@@ -23,8 +23,8 @@ def lowered(function):
     jax.clear_caches()
 
 
-@pytest.fixture(scope="module", params=["row by row", "in rounds"], autouse=True)
-def how(request):
+@pytest.fixture(scope="module", params=["row by row", "in rounds"])
+def delivery(request):
     """As a CPU delivers, and as GPUs and TPUs do."""
     if request.param == "row by row":
         yield
@@ -75,6 +75,7 @@ def dense(c, inbox, amounts, weights, fired, step, slots=3):
     weighted=st.booleans(),
 )
 @settings(deadline=None, max_examples=20)
+@pytest.mark.usefixtures("delivery")
 def test_delivery_equals_the_dense_product(n_pre, n_post, contacts, step, seed, share, weighted):
     c = wiring(n_pre, n_post, contacts, seed, weighted=weighted)
     rng = np.random.default_rng(seed + 1)
@@ -93,7 +94,8 @@ def test_delivery_equals_the_dense_product(n_pre, n_post, contacts, step, seed, 
         pytest.param(False, id="one weight", marks=pytest.mark.slow),
     ],
 )
-def case(request):
+def case(request, delivery):
+    del delivery
     c = wiring(70, 40, 500, 3, weighted=request.param)
     rng = np.random.default_rng(4)
     fired = jnp.asarray(rng.random(70) < 0.4)

@@ -25,25 +25,25 @@ FORECAST = """
 import sys
 from functools import partial
 from cortexmg import choice, cli, hardware, outline, plan, recorders, starting
-model, n, dt, devices, *procedural = sys.argv[1:]
-n, dt, devices = int(n), float(dt), int(devices)
+model, n, dt, devices, duration, rate, *procedural = sys.argv[1:]
+n, dt, devices, duration, rate = int(n), float(dt), int(devices), float(duration), float(rate)
 starting.start()
 build = partial(choice.MODELS[model], **{"procedural": True} if procedural else {})
 network = outline.outline(build, n)
 record = {name: recorders.Spikes(name) for name in network.populations}
-how = {"host": True, "duration": 100.0}
-found = plan.forecast(network, record, dt, 10.0, hardware.device_named("cpu"), **how)
+how = {"host": True, "duration": duration}
+found = plan.forecast(network, record, dt, rate, hardware.device_named("cpu"), **how)
 print(float((plan.divided(found, devices) if devices > 1 else found).total))
 """
 RUN = r"""
 import re, sys
 import cortexmg as cx
 from cortexmg import choice, cli, recorders
-model, n, dt, devices, *procedural = sys.argv[1:]
-n, dt, devices = int(n), float(dt), int(devices)
+model, n, dt, devices, duration, rate, *procedural = sys.argv[1:]
+n, dt, devices, duration = int(n), float(dt), int(devices), float(duration)
 network = choice.MODELS[model](n, **{"procedural": True} if procedural else {})
 record = {name: recorders.Spikes(name) for name in network.populations}
-cx.simulate(network, 100.0, dt, record=record, devices=devices)
+cx.simulate(network, duration, dt, record=record, devices=devices)
 peak = re.search(r"VmHWM:\s+(\d+) kB", open("/proc/self/status").read())
 print(1024 * int(peak[1]))  # not ru_maxrss, which begins with that of the parent
 """
@@ -70,7 +70,18 @@ print(1024 * int(peak[1]))  # not ru_maxrss, which begins with that of the paren
 )
 def test_memory_is_that_of_a_run(model, n, dt, devices, how, in_a_fresh_process):
     """A fresh process that builds and simulates, with its libraries, against the forecast."""
-    words = model, str(n), str(dt), str(devices), *how
+    _check_forecast(in_a_fresh_process, model, n, dt, devices, 100.0, 10.0, *how)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="where the peak is read")
+def test_memory_of_many_spikes_is_that_of_a_run(in_a_fresh_process):
+    """25 million, of a minute at the rate of COBAHH."""
+    _check_forecast(in_a_fresh_process, "cobahh", 10_000, DT, 1, 60_000.0, 42.0)
+
+
+def _check_forecast(in_a_fresh_process, *given):
+    words = [str(x) for x in given]
     measured, foretold = (
         float(in_a_fresh_process(program, *words, JAX_NUM_CPU_DEVICES="2"))
         for program in (RUN, FORECAST)
@@ -228,7 +239,6 @@ def test_the_command_says_what_fits_and_what_does_not(command):
     assert f"{how}:\n  {row.kernels} kernels" in text
     assert " 0 loops" in text and "this CPU" not in text
     here = {"libraries and compiler", "wiring, copied to the device", "wiring, as it is divided"}
-    here |= {memory.HOLES}
     for part in memory.REMEDY.keys() - here:
         assert part in text
     code, text, _ = command("cortex", "--cells", "10000000", "--device", "t4")

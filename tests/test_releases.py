@@ -21,7 +21,7 @@ def shares(sites, chances, contacts=100, steps=100, largest=(1.0,)):
     amounts, seed = jnp.asarray(chances * largest)[None], jnp.array([1, 2], jnp.uint32)
     each = jnp.repeat(jnp.arange(steps), n)
     varied = Quantal(rows, amounts, jnp.asarray(largest), each, seed, sites)
-    found = jax.jit(lambda v, i: v.of_rows(i, 0, contacts).share)(
+    found = jax.jit(lambda v, i: v.of_rows(i, jnp.int32(0), contacts).share)(
         varied, jnp.tile(jnp.arange(n), steps)
     )
     return np.asarray(found).reshape(steps, n, contacts)
