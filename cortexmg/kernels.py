@@ -143,9 +143,27 @@ def size(shape: str) -> int:
 
 
 def _loop(program: Program, x: Instruction) -> Work:
-    once = work(program, _called(x, "body"))
-    trips = re.search(r'known_trip_count"?:\s*\{"?n"?:\s*"?(\d+)', x.rest)
-    return once.times(int(trips[1])) if trips else Work(loops=(once,))
+    once, turns = work(program, _called(x, "body")), _turns(program, x)
+    return once.times(turns) if turns else Work(loops=(once,))
+
+
+def _turns(program: Program, x: Instruction) -> int | None:
+    """How often a loop turns; None if that depends on data."""
+    if known := re.search(r'known_trip_count"?:\s*\{"?n"?:\s*"?(\d+)', x.rest):
+        return int(known[1])
+    # Compilers of TPUs do not say so: a counter that grows by 1 up to a constant.
+    condition, body = program[_called(x, "condition")], program[_called(x, "body")]
+    test, after = (next(i for i in c.values() if i.root) for c in (condition, body))
+    if test.op != "compare" or "direction=LT" not in test.rest or after.op != "tuple":
+        return None
+    counter, end = (condition[name] for name in test.operands)
+    index = re.search(r"index=(\d+)", counter.rest)
+    if not index or end.op != "constant":
+        return None
+    grown = body[after.operands[int(index[1])]]
+    steps = [body[name] for name in grown.operands if name in body]
+    by_one = grown.op == "add" and any(i.op == "constant" and i.operands[0] == "1" for i in steps)
+    return int(end.operands[0]) if by_one else None
 
 
 def _read(source: Instruction, users: list[Instruction]) -> int:

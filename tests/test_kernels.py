@@ -91,6 +91,38 @@ ENTRY %main (a: f32[5,1000], k: s32[]) -> f32[1,1000] {
     assert found.kernels == 2 and found.moved == 2 * 4 * 5000 + 2 * 4 * 1000 + 4
 
 
+COUNTED = """
+%body (s: (s32[], f32[1000])) -> (s32[], f32[1000]) {
+  %s = (s32[], f32[1000]) parameter(0)
+  %i = s32[] get-tuple-element(%s), index=0
+  %x = f32[1000]{0} get-tuple-element(%s), index=1
+  %one = s32[] constant(GROWTH)
+  %more = s32[] add(%i, %one)
+  %y = f32[1000]{0} sine(%x)
+  ROOT %t = (s32[], f32[1000]) tuple(%more, %y)
+}
+
+%condition (s: (s32[], f32[1000])) -> pred[] {
+  %s = (s32[], f32[1000]) parameter(0)
+  %i = s32[] get-tuple-element(%s), index=0
+  %end = s32[] constant(7)
+  ROOT %less = pred[] compare(%i, %end), direction=LT
+}
+
+ENTRY %main (s: (s32[], f32[1000])) -> (s32[], f32[1000]) {
+  %s = (s32[], f32[1000]) parameter(0)
+  ROOT %w = (s32[], f32[1000]) while(%s), condition=%condition, body=%body
+}
+"""
+
+
+@pytest.mark.parametrize("growth, loops", [("1", 0), ("3", 1)])
+def test_a_loop_that_counts_to_a_constant_is_one_of_known_length(growth, loops):
+    found = kernels.work_of_program(COUNTED.replace("GROWTH", growth), 1)
+    assert found.all_loops == loops
+    assert found.kernels == (7 * 2 if growth == "1" else 0)
+
+
 def test_a_condition_is_found():
     def step(x):
         return jax.lax.cond(x[0] > 0, jnp.sin, lambda x: x @ jnp.ones((100, 100), jnp.float32), x)
