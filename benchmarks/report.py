@@ -133,7 +133,7 @@ def speed(rows: list[dict], others: list[dict]) -> str:
 def speed_figure(rows: list[dict]) -> Figure:
     """Seconds per simulated second against cells, a panel per network."""
     models, names = (list(dict.fromkeys(r[k] for r in rows)) for k in ("model", "participant"))
-    drawn = Figure(figsize=(7.0, 3.5), layout="constrained")
+    drawn = Figure(figsize=(8.5, 3.5), layout="constrained")
     for axes, model in zip(drawn.subplots(1, len(models), squeeze=False)[0], models, strict=True):
         about = {"xlabel": "cells", "ylabel": "s per simulated second", "title": model}
         axes.set(xscale="log", yscale="log", **about)
@@ -144,7 +144,7 @@ def speed_figure(rows: list[dict]) -> Figure:
             style = ("o-" if count == 1 else "s--") + f"C{names.index(name)}"
             x, y = [r["n"] for r in mine], [r["seconds"] for r in mine]
             axes.plot(x, y, style, label=f"{name} ({count})")
-        axes.legend(fontsize=7, frameon=False)
+        axes.legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return drawn
 
 
