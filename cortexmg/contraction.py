@@ -8,44 +8,14 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from cortexmg.compaction import next_active
-from cortexmg.rows import Contacts, Rows, entry, piece
+from cortexmg.form import OUTSIDE, Form, Layout, at, entry_of, shared
+from cortexmg.rows import Rows, entry, piece
 
-OUTSIDE = np.int32(2**31 - 1)  # beyond the end of every array
-EVEN = jax.lax.RoundingMethod.TO_NEAREST_EVEN
 SHORT = 256  # contacts: of rows up to here several are visited together
 CACHED = 2**17  # contacts: wiring up to here is in the cache, and read one row at a time
 FAR, VERY_FAR = 2**20, 2**25  # contacts: short and long rows of wiring from here on are read ahead
-
-
-class Layout(NamedTuple):
-    """How the arrays of a delivery are laid out; fixed when it is compiled."""
-
-    n_pre: int  # cells whose flags are packed
-    blocks: int  # of cells that are packed by themselves
-    first: int  # the cell to which the first row belongs
-    row: int  # contacts handled at once
-    base: int  # where in the inbox the first slot begins
-    slots: int
-    n_post: int  # length of a slot
-
-
-def at(array, member, index):
-    """Where the entry `index` of a member lies in an array [members or 1, size], flattened."""
-    return index if array.shape[0] == 1 else member * array.shape[1] + index
-
-
-def _entry(array, member, i):
-    """The entry `i` of a member, or of each of them."""
-    place = at(array, member, i)
-    return array.reshape(-1)[place] if jnp.ndim(place) else entry(array.reshape(-1), place)
-
-
-def shared(new, share):
-    """What contacts deliver of `new`, where each has a share of its own."""
-    return new if share is None else new * share
 
 
 def _searched(active, layout, deliver, carry):
@@ -92,47 +62,6 @@ def _each_row(visit, rows, form, members, total, ids, found):
     return jax.lax.while_loop(lambda state: state[0][0] < found, some_pieces, start)[1]
 
 
-class Form:
-    """T for the arrays at hand: what a piece of a row reads, and where it writes.
-
-    Members, rows and contacts are those of one visit, or arrays of many side by side.
-    """
-
-    def __init__(self, known, onto, step, layout):
-        self.known, self.onto, self.step, self.layout = known, onto, step, layout
-
-    def places(self, array, member, c: Contacts):
-        """Where contacts lie in an array over slots and targets."""
-        base, slots, n = self.layout.base, self.layout.slots, self.layout.n_post
-        inside = base + c.targets if base else c.targets
-        if slots > 1:
-            step = self.step[member] if self.step.shape[0] > 1 else self.step[0]
-            now = jax.lax.rem(step, jnp.int32(slots)).astype(jnp.uint32)
-            # Less than twice the slots; of less than once the difference is a huge whole number.
-            slot = now + c.delays.astype(jnp.uint32)
-            inside = jnp.minimum(slot, slot - jnp.uint32(slots)).astype(jnp.int32) * n + inside
-        return at(array, member, inside)
-
-    def x(self, member, i):
-        x = self.known["x"]
-        return _entry(x, member, i if x.shape[1] > 1 else 0)
-
-    def w(self, member, first):
-        w = self.known["w"]
-        place = at(w, member, first if w.shape[1] > 1 else 0)
-        return w.reshape(-1).at[place].get(mode="clip")
-
-    def y(self, member, c: Contacts):
-        y = self.known["y"]
-        return y.reshape(-1).at[self.places(y, member, c)].get(mode="promise_in_bounds")
-
-    def amount(self, member, i, first, share=None):
-        """What contacts deliver, one number for each or one for all."""
-        new = shared(self.x(member, i) * self.w(member, first), share)
-        whole = jnp.issubdtype(self.onto.dtype, jnp.integer)
-        return jax.lax.round(new, EVEN).astype(self.onto.dtype) if whole else new
-
-
 class _RowByRow(Form):
     """The same for one visit after the other, or for every member at once."""
 
@@ -144,7 +73,7 @@ class _RowByRow(Form):
     def w(self, member, first):
         w = self.known["w"]
         if w.shape[1] == 1:  # one weight for all contacts
-            return _entry(w, member, 0)
+            return entry_of(w, member, 0)
         return piece(w.reshape(-1), at(w, member, first), self.layout.row)
 
     @cached_property

@@ -22,7 +22,8 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 from jaxtyping import Array, Float, Int, UInt32
 
-from cortexmg.contraction import Layout, contract
+from cortexmg.contraction import contract
+from cortexmg.form import Layout
 from cortexmg.rounds import contract_in_rounds
 
 

@@ -13,8 +13,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int, Key
 
 from cortexmg.compaction import TILE, first_active, unpack, words_for
-from cortexmg.contraction import OUTSIDE
 from cortexmg.environment import Environment
+from cortexmg.form import OUTSIDE
 from cortexmg.projection import Projection
 from cortexmg.quanta import Inputs, number_kind, quanta
 from cortexmg.releases import Certain

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from cortexmg.compaction import AT_ONCE, TILE, first_active
-from cortexmg.contraction import OUTSIDE, Form, at, shared
+from cortexmg.form import OUTSIDE, Form, at, shared
 
 
 def contract_in_rounds(onto, a, b, active, near, step, *leaves, out, layout, tree):

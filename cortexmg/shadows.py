@@ -17,8 +17,8 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 from jaxtyping import Array, Float, Int, UInt32
 
-from cortexmg.contraction import Layout
 from cortexmg.events import contract_batched, contract_p
+from cortexmg.form import Layout
 from cortexmg.projection import Projection
 
 

@@ -14,10 +14,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Int, Key
 
 from cortexmg.compaction import unpack, words_for
-from cortexmg.contraction import Layout
 from cortexmg.derivatives import kept
 from cortexmg.environment import Environment
 from cortexmg.events import deliver
+from cortexmg.form import Layout
 from cortexmg.part import PerCell
 from cortexmg.projection import Projection
 from cortexmg.quanta import Inputs, number_kind, quanta, quantum_for

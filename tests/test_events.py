@@ -10,7 +10,8 @@ from jax.interpreters import mlir
 
 from cortexmg.compaction import next_active, pack, unpack
 from cortexmg.contraction import contract
-from cortexmg.events import Layout, contract_p, deliver
+from cortexmg.events import contract_p, deliver
+from cortexmg.form import Layout
 from cortexmg.rounds import contract_in_rounds
 from cortexmg.rows import Rows
 from cortexmg.wiring import from_arrays

@@ -7,7 +7,8 @@ import pytest
 
 from cortexmg import wiring
 from cortexmg.compaction import AT_ONCE, pack
-from cortexmg.contraction import Layout, contract
+from cortexmg.contraction import contract
+from cortexmg.form import Layout
 from cortexmg.procedural import procedural_parts
 from cortexmg.quantal import Quantal
 from cortexmg.rounds import contract_in_rounds

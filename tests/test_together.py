@@ -7,8 +7,9 @@ import pytest
 
 from cortexmg import contraction
 from cortexmg.compaction import pack
-from cortexmg.contraction import CACHED, Layout, Sent, contract_together
+from cortexmg.contraction import CACHED, Sent, contract_together
 from cortexmg.events import deliver
+from cortexmg.form import Layout
 from cortexmg.together import deliver_together
 from cortexmg.wiring import fixed_in_degree, from_arrays
 
