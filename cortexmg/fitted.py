@@ -17,6 +17,7 @@ UNKNOWN = 1e-10  # of the curvature of the loss, and of 1: below that there is n
 CLEAR = 3.0  # standard deviations of noise beyond its mean: from there on something is seen
 CHANCE = 2.0  # beyond the root of their number: no farther does noise turn lost directions
 NOTHING = 0.01  # of what noise alone would tell: what counts as told where nothing else tells
+OUTLYING = 10.0  # times the usual variance of a sensitivity: beyond, a statistic counts for less
 NOTHING_NEW = 0.9  # of the s.d. of a prior: from there on the targets say nothing
 VAGUE = 1.0  # units of a coordinate: an e-fold, or a quarter of the range
 TOO_MANY = 2000  # numbers beyond which none has an uncertainty: memory goes with their square
@@ -110,13 +111,15 @@ def uncertainty(
     that of the mean over seeds on top. Parameters that nothing depends on, or only together with
     others, have an infinite s.d. if they have no prior.
     """
-    j = mean_over_seeds(sensitivity)
     number = np.isfinite(noise).sum(axis=0)
-    known = np.all(np.isfinite(j), axis=1) & (number > 1)
-    j, noise = j[known], noise[:, known] - mean_over_seeds(noise[:, known])
-    noise = noise / np.sqrt(number[known] * (number[known] - 1))
+    known = np.all(np.isfinite(mean_over_seeds(sensitivity)), axis=1) & (number > 1)
+    sensitivity, number = sensitivity[:, known], number[known]
+    counts = _counts(sensitivity)
+    sensitivity = counts[:, None] * sensitivity
+    noise = counts * (noise[:, known] - mean_over_seeds(noise[:, known]))
+    j, noise = mean_over_seeds(sensitivity), noise / np.sqrt(number * (number - 1))
     # Noise of the sensitivity looks like information. In its unit that is 1 in every direction.
-    spurious = np.nan_to_num(variance_of_mean(sensitivity[:, known])).sum(axis=0)
+    spurious = np.nan_to_num(variance_of_mean(sensitivity)).sum(axis=0)
     unit = np.sqrt(np.maximum(spurious, UNKNOWN * (1.0 + np.sum(j**2, axis=0))))
     j = j / unit
     size, axes = np.linalg.eigh(j.T @ j)
@@ -135,6 +138,19 @@ def uncertainty(
     sd = np.sqrt(np.diag(covariance))
     correlation = covariance / np.outer(sd, sd)
     return np.where(undetermined & np.isinf(prior_sd), np.inf, sd / unit), correlation
+
+
+def _counts(sensitivity: Float[np.ndarray, "seeds q p"]) -> Float[np.ndarray, " q"]:
+    """By how much the residual of each statistic counts: 1, and less where one seed decides.
+
+    A difference of which one side ignites a burst, in one seed, has a sensitivity ten times that of
+    all other seeds, whose noise would hide what the other statistics tell.
+    """
+    noise = np.nan_to_num(variance_of_mean(sensitivity))
+    usual = [np.median(x[x > 0]) if np.any(x > 0) else 0.0 for x in noise.T]
+    room = np.maximum(OUTLYING * np.array(usual), np.nanmedian(sensitivity, axis=0) ** 2)
+    share = np.divide(room, noise, where=noise > room, out=np.ones_like(noise))
+    return share.min(axis=1, initial=1.0)
 
 
 def _rows(along: Float[np.ndarray, "q p"]) -> Float[np.ndarray, " p"]:

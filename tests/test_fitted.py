@@ -94,3 +94,26 @@ def test_a_cell_on_which_nothing_acts_is_not_known_by_the_noise_of_a_few_statist
         said.append(uncertainty(told, np.zeros((4, 32 * rows)), np.full(32, np.inf))[0])
     said = np.isinf(said)
     assert np.mean(said[:, 0::2]) > 0.9 and np.mean(said[:, 1::2]) < 0.03
+
+
+@pytest.mark.parametrize("burst", [0.0, 30.0, 300.0])
+def test_one_seed_in_which_a_burst_was_ignited_does_not_hide_what_all_others_tell(burst):
+    rng, found, true = np.random.default_rng(3), [], []
+    for _ in range(200):
+        j = 3.0 * rng.normal(size=(24, 3)) * [1.0, 1.0, 0.0]
+        told = j + 2.0 * rng.normal(size=(8, 24, 3))
+        acted = rng.integers(8), slice(12, 16), rng.integers(3)
+        told[acted] += burst * rng.normal(size=4)
+        found.append(uncertainty(told, np.zeros((8, 24)), FREE[:3])[0])
+        true.append(np.linalg.norm(np.linalg.pinv(j[:, :2]), axis=1))
+    found, true = np.array(found), np.array(true)
+    assert np.mean(np.isinf(found[:, :2])) < 0.01
+    np.testing.assert_allclose(np.median(found[:, :2] / true), 1.0, rtol=0.12)
+    assert np.mean(np.isinf(found[:, 2])) > 0.9
+
+
+def test_noise_that_is_now_and_then_large_is_no_information():
+    rng = np.random.default_rng(4)
+    told = rng.standard_t(2, size=(200, 8, 24, 2)) * [1.0, 1.0] + [3.0, 0.0]
+    said = np.isinf([uncertainty(x, np.zeros((8, 24)), FREE[:2])[0] for x in told])
+    assert np.mean(said[:, 0]) < 0.01 and np.mean(said[:, 1]) > 0.8
