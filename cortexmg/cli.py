@@ -21,6 +21,8 @@ from cortexmg.simulate import simulate
 from cortexmg.starting import start
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from matplotlib.figure import Figure
 
 KNOWN = ValueError, KeyError, TypeError, ArithmeticError, RuntimeError, MemoryError, OSError
@@ -100,13 +102,17 @@ def sweep(
     rows = [ladder.summary(run, network, settle) for run in runs]
     print(f"{evidence.table(network)}\n")
     print(ladder.table(steps, rows, parameter.removesuffix("/outside").split("/")[-1]))
-    drawn = ladder.figure(runs, steps, rows, network, parameter, settle)
     account = results.account(
         network, command="sweep", model=model, parameter=parameter, values=steps,
         duration=duration, settle=settle, dt=dt, key=key, noise=noise, changes=changes or [],
         seconds=runs[0].seconds, complete=runs[0].complete,
     )  # fmt: skip
-    _save(out, ladder.arrays(runs, steps, rows), account, drawn)
+    _save(
+        out,
+        ladder.arrays(runs, steps, rows),
+        account,
+        lambda: ladder.figure(runs, steps, rows, network, parameter, settle),
+    )
 
 
 @app.command()
@@ -133,12 +139,12 @@ def run(
     print(f"{evidence.table(network)}\n")
     for name, value in row.items():
         print(f"{name:20s} {value:10.3f}")
-    drawn = plots.raster({name: done[name] for name in network.populations})
     account = results.account(
         network, command="run", model=model, duration=done.stop, dt=dt, key=key, noise=noise,
         changes=changes or [], seconds=done.seconds, complete=done.complete,
     )  # fmt: skip
-    _save(out, ladder.arrays([done], [0.0], [row]), account, drawn)
+    trains = {name: done[name] for name in network.populations}
+    _save(out, ladder.arrays([done], [0.0], [row]), account, lambda: plots.raster(trains))
 
 
 @app.command("bench")
@@ -226,8 +232,16 @@ def _end_if_too_short(run: Run, settle: float) -> None:
         raise typer.Exit(130)
 
 
-def _save(out: Path, data: dict, account: dict, drawn: "Figure") -> None:
-    """Save everything, say where, and exit with 130 if the run was interrupted."""
+def _save(out: Path, data: dict, account: dict, draw: "Callable[[], Figure]") -> None:
+    """Save everything, say where, and exit with 130 if the run was interrupted.
+
+    What was simulated is saved even if it cannot be drawn.
+    """
+    try:
+        drawn = draw()
+    except Exception:
+        print(f"data and account are in {results.save(out, data, account)}", file=sys.stderr)
+        raise
     folder = results.save(out, data, account, {"figure.png": lambda path: plots.save(drawn, path)})
     print(f"\n{account['settings']['seconds']:.1f} s; figure, data and account are in {folder}")
     if not account["settings"]["complete"]:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from cortexmg.part import Part, PerCell, Scalar, quantity
+from cortexmg.part import Part, PerCell, Scalar, quantity, shown
 from cortexmg.units import FARADAY, GAS, KELVIN
 
 # mM: twice what sea water and the axons of squid hold, and twice its magnesium for ions of two
@@ -23,8 +23,11 @@ class Ion(Part):
     valence: int = eqx.field(static=True)
 
     def __check_init__(self):
-        if self.valence == 0:
-            raise ValueError("Ion.valence must not be 0: an ion carries charge, such as 2 or -1.")
+        if not isinstance(self.valence, int) or self.valence == 0:
+            raise ValueError(
+                f"Ion.valence must be a whole number that is not 0, such as 2 or -1, got "
+                f"{shown(self.valence)}."
+            )
         Part.__check_init__(self)  # first of all these are numbers
         if abs(self.valence) == 1:
             return

@@ -18,11 +18,10 @@ from cortexmg.fitter import Fitter
 from cortexmg.gauss_newton import NEEDS, Trust, gauss_newton
 from cortexmg.network import Network
 from cortexmg.parameters import endings
-from cortexmg.part import shown
+from cortexmg.part import shown, whole
 from cortexmg.protocol import Protocol
 from cortexmg.states import key_of
 from cortexmg.targets import Loss, Targets
-from cortexmg.wiring.draw import check_whole
 
 if TYPE_CHECKING:  # loading it is slow, and most runs fit nothing
     import optax
@@ -112,8 +111,8 @@ def check_how(estimator: Any, seeds: Any, key: Any) -> None:
             f"estimator must be an Estimator, such as estimators.Differences(), got "
             f"{shown(estimator)}."
         )
-    check_whole("seeds", seeds, 2)
-    check_whole("key", key, 0)
+    whole("seeds", seeds, 2)
+    whole("key", key, 0)
     key_of(key)
 
 
@@ -123,8 +122,8 @@ def _check_course(optimiser: Any, steps: Any, tolerance: Any, patience: Any) -> 
             f"optimiser must be one of optax, such as optax.adam(0.1), or gauss_newton(), got "
             f"{shown(optimiser)}."
         )
-    check_whole("steps", steps, 1)
-    check_whole("patience", patience, 1)
+    whole("steps", steps, 1)
+    whole("patience", patience, 1)
     number = isinstance(tolerance, int | float | np.number)
     if not number or isinstance(tolerance, bool) or not 0 <= tolerance < np.inf:
         raise ValueError(

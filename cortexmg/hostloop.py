@@ -13,7 +13,7 @@ from cortexmg.clock import whole_steps
 from cortexmg.frames import Plan, Record
 from cortexmg.memory import steps_at_once
 from cortexmg.network import Network, State
-from cortexmg.part import Scalar
+from cortexmg.part import Scalar, shown
 from cortexmg.processes import anywhere
 from cortexmg.progress import Progress
 
@@ -113,7 +113,8 @@ class HostLoop:
         """Which run of a sweep."""
         if not values and self.program.members == 1:
             return ""
-        return f", in run {m} ({ {k: float(v[m]) for k, v in values.items()} })"
+        mine = {k: float(v[m]) if v.ndim == 1 else shown(v[m]) for k, v in values.items()}
+        return f", in run {m} ({mine})"
 
     def _lateness(self, late, when: str, values: dict[str, Any]) -> str:
         """Of which population spikes could not be delivered in time; empty if of none."""

@@ -125,11 +125,11 @@ def figure(
         },
     }
     rasters = [{name: run[name] for name in names} for run in runs]
-    if parameter == MAGNESIUM:
-        return plots.ladder(rasters, values, panels, window=window)
-    unit = parameters(network)[parameter].unit
-    name = " ".join(parameter.split("/")[-2:])
-    return plots.ladder(rasters, values, panels, window=window, name=name, unit=unit)
+    how: dict[str, Any] = {"window": window, "log": min(values) >= 0.0 < max(values)}
+    if parameter != MAGNESIUM:
+        how["unit"] = parameters(network)[parameter].unit
+        how["name"] = " ".join(parameter.split("/")[-2:])
+    return plots.ladder(rasters, values, panels, **how)
 
 
 def _number(x: float) -> str:

@@ -95,10 +95,6 @@ class Network(Part):
         With `exact`, synaptic input is summed in whole numbers: results do not depend on the
         number of devices, and have no derivative.
         """
-        stimuli = {
-            name: s.init(self.populations[s.target].n, stream(key, name))
-            for name, s in self.stimuli.items()
-        }
         tissues, populations = beginning(
             self.tissues, self.populations, self.environment, self.split
         )
@@ -110,11 +106,18 @@ class Network(Part):
                 name: p.release.init(p.connectivity.n_senders)
                 for name, p in self.projections.items()
             },
-            stimuli=stimuli,
+            stimuli=self.begin_stimuli(key),
             tissues=tissues,
             key=key,
             dt=jnp.asarray(dt, jnp.result_type(float)),
         )
+
+    def begin_stimuli(self, key: Key[Array, ""]) -> dict[str, Any]:
+        """The states of the stimuli at time 0."""
+        return {
+            name: s.init(self.populations[s.target].n, stream(key, name))
+            for name, s in self.stimuli.items()
+        }
 
     def step(self, state: State, dt: float) -> tuple[State, dict[str, Spikes]]:
         """Transmitter arrives, stimuli act, cells integrate and fire, their spikes depart."""
@@ -238,9 +241,10 @@ def _check_projection(name: str, p: Projection, network: Network) -> None:
 def _check_stimulus(name: str, s: Stimulus, populations: dict[str, Population]) -> None:
     _known("Stimulus", name, "target", s.target, populations)
     check_lengths(f"Stimulus {name!r}", s, populations[s.target].n)
+    receptors = populations[s.target].receptors
     receptor = getattr(s, "receptor", None)
-    if receptor is not None and receptor not in populations[s.target].receptors:
+    if hasattr(s, "receptor") and receptor not in receptors:
         raise ValueError(
             f"Stimulus {name!r} names receptor {receptor!r}, but population {s.target!r} has "
-            f"{sorted(populations[s.target].receptors)}."
+            f"{sorted(receptors)}."
         )

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 import equinox as eqx
 import numpy as np
@@ -43,12 +43,17 @@ def quantity(
 def count(default: Any = MISSING, *, low: int = 1) -> Any:
     """A field that holds a whole number fixed when the network is compiled."""
     default = {} if default is MISSING else {"default": default}
-    return eqx.field(static=True, metadata={"count": low}, **default)
+    return eqx.field(static=True, converter=_plain, metadata={"count": low}, **default)
 
 
-def members(kind: type) -> Any:
-    """A field that holds parts of this kind by name, none unless given."""
-    return eqx.field(default_factory=dict, metadata={"members": kind})
+def _plain(value: Any) -> Any:
+    """A whole number of NumPy as one of Python, which does not overflow; else the value."""
+    return int(value) if isinstance(value, np.integer) else value
+
+
+def members() -> Any:
+    """A field that holds parts by name, none unless given."""
+    return eqx.field(default_factory=dict)
 
 
 class Part(eqx.Module):
@@ -62,8 +67,8 @@ class Part(eqx.Module):
                 check_quantity(owner, field, value)
             elif "count" in field.metadata:
                 check_count(owner, field, value)
-            elif "members" in field.metadata:
-                check_members(f"{owner}.{field.name}", value, field.metadata["members"])
+            else:
+                check_parts(f"{owner}.{field.name}", field.type, value)
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -139,6 +144,21 @@ def check_lengths(owner: str, part: Any, n: int) -> None:
             )
 
 
+def check_parts(name: str, kind: Any, value: Any) -> None:
+    """Raise if a field for a part, or for parts by name, holds anything else."""
+    if get_origin(kind) is dict:
+        member = get_args(kind)[1]
+        if isinstance(member, type) and issubclass(member, Part):
+            check_members(name, value, member)
+        return
+    kinds = [k for k in get_args(kind) or (kind,) if k is not type(None)]
+    if kinds and all(isinstance(k, type) and issubclass(k, Part) for k in kinds):
+        absent = value is None and type(None) in get_args(kind)
+        if not absent and not isinstance(value, tuple(kinds)):
+            names = " or ".join(k.__name__ for k in kinds)
+            raise TypeError(f"{name} must be a {names}, got {shown(value)}.")
+
+
 def check_members(owner: str, members: Any, kind: type) -> None:
     """Raise if `members` is not a dict from names to parts of this kind."""
     if not isinstance(members, Mapping):
@@ -152,11 +172,14 @@ def check_members(owner: str, members: Any, kind: type) -> None:
 
 def check_count(owner: str, field: Field, value: Any) -> None:
     """Raise if `value` is not a whole number of at least what `field` declares."""
-    low = field.metadata["count"]
+    whole(f"{owner}.{field.name}", value, field.metadata["count"])
+
+
+def whole(name: str, value: Any, low: int) -> int:
+    """The value as an int, which does not overflow; raises unless whole and at least `low`."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < low:
-        raise ValueError(
-            f"{owner}.{field.name} must be a whole number of at least {low}, got {shown(value)}."
-        )
+        raise ValueError(f"{name} must be a whole number of at least {low}, got {shown(value)}.")
+    return int(value)
 
 
 def shown(value: Any) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Int, Integer, UInt32
 
 from cortexmg.noise import threefry
-from cortexmg.part import Part, count, quantity
+from cortexmg.part import Part, Scalar, count, quantity
 from cortexmg.rows import Contacts, Wiring
 
 RINGS = DIRECTIONS = 4096  # of distance and direction; each takes 12 of 32 random bits
@@ -162,7 +162,7 @@ class Procedural(Wiring):
 
     seed: Any  # uint32[2]
     law: Law
-    weights: Any = quantity("nS", low=0.0)
+    weights: Scalar = quantity("nS", low=0.0)  # one for all
     delays: Any = quantity("ms", above=0.0, fixed=True)  # one, or one for each ring
     n_pre: int = count()
     n_post: int = count()  # of the targets that are here

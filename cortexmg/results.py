@@ -10,6 +10,7 @@ import json
 import math
 import os
 import platform
+import re
 import shutil
 import subprocess
 import tempfile
@@ -82,13 +83,20 @@ def commit() -> str | None:
 
 
 def check_folder(folder: Path) -> None:
-    """Raise FileExistsError if `folder` holds something that is not a result.
+    """Raise FileExistsError if `folder` holds what is not a result, OSError if it cannot be made.
 
     A result that a crash left beside its place, while it was being replaced, is put back.
     """
-    left = [] if folder.exists() else list(folder.parent.glob(f".{folder.name}-*-old"))
-    if left:
-        left[0].rename(folder)
+    try:
+        there = next(x for x in folder.absolute().parents if x.exists())
+        tempfile.TemporaryFile(dir=there).close()
+    except OSError as error:
+        raise OSError(f"{folder} cannot be written ({error}): name another folder.") from error
+    # As mkdtemp names them: those of `run-2` are not of `run`.
+    left = re.compile(rf"\.{re.escape(folder.name)}-[a-z0-9_]{{8}}-old")
+    for old in folder.parent.iterdir() if folder.parent.exists() else ():
+        if left.fullmatch(old.name) and not folder.exists():
+            old.rename(folder)
     if folder.exists() and not (folder / "account.json").exists() and any(folder.iterdir()):
         raise FileExistsError(f"{folder} exists and is not a result: name another folder.")
 
@@ -104,10 +112,12 @@ def save(
     `figures` maps file names to functions that write them. An earlier result in `folder` is
     replaced; anything else there is not touched.
 
-    Raises: FileExistsError if `folder` holds something that is not a result.
+    Raises: FileExistsError if `folder` holds something that is not a result; ValueError or
+    TypeError for what could not be read again.
     """
     folder = Path(folder)
     check_folder(folder)
+    _check_names(arrays, account)
     folder.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
@@ -127,6 +137,16 @@ def save(
         shutil.rmtree(beside, ignore_errors=True)
         raise
     return folder
+
+
+def _check_names(arrays: Mapping[str, np.ndarray], account: Mapping[str, Any]) -> None:
+    if "sha256" in account:
+        raise ValueError("account must not hold 'sha256', which is written there: rename it.")
+    for name, x in arrays.items():
+        if name in ("file", "allow_pickle"):
+            raise ValueError(f"An array cannot be saved as {name!r}, a word of NumPy: rename it.")
+        if (kind := np.asarray(x).dtype).kind not in "biufcmMSU":
+            raise TypeError(f"Array {name!r} of {kind} cannot be saved: give one of float32.")
 
 
 def load(folder: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

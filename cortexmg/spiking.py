@@ -12,6 +12,8 @@ from jaxtyping import Array, Bool, Float
 
 from cortexmg.part import Part, PerCell, quantity
 
+HELD = np.uint16  # of the steps for which a voltage is still held
+
 
 class Spikes(NamedTuple):
     """What a population sends at the end of a step."""
@@ -83,7 +85,7 @@ class Reset(SpikeRule):
             )
 
     def init(self, v: PerCell) -> Array:
-        return jnp.zeros(jnp.shape(v), jnp.uint16)
+        return jnp.zeros(jnp.shape(v), HELD)
 
     def step(self, state: Array, before: PerCell, change: PerCell, dt: float):
         held = state > 0
@@ -111,6 +113,12 @@ class Reset(SpikeRule):
             raise ValueError(
                 f"Population {population!r}: Reset.refractory of {wrong[0]:g} ms is not a whole "
                 f"number of steps of {dt:g} ms: change one of them."
+            )
+        most = np.iinfo(HELD).max * dt
+        if np.any(times > most * (1.0 + 1e-6)):
+            raise ValueError(
+                f"Population {population!r}: Reset.refractory of {times.max():g} ms is more than "
+                f"{most:g} ms, {np.iinfo(HELD).max:,} steps: use a larger dt or a shorter time."
             )
 
 

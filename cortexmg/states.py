@@ -34,7 +34,10 @@ def resumed(network: Network, state: Any, dt: float, exact: bool) -> State:
 
 
 def checked(network: Network, state: Any, dt: float) -> State:
-    """The state, with no late spikes; raises unless it is one of `network` at `dt`."""
+    """The state, with no late spikes; raises unless it is one of `network` at `dt`.
+
+    Stimuli may have come, which begin as at time 0, or gone.
+    """
     if not isinstance(state, State):
         raise TypeError(f"state must be the state of a run (run.state), got {shown(state)}.")
     if not isinstance(state.dt, Tracer) and abs(float(state.dt) - dt) > 1e-6 * dt:
@@ -42,13 +45,17 @@ def checked(network: Network, state: Any, dt: float) -> State:
             f"state was made with dt = {float(state.dt):g} ms, got dt = {dt:g} ms: what is on its "
             f"way is laid out in steps, so go on with the same dt."
         )
-    if state.underway.queued != bool(network.at_once):
+    if network.projections and state.underway.queued != bool(network.at_once):
         raise ValueError(
             f"state holds spikes that are delivered {_how(state.underway.queued)}, but this run "
             f"delivers them {_how(bool(network.at_once))}: go on with the same at_once, and "
             f"without gradients=True from a run that had a queue."
         )
-    state = state._replace(underway=network.counted_anew(state.underway))
+    begun = network.begin_stimuli(state.key)
+    state = state._replace(
+        underway=network.counted_anew(state.underway),
+        stimuli={name: state.stimuli.get(name, new) for name, new in begun.items()},
+    )
     given = _shapes(state)
     was_exact = state.underway.exact
     expected = _shapes(jax.eval_shape(lambda key: network.init(key, dt, was_exact), state.key))
@@ -66,8 +73,12 @@ def _how(queued: bool) -> str:
 
 
 def _shapes(state: State) -> dict[str, str]:
-    leaves = jax.tree_util.tree_leaves_with_path(state)
-    return {path_name(path): f"{x.dtype}{list(x.shape)}" for path, x in leaves}
+    # With None, the state of parts that have none: what is compiled knows which there are.
+    leaves = jax.tree_util.tree_leaves_with_path(state, is_leaf=lambda x: x is None)
+    return {
+        path_name(path): "without state" if x is None else f"{x.dtype}{list(x.shape)}"
+        for path, x in leaves
+    }
 
 
 def arrays(network: Network) -> Network:

@@ -40,9 +40,9 @@ def rate(trains: SpikeTrains) -> Float[np.ndarray, " n"]:
 
 
 def mean_rate(trains: SpikeTrains) -> float:
-    """Firing rate averaged over all cells, silent ones included (Hz)."""
+    """Firing rate averaged over all cells, silent ones included (Hz); NaN of no time."""
     check_trains("mean_rate", trains)
-    return 1e3 * trains.times.size / (trains.n * trains.duration)
+    return 1e3 * trains.times.size / (trains.n * trains.duration) if trains.duration else np.nan
 
 
 def population_rate(trains: SpikeTrains, bin: Number = 5.0) -> Float[np.ndarray, " bins"]:
@@ -139,6 +139,8 @@ def synchrony(signals: Float[ArrayLike, "time cells"]) -> float:
     if v.ndim != 2 or v.shape[0] < 2 or v.shape[1] < 1:
         raise ValueError(f"signals must be [time, cells], at least 2 by 1, got shape {v.shape}.")
     check_finite("signals", v)
+    if not np.any(np.ptp(v, axis=0)):  # whose variance need not be 0, by rounding
+        return np.nan
     single = float(np.mean(np.var(v, axis=0, dtype=float)))
     together = float(np.var(np.mean(v, axis=1, dtype=float)))
     return float(np.sqrt(together / single)) if single > 0 else np.nan
@@ -181,10 +183,11 @@ def bursts(
 ) -> Bursts:
     """Periods in which the population rate is above `over_median` medians and `least_rate` (Hz).
 
-    The rate, in bins of `bin` ms, is smoothed by a moving mean of `smoothing` ms, which cannot
-    move an edge by more than half its width. Periods less than `gap` ms apart are then joined and
-    those below `shortest` ms dropped: a burst with a rhythm inside is one. Meant for populations
-    of about 100 cells or more, in which chance does not reach the threshold.
+    The rate, in bins of `bin` ms, is smoothed by a moving mean of `smoothing` ms (the nearest odd
+    number of bins), which cannot move an edge by more than half its width. Periods less than `gap`
+    ms apart are then joined and those below `shortest` ms dropped: a burst with a rhythm inside is
+    one. Meant for populations of about 100 cells or more, in which chance does not reach the
+    threshold.
     """
     check_trains("bursts", trains)
     limits = dict(over_median=over_median, least_rate=least_rate, shortest=shortest, gap=gap)

@@ -11,10 +11,9 @@ from cortexmg.bounds import Coordinates
 from cortexmg.devices import Devices
 from cortexmg.measures import Measure
 from cortexmg.network import Network
-from cortexmg.part import check_members, shown
+from cortexmg.part import check_members, shown, whole
 from cortexmg.protocol import Protocol, keys_of
 from cortexmg.recipe import Conditions, check_conditions
-from cortexmg.wiring.draw import check_whole
 
 OBSERVED = 2**31 - 2  # the step of the keys of runs that make targets: no step of a fit has it
 
@@ -148,8 +147,8 @@ def observed(
     Raises: KeyError for unknown names, ValueError for what cannot be measured or run,
     ArithmeticError where voltages do not stay finite.
     """
-    check_whole("seeds", seeds, 2)
-    check_whole("of_seeds", of_seeds, 1)
+    whole("seeds", seeds, 2)
+    whole("of_seeds", of_seeds, 1)
     given = {"duration": duration, "settle": settle, "dt": dt, "devices": devices}
     protocol = Protocol(network, Coordinates(network, {}), measures, conditions, **given)
     found = protocol.run(np.zeros((seeds, 1, 0)), keys_of(key, OBSERVED, seeds))[:, 0]

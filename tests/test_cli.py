@@ -229,6 +229,25 @@ def test_the_name_of_a_foreign_folder_is_refused_before_anything_is_overwritten(
     assert [p.name for p in Path().iterdir()] == ["mine"]
 
 
+def test_a_sweep_over_negative_values_is_drawn(cortexmg):
+    words = ["--n", "40", "--duration", "100", "--settle", "0", "--dt", "0.1", "--values=-65,-60"]
+    words += ["--out", "swept"]
+    leak = "populations/cells/channels/leak/e"
+    code, out, _ = cortexmg("sweep", "cobahh", *words, "--parameter", leak)
+    assert code == 0 and "are in swept" in out and Path("swept/figure.png").exists()
+
+
+def test_what_cannot_be_drawn_is_saved(cortexmg, monkeypatch):
+    def broken(*_, **__):
+        raise ValueError("no canvas")
+
+    monkeypatch.setattr(cli.plots, "raster", broken)
+    words = ["cobahh", "--n", "40", "--duration", "100", "--dt", "0.1", "--out", "kept"]
+    code, _, err = cortexmg("run", *words)
+    assert code == 1 and "no canvas" in err and "data and account are in kept" in err
+    assert results.load("kept")[0]["summary/rate cells"].shape == (1,)
+
+
 def test_what_acts_is_printed_with_level_places_and_source(piped):
     run, _ = piped
     known = cx.mechanisms(models.cortex(60)).values()

@@ -549,3 +549,10 @@ def test_balanced_fires_as_its_docstring_says(contacts, low, high):
     run = cx.simulate(network, 400.0, 0.1, record=record)
     late = run["spikes"].between(100.0, 400.0)
     assert low < statistics.mean_rate(late) < high
+
+
+@pytest.mark.parametrize("name", ["cobahh", "ei_nmda", "balanced", "cortex_slice", "up_down"])
+def test_a_size_can_be_a_number_of_numpy(name, without_type_checks):
+    model = getattr(models, name)
+    for x, y in zip(jax.tree.leaves(model(np.int32(60))), jax.tree.leaves(model(60)), strict=True):
+        np.testing.assert_array_equal(x, y)

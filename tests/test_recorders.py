@@ -1,6 +1,7 @@
 """Recorders: a contract over every kind, and what each must show on a network."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -147,6 +148,27 @@ def test_conductance_is_the_mean_that_is_bound_and_the_mean_that_magnesium_lets_
     np.testing.assert_allclose(probed["nmda"].values.bound, bound.mean(1)[19::20], rtol=1e-12)
     np.testing.assert_allclose(probed["nmda"].values.open, through.mean(1)[19::20], rtol=1e-12)
     assert bound.mean() > 0.1
+
+
+def test_without_magnesium_all_that_is_bound_conducts_whatever_else_acts():
+    receptors = synapses.nmda_of_subunits()  # on which zinc acts
+    arrivals = stimuli.Poisson("E", "nmda_2A", 500.0, 1.0)
+    net = cx.Network(
+        cx.acsf(mg=0.0),
+        {"E": cells.leaky_integrate_and_fire(3, receptors)},
+        stimuli={"p": arrivals},
+    )
+    record = {"g": recorders.Conductance("E", "nmda_2A")}
+    g = cx.simulate(net, 20.0, dt=0.1, record=record)["g"].values
+    assert g.open[-1] > 0.1
+    np.testing.assert_allclose(g.open, g.bound, rtol=1e-6)
+
+
+def test_many_cells_for_long_are_counted_without_overflow():
+    net = cx.Network(cx.acsf(), {"E": cells.leaky_integrate_and_fire(200_000)})
+    rate = recorders.PopulationRate("E", every=2000.0)
+    state = net.init(jax.random.key(0), 0.1, exact=True)
+    assert rate.read(jnp.int32(4_000_000), net, state, 20_000) == pytest.approx(10.0)
 
 
 def test_the_field_potential_is_the_mean_absolute_synaptic_current(probed):

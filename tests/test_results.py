@@ -138,7 +138,7 @@ def test_an_older_result_survives_when_the_new_one_cannot_be_put_in_place(tmp_pa
 
 def test_a_crash_between_the_renames_loses_nothing(tmp_path):
     folder = save(tmp_path / "result")
-    folder.rename(tmp_path / ".result-abc-old")
+    folder.rename(tmp_path / ".result-abc_ef01-old")
     results.check_folder(folder)
     results.load(folder)
 
@@ -187,3 +187,30 @@ def test_other_weights_have_another_digest(noisy_network):
         results.account(n)["parameters"][name]["value"]["sha256"] for n in (noisy_network, changed)
     ]
     assert digests[0] != digests[1]
+
+
+def test_what_a_crash_left_of_another_result_is_not_touched(tmp_path):
+    save(tmp_path / "run-2").rename(tmp_path / ".run-2-abcd0_ef-old")
+    save(tmp_path / "run")
+    assert {p.name for p in tmp_path.iterdir()} == {"run", ".run-2-abcd0_ef-old"}
+    results.check_folder(tmp_path / "run-2")
+    assert {p.name for p in tmp_path.iterdir()} == {"run", "run-2"}
+
+
+@pytest.mark.parametrize(
+    "arrays, account, words",
+    [
+        ({"file": np.ones(2)}, None, ["'file'", "rename"]),
+        ({"x": jnp.ones(2, jnp.bfloat16)}, None, ["'x'", "bfloat16", "float32"]),
+        (None, {"sha256": 1}, ["account", "'sha256'", "rename"]),
+    ],
+)
+def test_what_could_not_be_read_again_is_refused(tmp_path, is_refused, arrays, account, words):
+    is_refused(lambda: save(tmp_path / "result", arrays, account), words)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_cannot_be_made_is_refused_at_once(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="name another folder"):
+        results.check_folder(tmp_path / "file" / "result")

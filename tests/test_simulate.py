@@ -4,6 +4,7 @@ import os
 import resource
 import signal
 import time
+from dataclasses import replace
 
 import equinox as eqx
 import jax
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 import cortexmg as cx
-from cortexmg import cells, memory, programs, recorders, stimuli, synapses, wiring
+from cortexmg import cells, channels, memory, programs, recorders, stimuli, synapses, wiring
 from cortexmg.membrane import Current
 from cortexmg.part import Scalar, quantity
 from cortexmg.stimuli import Stimulus
@@ -204,6 +205,41 @@ def test_a_sweep_goes_on_from_a_state(few_cells):
     assert not np.array_equal(runs[1]["v"].values, noisy[1]["v"].values)
 
 
+def test_stimuli_come_and_go_between_runs(few_cells, same_bits):
+    first = cx.simulate(few_cells, 10.0, dt=0.1)
+    step = {"step": stimuli.step_current("E", 1e3, start=10.0)}
+    without = replace(few_cells, stimuli={})
+    driven = cx.simulate(replace(few_cells, stimuli=step), 20.0, dt=0.1, state=first.state)
+    from_rest = cx.simulate(without, 10.0, dt=0.1, record=FEW, state=driven.state)
+    assert driven.state.stimuli == {"step": None} and from_rest.state.stimuli == {}
+    assert not np.array_equal(
+        driven.state.populations["E"].v,
+        cx.simulate(without, 20.0, dt=0.1, state=first.state).state.populations["E"].v,
+    )
+    # Noise that comes anew begins as at time 0, with the key of the run.
+    again = cx.simulate(few_cells, 1.0, dt=0.1, state=from_rest.state)
+    assert np.all(np.isfinite(again.state.stimuli["noise"]))
+    (swept,) = cx.sweep(
+        replace(few_cells, stimuli=step),
+        {"stimuli/step/first": [1e3]},
+        20.0,
+        dt=0.1,
+        state=first.state,
+    )
+    same_bits(swept.state, driven.state)
+
+
+def test_parts_without_state_that_come_are_refused_by_name(few_cells, is_refused):
+    state = cx.simulate(few_cells, 1.0, dt=0.1).state
+    cell = few_cells.populations["E"]
+    more = replace(cell, channels={**cell.channels, "more": channels.Leak(1.0, -60.0)})
+    net = replace(few_cells, populations={"E": more})
+    is_refused(
+        lambda: cx.simulate(net, 1.0, dt=0.1, state=state),
+        ["populations/E/channels/more is missing", "without state", "network that it came from"],
+    )
+
+
 def test_a_sweep_refuses_the_state_of_another_network(few_cells, noisy_network):
     state = cx.simulate(noisy_network, 1.0, dt=0.1).state
     with pytest.raises(ValueError, match="state is not one of this network"):
@@ -361,6 +397,19 @@ def test_a_run_that_goes_wrong_in_its_first_piece_has_empty_recordings(poisoned)
 def test_a_sweep_names_the_run_that_is_not_finite(poisoned):
     with pytest.raises(FloatingPointError, match=r"'sick'.*run 1 .*amplitude.: 1"):
         cx.sweep(poisoned, {"stimuli/poison/amplitude": [-1.0, 1.0, 0.0]}, 50.0, dt=0.1)
+
+
+def test_a_sweep_over_values_of_cells_names_the_run_and_keeps_what_was_right(
+    poisoned, short_pieces
+):
+    values = {
+        "stimuli/poison/amplitude": [-1.0, 1.0],
+        "populations/sick/capacitance": np.linspace(100.0, 200.0, 8).reshape(2, 4),
+    }
+    record = {"v": recorders.Probe("sick", every=0.1)}
+    with pytest.raises(cx.NotFinite, match=r"run 1 .*amplitude.: 1.*array\(\[157") as error:
+        cx.sweep(poisoned, values, 50.0, dt=0.1, record=record)
+    assert [len(run["v"].t) for run in error.value.runs] == [220, 220]
 
 
 def test_a_resumed_run_names_the_time_since_the_beginning(poisoned, short_pieces):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from cortexmg import episodes, statistics
-from cortexmg.spike_trains import checked_trains
+from cortexmg.spike_trains import SpikeTrains, checked_trains
 
 STOP = 20_000.0  # ms
 
@@ -338,3 +338,13 @@ def test_only_spike_trains_are_taken(name):
     # A test run checks annotations first; the function inside is what users call.
     with pytest.raises(TypeError, match=f"{name} needs SpikeTrains, got ndarray"):
         inspect.unwrap(getattr(statistics, name))(np.zeros(3))
+
+
+def test_of_no_time_there_is_no_rate():
+    nothing = SpikeTrains(np.zeros(0, np.int32), np.zeros(0), 3, 5.0, 5.0)
+    assert np.isnan(statistics.mean_rate(nothing))
+
+
+@pytest.mark.parametrize("value", [-70.3, 0.1, 1e6])
+def test_chi_of_what_does_not_change_is_undefined(value):
+    assert np.isnan(statistics.synchrony(np.full((333, 11), value)))

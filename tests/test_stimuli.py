@@ -326,3 +326,12 @@ def test_the_noise_of_a_whole_number_key_stays_what_it_was():
     assert counts[0, :16].tolist() == [0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0]
     digest = hashlib.sha256(counts.tobytes()).hexdigest()
     assert (counts.sum(), digest[:16]) == (781, "ca5da6e589d9ab6c")
+
+
+def test_times_past_the_digits_of_single_precision_are_refused(single_precision):
+    late = SpikeInput("e", "ampa", np.array([1.0, 2e5]), np.zeros(2, np.int32), 1.0)
+    with pytest.raises(ValueError, match=r"times of 200000 ms .* 104858 ms.* JAX_ENABLE_X64"):
+        late.check(1, 0.1)
+    late.check(1, 0.2)
+    with jax.enable_x64(True):
+        late.check(1, 0.1)

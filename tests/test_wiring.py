@@ -553,6 +553,26 @@ def test_procedural_cells_make_contacts(is_refused, k):
     is_refused(lambda: procedural_by_distance(SHEET, 9, 9, k, NEAR, 1.0, 1.0, key=0), words)
 
 
+@pytest.mark.parametrize("whole", [np.int32, np.int64, np.uint16])
+def test_numbers_of_numpy_are_numbers(whole, without_type_checks):
+    n, k = 60_000, 2  # whose products overflow
+    for rule, number in (
+        (fixed_probability, 1e-4),
+        (fixed_in_degree, k),
+        (fixed_out_degree, k),
+        (fixed_total_number, n),
+        (procedural, k),
+    ):
+        given = number if rule is fixed_probability else whole(number)
+        made = rule(whole(n), whole(n), given, 1.0, 1.0, key=0)
+        expected = rule(n, n, number, 1.0, 1.0, key=0)
+        assert made.n_contacts == expected.n_contacts and type(made.n_pre) is int
+        for x, y in zip(jax.tree.leaves(made), jax.tree.leaves(expected), strict=True):
+            np.testing.assert_array_equal(x, y)
+    assert by_distance(SHEET, whole(9), whole(9), whole(2), NEAR, 1.0, 1.0, key=0).n_contacts == 18
+    assert one_to_one(whole(4), 1.0, 1.0).n_contacts == 4
+
+
 def test_only_procedural_wiring_can_be_stored(is_refused):
     for given in (3, in_degree()):
         is_refused(lambda given=given: stored(given), ["stored takes wiring that procedural"])

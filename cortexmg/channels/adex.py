@@ -44,7 +44,7 @@ class Adaptation(Channel):
     b: PerCell = quantity("pA", 80.5)
     tau: PerCell = quantity("ms", 144.0, above=0.0)
     e: PerCell = quantity("mV", -70.6)
-    factors: dict[str, Factor] = members(Factor)  # of b
+    factors: dict[str, Factor] = members()  # of b
 
     def init(self, v: PerCell, env: Environment) -> PerCell:
         del env

@@ -25,7 +25,7 @@ class Afterhyperpolarisation(Ungated, Mechanism):
     g_max: PerCell = quantity("nS", 1448.0, low=0.0)
     e: PerCell | None = quantity("mV", -80.0, optional=True)
     k_d: PerCell = quantity("mM", 0.03, above=0.0)
-    factors: dict[str, Factor] = members(Factor)
+    factors: dict[str, Factor] = members()
 
     @property
     def needs(self) -> tuple[str, ...]:

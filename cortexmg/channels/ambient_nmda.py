@@ -34,7 +34,7 @@ class AmbientNMDA(Channel, Mechanism):
     half_k: PerCell = quantity("mM", 13.5, low=0.0)
     slope_k: PerCell = quantity("mM", 1.42, above=0.0)
     block: Block = kager_somjen()
-    factors: dict[str, Factor] = members(Factor)
+    factors: dict[str, Factor] = members()
 
     @property
     def carries(self) -> tuple[str, ...]:

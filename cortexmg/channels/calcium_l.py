@@ -29,7 +29,7 @@ class CalciumL(Channel):
 
     g_max: PerCell = quantity("nS", 49.0, low=0.0)
     screening: PerCell = quantity("1", 0.82, low=0.0, high=1.0)  # share of the surface shift
-    factors: dict[str, Factor] = members(Factor)
+    factors: dict[str, Factor] = members()
 
     def init(self, v: PerCell, env: Environment) -> CalciumLGates:
         del env

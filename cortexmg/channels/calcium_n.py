@@ -41,7 +41,7 @@ class CalciumN(Channel):
     slope: PerCell = quantity("mV", 9.0, above=0.0)
     inactivation: Inactivation | None = None
     screening: PerCell = quantity("1", 0.82, low=0.0, high=1.0)  # share of the surface shift
-    factors: dict[str, Factor] = members(Factor)
+    factors: dict[str, Factor] = members()
 
     def init(self, v: PerCell, env: Environment) -> PerCell | None:
         del env

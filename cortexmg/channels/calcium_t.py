@@ -23,7 +23,7 @@ class CalciumT(Channel):
     g_max: PerCell = quantity("nS", 116.0, low=0.0)
     shift: PerCell = quantity("mV", 2.0)
     screening: PerCell = quantity("1", 0.82, low=0.0, high=1.0)  # share of the surface shift
-    factors: dict[str, Factor] = members(Factor)
+    factors: dict[str, Factor] = members()
 
     def init(self, v: PerCell, env: Environment) -> PerCell:
         return self._inactivation(v, env)[0]

@@ -14,7 +14,7 @@ class Leak(Ungated):
 
     g: PerCell = quantity("nS", 10.0, above=0.0)
     e: PerCell = quantity("mV", -70.0)
-    factors: dict[str, Factor] = members(Factor)
+    factors: dict[str, Factor] = members()
 
     def pathway(self, state: None, v: PerCell, env: Environment) -> Pathway:
         del state, v
@@ -26,7 +26,7 @@ class IonLeak(Ungated):
 
     ion: str = eqx.field(static=True, default="k")
     g: PerCell = quantity("nS", 10.0, above=0.0)
-    factors: dict[str, Factor] = members(Factor)
+    factors: dict[str, Factor] = members()
 
     def pathway(self, state: None, v: PerCell, env: Environment) -> Pathway:
         del state, v

@@ -76,7 +76,7 @@ class SigmoidPump(Pump):
     half_k: PerCell = quantity("mM", 5.5, low=0.0)
     slope_k: PerCell = quantity("mM", 1.0, above=0.0)
     electrogenic: bool = eqx.field(static=True, default=True)
-    factors: dict[str, Factor] = members(Factor)
+    factors: dict[str, Factor] = members()
 
     def activity(self, na: PerCell, k: PerCell) -> PerCell:
         sodium = 1.0 + bounded_exp((self.half_na - na) / self.slope_na)
@@ -96,7 +96,7 @@ class HillPump(Pump):
     k_na: PerCell = quantity("mM", 10.0, above=0.0)
     k_k: PerCell = quantity("mM", 2.0, above=0.0)
     electrogenic: bool = eqx.field(static=True, default=True)
-    factors: dict[str, Factor] = members(Factor)
+    factors: dict[str, Factor] = members()
 
     def activity(self, na: PerCell, k: PerCell) -> PerCell:
         return (k / (k + self.k_k)) ** 2 * (na / (na + self.k_na)) ** 3

@@ -6,11 +6,11 @@ from cortexmg import wiring
 from cortexmg.cells import traub_miles
 from cortexmg.environment import acsf
 from cortexmg.network import Network
+from cortexmg.part import whole
 from cortexmg.projection import Projection
 from cortexmg.rows import Wiring
 from cortexmg.stimuli import Poisson
 from cortexmg.synapses import Exponential, Synapse
-from cortexmg.wiring.draw import check_whole
 
 
 def balanced(
@@ -24,8 +24,8 @@ def balanced(
     E cells first. The contacts of a `procedural` network are computed when they are needed.
     Assumption: the weights and the drive, chosen for this rate at a step of 0.1 ms.
     """
-    check_whole("n", n, 2)
-    check_whole("contacts", contacts, 1)
+    n = whole("n", n, 2)
+    contacts = whole("contacts", contacts, 1)
     rng = np.random.default_rng(np.random.SeedSequence([key, 1952]))
     rule = wiring.procedural if procedural else wiring.fixed_out_degree
     n_e = n * 4 // 5

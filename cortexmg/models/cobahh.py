@@ -5,10 +5,10 @@ import numpy as np
 from cortexmg.cells import traub_miles
 from cortexmg.environment import acsf
 from cortexmg.network import Network
+from cortexmg.part import whole
 from cortexmg.projection import Projection
 from cortexmg.synapses import Exponential, Synapse
 from cortexmg.wiring import fixed_probability
-from cortexmg.wiring.draw import check_whole
 
 
 def cobahh(n: int = 4000, key: int = 0) -> Network:
@@ -19,7 +19,7 @@ def cobahh(n: int = 4000, key: int = 0) -> Network:
     delay, one step. Of the conductances drawn for the beginning, negative ones (1 in 260 of E, 1 in
     21 of I) are 0.
     """
-    check_whole("n", n, 2)
+    n = whole("n", n, 2)
     rng = np.random.default_rng(np.random.SeedSequence([key, 2007]))
     n_e, p = n * 4 // 5, min(1.0, 80.0 / n)
 

@@ -22,6 +22,7 @@ from cortexmg.factors import Factor, GABAPotentiation, ReleaseLaw
 from cortexmg.factors.calcium_block import high_voltage
 from cortexmg.factors.hill_release import intermediate, shallow, steep
 from cortexmg.network import Network
+from cortexmg.part import whole
 from cortexmg.pools.calcium import soma
 from cortexmg.population import Population
 from cortexmg.projection import Projection
@@ -31,7 +32,6 @@ from cortexmg.stimuli import Poisson
 from cortexmg.surface import Screening
 from cortexmg.synapses import AMPA, GABAA, GABAB, NMDA, Synapse
 from cortexmg.wiring import Gaussian, by_distance, fixed_in_degree
-from cortexmg.wiring.draw import check_whole
 
 CONTACTS = {"E": 160, "I": 40}  # onto every cell, at any size of the network
 WEIGHTS = {"E to E": 0.34, "E to I": 0.36, "I to E": 2.2, "I to I": 5.2}  # nS, mean = s.d.
@@ -74,9 +74,10 @@ def cortex(
 
     Besides the block of NMDA receptors, magnesium and calcium act through these `mechanisms`:
     "release" of glutamate and GABA, "gaba" (potentiation of GABA_A receptors), "surface" (charge of
-    the membrane), none of which changes anything at 1 mM and 1.2 mM, and "calcium": N-type channels
-    that magnesium blocks, calcium in the soma of E cells, and potassium channels that it opens
-    (Wang 1998, with a small part of his potassium conductance: there is an M-current too).
+    the membrane), none of which changes anything at 1 mM and 1.2 mM (but the last digits of sums),
+    and "calcium": N-type channels that magnesium blocks, calcium in the soma of E cells, and
+    potassium channels that it opens (Wang 1998, with a small part of his potassium conductance:
+    there is an M-current too).
     Input from outside the network is held: its release does not follow the ions.
 
     With `slow_depression` contacts between E cells also depress for seconds, the more the more they
@@ -88,7 +89,7 @@ def cortex(
     `cells` that integrate and fire, "LIF" or "AdEx", have the same capacitance and leak, and cost
     less; they have no calcium channels, and other rates.
     """
-    check_whole("n", n, 2)
+    n = whole("n", n, 2)
     _check_choices(wiring, mechanisms, cells)
     rng = np.random.default_rng(np.random.SeedSequence([key, 1990]))
     sizes = {"E": n * 4 // 5, "I": n - n * 4 // 5}

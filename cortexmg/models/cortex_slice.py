@@ -4,6 +4,8 @@ import math
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from cortexmg.cells import FS_AREA, RS_AREA
 from cortexmg.channels import KCC2, HillPump, Inactivation, IonLeak, Leak
 from cortexmg.environment import Environment
@@ -53,7 +55,7 @@ def cortex_slice(
 
     `options` are those of `cortex`.
     """
-    number = isinstance(drive, int | float) and not isinstance(drive, bool)
+    number = isinstance(drive, int | float | np.number) and not isinstance(drive, bool)
     if not (number and drive >= 0.0):
         raise ValueError(
             f"drive must be at least 0, the share of input that is left, got {drive!r}."

@@ -5,11 +5,11 @@ import numpy as np
 from cortexmg.cells import leaky_integrate_and_fire
 from cortexmg.environment import acsf
 from cortexmg.network import Network
+from cortexmg.part import whole
 from cortexmg.projection import Projection
 from cortexmg.stimuli import Poisson
 from cortexmg.synapses import NMDA, Exponential, Synapse, TwoExponentialKinetics
 from cortexmg.wiring import fixed_in_degree
-from cortexmg.wiring.draw import check_whole
 
 
 def ei_nmda(n: int = 10_000, key: int = 0) -> Network:
@@ -19,7 +19,7 @@ def ei_nmda(n: int = 10_000, key: int = 0) -> Network:
     dg/dt = -g/100 + x/2, x += 0.02 nS; an I spike adds 3 nS of GABA_A (5 ms, -70 mV). Each cell
     receives 2,400 outside events of 1.5 nS per second. One population "cells", the E cells first.
     """
-    check_whole("n", n, 2)
+    n = whole("n", n, 2)
     rng = np.random.default_rng(np.random.SeedSequence([key, 800]))
     n_e, kinetics = n * 4 // 5, TwoExponentialKinetics(2.0, 100.0)
     # x += 0.02 makes g = 0.02 / 2 * 2 * 100 / 98 (exp(-t/100) - exp(-t/2)), for a weight of 0.1.

@@ -5,12 +5,12 @@ import numpy as np
 from cortexmg.channels import CressmanPotassium, IonLeak, SigmoidPump, SlavedSodium
 from cortexmg.environment import Environment, Ion
 from cortexmg.network import Network
+from cortexmg.part import whole
 from cortexmg.pools import IonBalance, Pool
 from cortexmg.population import Population
 from cortexmg.sheet import Sheet
 from cortexmg.tissues import Buffer, ExtracellularSpace, voxels_of
 from cortexmg.units import FARADAY, whole_cell_nS, whole_cell_pA, whole_cell_pF
-from cortexmg.wiring.draw import check_whole
 
 INSIDE, OUTSIDE = 2160.0, 720.0  # um3
 AREA = 9.55589e-5 * FARADAY * 100.0  # um2, of what converts current to concentration
@@ -23,7 +23,7 @@ def hubel_dahlem(n: int = 1, key: int = 0) -> Network:
     for long enough, they stay depolarised for more than a minute. The first cell begins at rest,
     the others up to 2 mV away. For a step of 0.02 to 0.05 ms.
     """
-    check_whole("n", n, 1)
+    n = whole("n", n, 1)
     rng = np.random.default_rng(np.random.SeedSequence([key, 2014]))
     away = rng.uniform(-2.0, 2.0, n + 1)[1:] * (np.arange(n) > 0)
 

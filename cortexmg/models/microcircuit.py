@@ -55,9 +55,10 @@ def microcircuit(scale: float = 1.0, key: int = 0) -> Network:
     van Albada et al. (2015, doi:10.1371/journal.pcbi.1004490). At full scale the contacts take
     3.6 GB.
     """
-    number = isinstance(scale, int | float) and not isinstance(scale, bool)
+    number = isinstance(scale, int | float | np.number) and not isinstance(scale, bool)
     if not (number and 0.0 < scale <= 1.0):
         raise ValueError(f"scale must be above 0 and at most 1, got {shown(scale)}.")
+    scale = float(scale)
     rng = np.random.default_rng(np.random.SeedSequence([key, 2014]))
     sizes = [max(1, round(n * scale)) for n in SIZES]
     populations, stimuli, dc = {}, {}, compensation(scale)

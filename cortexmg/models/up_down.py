@@ -11,6 +11,7 @@ from cortexmg.environment import Environment, acsf
 from cortexmg.factors import Arousal
 from cortexmg.models.cortex import REFERENCE
 from cortexmg.network import Network
+from cortexmg.part import whole
 from cortexmg.population import Population
 from cortexmg.projection import Projection
 from cortexmg.starting import start
@@ -19,7 +20,6 @@ from cortexmg.surface import Screening
 from cortexmg.synapses import Exponential, Synapse
 from cortexmg.tissues import Noradrenaline
 from cortexmg.wiring import fixed_in_degree
-from cortexmg.wiring.draw import check_whole
 
 CONTACTS = {"E": 400, "I": 100}  # onto every cell
 WEIGHTS = {"E": 1.5, "I": 9.0}  # nS
@@ -49,7 +49,7 @@ def up_down(
     I cells, rest, half of the leak potassium's, input from outside. For 4,000 cells: fewer go up
     and down more often, more less often. Results: experiments/06_up_down.
     """
-    check_whole("n", n, 2)
+    n = whole("n", n, 2)
     start()  # reversals are computed
     rng = np.random.default_rng(np.random.SeedSequence([key, 2019]))
     sizes, env = {"E": n * 4 // 5, "I": n - n * 4 // 5}, acsf(mg=mg, ca=ca)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from cortexmg.factors import product
 from cortexmg.membrane import Current, Pathway
 from cortexmg.network import Network, State
 from cortexmg.part import PerCell
@@ -17,7 +18,7 @@ class ReceptorConductance(NamedTuple):
     """Mean over the cells (nS)."""
 
     open: Float[np.ndarray | Array, "*frames"]  # conducts
-    bound: Float[np.ndarray | Array, "*frames"]  # holds transmitter, blocked or not
+    bound: Float[np.ndarray | Array, "*frames"]  # would conduct if magnesium blocked nothing
 
 
 class Conductance(Recorder):
@@ -37,7 +38,8 @@ class Conductance(Recorder):
         env = population.local(s, network.local(self.population, state))
         through = receptor.pathway(bound, s.v, env)
         assert isinstance(through, Pathway)  # `check` has refused others
-        both = (through.g, receptor.bound(bound))
+        unblocked = receptor.bound(bound) * product(getattr(receptor, "factors", {}), env)
+        both = (through.g, unblocked)
         means = (jnp.mean(of_all_cells(network, self.population, x)) for x in both)
         return ReceptorConductance(*means)
 

@@ -148,7 +148,7 @@ class PopulationRate(Recorder):
     ) -> Float[Array, ""]:
         spikes = network.split.everywhere(acc[None]).sum(dtype=jnp.int32)
         # One product, whose rounding does not depend on how many runs are computed together.
-        return spikes * (1e3 / (network.count(self.population) * steps * state.dt))
+        return spikes * (1e3 / (float(network.count(self.population) * steps) * state.dt))
 
     def check(self, network: Network) -> None:
         population_of(self, network, self.population)

@@ -11,7 +11,7 @@ from cortexmg.releases.release import Release
 class Certain(Release):
     """Every spike releases the same at every contact: 1, or what the `factors` make of it."""
 
-    factors: dict[str, ReleaseLaw] = members(ReleaseLaw)
+    factors: dict[str, ReleaseLaw] = members()
 
     def init(self, n: int) -> None:
         del n

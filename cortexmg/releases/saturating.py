@@ -22,7 +22,7 @@ class Saturating(Release):
 
     tau: PerCell = quantity("ms", 100.0, above=0.0)  # decay of the receptors
     fraction: PerCell = quantity("1", 0.6321205588285577, low=0.0, high=0.99)
-    factors: dict[str, ReleaseLaw] = members(ReleaseLaw)  # of the transmitter that binds
+    factors: dict[str, ReleaseLaw] = members()  # of the transmitter that binds
 
     def init(self, n: int) -> Float[Array, " n"]:
         return jnp.zeros(n)

@@ -35,7 +35,7 @@ class TsodyksMarkram(Release):
     u0: PerCell = quantity("1", 0.5, low=1e-4, high=1.0)
     tau_d: PerCell = quantity("ms", 671.0, above=0.0)
     tau_f: PerCell = quantity("ms", 17.0, above=0.0)
-    factors: dict[str, ReleaseLaw] = members(ReleaseLaw)  # of u0
+    factors: dict[str, ReleaseLaw] = members()  # of u0
 
     def init(self, n: int) -> Resources:
         return Resources(jnp.zeros(n), jnp.zeros(n))

@@ -12,6 +12,8 @@ from jaxtyping import Array, Float, Int, Key
 from cortexmg.part import Part, Scalar, quantity, shown
 from cortexmg.stimuli.stimulus import Arrivals, Stimulus
 
+MOST = 2**20  # steps: from there on the last digits of a time are a quarter of a step
+
 
 class SpikeInput(Stimulus):
     """Arrivals at one kind of receptor of given cells at given times, in ascending order.
@@ -79,7 +81,13 @@ class SpikeInput(Stimulus):
         return state, Arrivals(self.receptor, jax.lax.fori_loop(begin, end, add, jnp.zeros(n)))
 
     def check(self, n: int, dt: float) -> None:
-        del dt
+        times, single = np.asarray(self.times), jnp.result_type(float) == np.float32
+        if single and times.size and times[-1] > MOST * dt:
+            raise ValueError(
+                f"SpikeInput.times of {times[-1]:g} ms is more than {MOST * dt:g} ms, {MOST:,} "
+                f"steps: single precision does not tell in which later step a time lies. Set "
+                f"JAX_ENABLE_X64=1, or use a larger dt."
+            )
         cells = np.asarray(self.cells)
         wrong = np.flatnonzero((cells < 0) | (cells >= n))
         if wrong.size:

@@ -22,4 +22,4 @@ class AMPA(TwoExponentialSynapse):
     e: PerCell | None = quantity("mV", 0.0, optional=True)
     gain: PerCell = quantity("1", 1.0, low=0.0)
     transmitter: str = eqx.field(static=True, default="glutamate")
-    factors: dict[str, Factor] = members(Factor)
+    factors: dict[str, Factor] = members()

@@ -22,7 +22,7 @@ class Exponential(Synapse):
     g0: PerCell = quantity("nS", 0.0, low=0.0)  # half a step before the beginning
     gain: PerCell = quantity("1", 1.0, low=0.0)
     transmitter: str = eqx.field(static=True, default="glutamate")
-    factors: dict[str, Factor] = members(Factor)
+    factors: dict[str, Factor] = members()
 
     def init(self, v: PerCell, env: Environment) -> PerCell:
         del env

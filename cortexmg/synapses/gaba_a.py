@@ -22,4 +22,4 @@ class GABAA(TwoExponentialSynapse):
     e: PerCell | None = quantity("mV", -80.0, optional=True)
     gain: PerCell = quantity("1", 1.0, low=0.0)
     transmitter: str = eqx.field(static=True, default="gaba")
-    factors: dict[str, Factor] = members(Factor)
+    factors: dict[str, Factor] = members()

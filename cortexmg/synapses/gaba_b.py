@@ -43,7 +43,7 @@ class GABAB(Synapse):
     k_d: PerCell = quantity("1", 100.0, above=0.0)
     gain: PerCell = quantity("1", 1.0, low=0.0)
     transmitter: str = eqx.field(static=True, default="gaba")
-    factors: dict[str, Factor] = members(Factor)
+    factors: dict[str, Factor] = members()
 
     def init(self, v: PerCell, env: Environment) -> GABABState:
         del env

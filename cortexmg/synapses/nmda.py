@@ -40,7 +40,7 @@ class NMDA(Synapse):
     e: PerCell | None = quantity("mV", 0.0, optional=True)
     gain: PerCell = quantity("1", 1.0, low=0.0)
     transmitter: str = eqx.field(static=True, default="glutamate")
-    factors: dict[str, Factor] = members(Factor)
+    factors: dict[str, Factor] = members()
 
     def init(self, v: PerCell, env: Environment) -> NMDAState:
         return NMDAState(self.kinetics.init(v), self.block.init(v, env))

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import UInt32
 
-from cortexmg.part import shown
+from cortexmg.part import shown, whole
 from cortexmg.wiring.layout import capacity_for
 
 Key = int | jax.Array
@@ -92,27 +92,28 @@ def settle(
     )
 
 
-def check_ends(n_pre: int, n_post: int, self_contacts: bool = True) -> None:
-    """Raise unless both are sizes and, without self-contacts, those of one population."""
-    check_whole("n_pre", n_pre, 1)
-    check_whole("n_post", n_post, 1)
+def ends(n_pre: int, n_post: int, self_contacts: bool = True) -> tuple[int, int]:
+    """Both; raises unless they are sizes and, without self-contacts, those of one population."""
+    n_pre, n_post = whole("n_pre", n_pre, 1), whole("n_post", n_post, 1)
     check_flag("self_contacts", self_contacts)
     if not self_contacts and n_pre != n_post:
         raise ValueError(
             f"self_contacts=False needs a population that contacts itself, got n_pre = {n_pre} and "
             f"n_post = {n_post}: use self_contacts=True between populations."
         )
+    return n_pre, n_post
 
 
-def check_degree(k: int, available: int, multiple: bool, low: int = 0) -> None:
-    """Raise unless a cell can have `k` contacts with `available` others, and at least `low`."""
-    check_whole("k", k, low)
+def degree(k: int, available: int, multiple: bool, low: int = 0) -> int:
+    """`k`; raises unless a cell can have so many contacts with `available` others."""
+    k = whole("k", k, low)
     check_flag("multiple", multiple)
     if k > available and not (multiple and available):
         raise ValueError(
             f"k = {k} contacts per cell need as many cells at the other end, but only {available} "
             f"are available: lower k or allow multiple=True or self_contacts=True."
         )
+    return k
 
 
 def check_total(n_contacts: int) -> None:
@@ -124,9 +125,3 @@ def check_flag(name: str, value: bool) -> None:
     """Raise unless `value` is True or False."""
     if not isinstance(value, bool | np.bool_):
         raise TypeError(f"{name} must be True or False, got {shown(value)}.")
-
-
-def check_whole(name: str, value: int, low: int) -> None:
-    """Raise unless `value` is a whole number of at least `low`."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < low:
-        raise ValueError(f"{name} must be a whole number of at least {low}, got {shown(value)}.")

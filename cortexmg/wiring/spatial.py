@@ -11,9 +11,9 @@ from cortexmg.sheet import Sheet
 from cortexmg.wiring.draw import (
     Key,
     blocks,
-    check_degree,
-    check_ends,
     check_total,
+    degree,
+    ends,
     settle,
     streams,
 )
@@ -94,8 +94,8 @@ def by_distance(
         ValueError: too few cells within reach of the kernel, or more than 2^31 contacts.
     """
     check_sheet("by_distance", sheet, kernel)
-    check_ends(n_pre, n_post, self_contacts)
-    check_degree(k, n_pre if self_contacts else n_pre - 1, multiple)
+    n_pre, n_post = ends(n_pre, n_post, self_contacts)
+    k = degree(k, n_pre if self_contacts else n_pre - 1, multiple)
     check_total(n_post * k)
     check_value("weight", "nS", weight)
     check_value("delay", "ms", delay, ByDistance)

@@ -6,15 +6,14 @@ from statistics import NormalDist
 import numpy as np
 
 from cortexmg.connectivity import Connectivity
-from cortexmg.part import shown
+from cortexmg.part import shown, whole
 from cortexmg.wiring.draw import (
     BLOCK,
     Key,
     blocks,
-    check_degree,
-    check_ends,
     check_total,
-    check_whole,
+    degree,
+    ends,
     settle,
     streams,
 )
@@ -41,7 +40,9 @@ def fixed_in_degree(
     Raises:
         ValueError: `k` different cells are not available, or more than 2^31 contacts.
     """
-    available = _check(n_pre, n_post, k, n_pre, self_contacts, multiple)
+    n_pre, n_post = ends(n_pre, n_post, self_contacts)
+    available = n_pre if self_contacts else n_pre - 1
+    k = degree(k, available, multiple)
     check_total(n_post * k)
     check_values(weight, delay)
     draws = streams(key)
@@ -72,7 +73,9 @@ def fixed_out_degree(
     Raises:
         ValueError: `k` different cells are not available, or more than 2^31 contacts.
     """
-    available = _check(n_pre, n_post, k, n_post, self_contacts, multiple)
+    n_pre, n_post = ends(n_pre, n_post, self_contacts)
+    available = n_post if self_contacts else n_post - 1
+    k = degree(k, available, multiple)
     check_total(n_pre * k)
     check_values(weight, delay)
     draws = streams(key)
@@ -102,7 +105,7 @@ def fixed_probability(
     Raises:
         ValueError: `p` is not a probability, or more than 2^31 contacts.
     """
-    check_ends(n_pre, n_post, self_contacts)
+    n_pre, n_post = ends(n_pre, n_post, self_contacts)
     chance = number(p)
     if chance is None or not 0.0 <= chance <= 1.0:
         raise ValueError(f"p must be a probability between 0 and 1, got {shown(p)}.")
@@ -144,8 +147,8 @@ def fixed_total_number(
     Raises:
         ValueError: there is no pair to contact, or more than 2^31 contacts.
     """
-    check_ends(n_pre, n_post, self_contacts)
-    check_whole("n_contacts", n_contacts, 0)
+    n_pre, n_post = ends(n_pre, n_post, self_contacts)
+    n_contacts = whole("n_contacts", n_contacts, 0)
     columns = n_post if self_contacts else n_post - 1
     if n_contacts and not columns:
         raise ValueError(
@@ -164,14 +167,6 @@ def fixed_total_number(
             block += block >= np.repeat(np.arange(rows.start, rows.stop), lengths)
         targets[starts[rows.start] : starts[rows.stop]] = block
     return connect(starts, targets, row, n_post, weight, delay, draws)
-
-
-def _check(n_pre, n_post, k, others, self_contacts, multiple) -> int:
-    """How many cells each cell can have contacts with; raises if that is not enough."""
-    check_ends(n_pre, n_post, self_contacts)
-    available = others if self_contacts else others - 1
-    check_degree(k, available, multiple)
-    return available
 
 
 def _partners(
