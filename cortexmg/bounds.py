@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 from cortexmg.network import Network
 from cortexmg.parameters import Parameter, parameters, with_parameters
-from cortexmg.part import Part, quantity, shown
+from cortexmg.part import Part, Scalar, quantity, shown
 
 LISTED = 20  # values that a message shows
 LINEAR_UNITS = 4.0  # units of the coordinate from one bound to the other, if it is linear
@@ -26,10 +26,10 @@ class Bounds(Part):
     parameter.
     """
 
-    low: float = quantity("the parameter's unit")
-    high: float = quantity("the parameter's unit")
+    low: Scalar = quantity("the parameter's unit")
+    high: Scalar = quantity("the parameter's unit")
     prior: tuple[float, float] | None = eqx.field(
-        static=True, default=None, converter=lambda x: None if x is None else tuple(x)
+        static=True, default=None, converter=lambda x: tuple(x) if isinstance(x, list) else x
     )
 
     def __check_init__(self):
@@ -40,7 +40,13 @@ class Bounds(Part):
             )
         if self.prior is None:
             return
-        if len(self.prior) != 2 or not self.low <= self.prior[0] <= self.high:
+        pair = isinstance(self.prior, tuple) and len(self.prior) == 2
+        if not pair or any(np.asarray(x).dtype.kind not in "fiu" for x in self.prior):
+            raise TypeError(
+                f"Bounds.prior must be two numbers, a median and a standard deviation, got "
+                f"{shown(self.prior)}."
+            )
+        if not self.low <= self.prior[0] <= self.high:
             raise ValueError(
                 f"Bounds.prior must be a median between {self.low:g} and {self.high:g} and a "
                 f"standard deviation, got {shown(self.prior)}."
@@ -99,6 +105,8 @@ class Coordinates:
         start: Mapping[str, Any] | None = None,
     ):
         """Raises: KeyError for an unknown name, ValueError for a start outside its bounds."""
+        _check_names("bounds", bounds)
+        _check_names("start", start or {})
         start, known = dict(start or {}), parameters(network)
         for name in start.keys() - bounds.keys():
             raise KeyError(f"start names {name!r}, which is not fitted: {sorted(bounds)} are.")
@@ -110,7 +118,7 @@ class Coordinates:
             paths = paths_of(network, name, known)
             self._check_shared(paths)
             given = start[name] if name in start else common_value(name, known, paths)
-            value = np.asarray(given, float)
+            value = _numbers(f"The start of {name}", given)
             if not np.all((value >= b.low) & (value <= b.high)):
                 raise ValueError(
                     f"{name} starts at {shown(value.tolist())}, outside its bounds {b.low:g} to "
@@ -156,6 +164,17 @@ class Coordinates:
         for place in self.places:
             for path in set(paths) & set(place.paths):
                 raise ValueError(f"{path} is fitted twice: under {place.name!r} and another name.")
+
+
+def _check_names(what: str, given: Any) -> None:
+    if not isinstance(given, Mapping) or any(not isinstance(name, str) for name in given):
+        raise TypeError(f"{what} must be a dict by names of parameters, got {shown(given)}.")
+
+
+def _numbers(what: str, given: Any) -> np.ndarray:
+    if np.asarray(given).dtype.kind not in "fiu":
+        raise TypeError(f"{what} must be numbers, got {shown(given)}.")
+    return np.asarray(given, float)
 
 
 def values_at(places: Sequence[Place], u: Float[Array, " p"] | np.ndarray) -> dict[str, Any]:

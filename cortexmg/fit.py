@@ -2,14 +2,16 @@
 
 import sys
 from collections.abc import Mapping
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from cortexmg.aim import aim_of
-from cortexmg.bounds import Bounds, Coordinates
+from cortexmg.bounds import Bounds, Coordinates, Place, listed, values_at
 from cortexmg.course import Course, Journal, beginning
 from cortexmg.devices import Devices
 from cortexmg.estimators import Estimator, careful_estimator, default_estimator
@@ -17,9 +19,11 @@ from cortexmg.fitted import TOO_MANY, Fit
 from cortexmg.fitter import Fitter
 from cortexmg.gauss_newton import NEEDS, Trust, gauss_newton
 from cortexmg.network import Network
-from cortexmg.parameters import endings
+from cortexmg.parameters import endings, with_parameters
 from cortexmg.part import shown, whole
+from cortexmg.processes import is_key
 from cortexmg.protocol import Protocol
+from cortexmg.starting import start as start_jax
 from cortexmg.states import key_of
 from cortexmg.targets import Loss, Targets
 
@@ -70,6 +74,7 @@ def fit(
     anything runs; TypeError for an estimator or optimiser that is none; FitFailed, with the values,
     where voltages or loss stop being finite or nothing responds to any parameter.
     """
+    start_jax()  # before a key does, with one device
     if not isinstance(aim, Targets | Loss):
         raise TypeError(f"A fit needs Targets or a Loss, got {shown(aim)}.")
     check_how(estimator, seeds, key)
@@ -80,6 +85,7 @@ def fit(
     given = {"duration": duration, "settle": settle, "dt": dt, "devices": devices}
     protocol = Protocol(network, coordinates, aim.measures, aim.conditions, **given)
     _check_free(protocol)
+    _check_bounds(protocol)
     estimator, look = _estimators(coordinates, estimator)
     optimiser = optimiser or _default_optimiser(aim, estimator)
     fitter = Fitter(protocol, aim_of(protocol, aim), estimator, look, optimiser, seeds, key)
@@ -88,6 +94,7 @@ def fit(
         Journal(Path(folder), network, fitter.settings) if folder else Journal(None, network, {})
     )
     fresh = beginning(coordinates.start, optimiser)
+    _check_optimiser(optimiser, fresh, bool(folder))
     residuals = isinstance(aim, Targets) and estimator.gives_sensitivity
     if isinstance(fresh.optimiser, Trust) and not residuals:
         raise ValueError(NEEDS)
@@ -131,6 +138,28 @@ def _check_course(optimiser: Any, steps: Any, tolerance: Any, patience: Any) -> 
         )
 
 
+def _check_optimiser(optimiser: Any, fresh: Course, saved: bool) -> None:
+    """Raise if steps could not be made with an optimiser, or its state not be saved."""
+    if isinstance(fresh.optimiser, Trust):
+        return
+    extra = {}
+    import optax
+
+    if isinstance(optimiser, optax.GradientTransformationExtraArgs):
+        extra = {"residuals": None, "value": 0.0}
+    u = jnp.asarray(fresh.coordinates, jnp.result_type(float))
+    try:
+        optimiser.update(jnp.zeros_like(u), fresh.optimiser, u, **extra)
+    except TypeError as error:
+        raise TypeError(
+            f"optimiser cannot be used, because it evaluates the loss itself or needs more than "
+            f"gradient and loss ({error}): use optax.adam(0.1), or gauss_newton()."
+        ) from error
+    keys = [x for x in jax.tree.leaves(fresh.optimiser) if is_key(x)]
+    if keys and saved:
+        raise TypeError("optimiser has a random key in its state, which a folder does not keep.")
+
+
 def _check_free(protocol: Protocol) -> None:
     """Raise if a condition sets what is fitted, whatever the condition."""
     for place in protocol.coordinates.places:
@@ -140,6 +169,36 @@ def _check_free(protocol: Protocol) -> None:
                 f"nothing depends on its fitted value: fit others, or add a condition that leaves "
                 f"it free."
             )
+
+
+def _check_bounds(protocol: Protocol) -> None:
+    """Raise if a network within the bounds could not be run.
+
+    Looked at are both ends of each parameter, a third of the way, for what must be a whole number
+    of steps, and the ends of two that belong to one part, between which there may be a rule.
+    """
+    c, network = protocol.coordinates, protocol.network
+    start, looked_at = values_at(c.places, c.start), []
+    for i, place in enumerate(c.places):
+        looked_at += [{place: share} for share in (0.0, 1.0 / 3.0, 1.0)]
+        for other in c.places[:i]:
+            if _owner(place) == _owner(other):
+                looked_at += [{place: a, other: b} for a in (0.0, 1.0) for b in (0.0, 1.0)]
+    for values, shares in product(protocol.conditions.values(), looked_at):
+        given = {p: p.bounds.low + x * (p.bounds.high - p.bounds.low) for p, x in shares.items()}
+        there = {path: np.full(p.shape, x) for p, x in given.items() for path in p.paths}
+        try:
+            with_parameters(network, start | there | values).check(protocol.dt)
+        except ValueError as error:
+            raise ValueError(
+                f"The bounds of {' and '.join(p.name for p in given)} hold values with which the "
+                f"network cannot be run:{listed({p.name: x for p, x in given.items()})}\n{error}\n"
+                f"Narrow the bounds, or leave out what cannot move freely."
+            ) from None
+
+
+def _owner(place: Place) -> str:
+    return place.paths[0].rpartition("/")[0]
 
 
 def _estimators(

@@ -76,8 +76,8 @@ def read(path: Path) -> Config:
     Raises: ValueError naming the table and the entry that cannot be used.
     """
     try:
-        given = tomllib.loads(Path(path).read_text())
-    except tomllib.TOMLDecodeError as error:
+        given = tomllib.loads(Path(path).read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not TOML: {error}.") from None
     _check(str(path), given, FILE)
     network = _network(given.get("network", {}))

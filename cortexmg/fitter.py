@@ -46,6 +46,9 @@ class FitFailed(ArithmeticError):
         super().__init__(f"{why}, at{listed(values)}{before}\n{remedy}")
         self.why, self.values, self.best = why, values, best
 
+    def __reduce__(self):
+        return type(self).__new__, (type(self), *self.args), self.__dict__  # as it was made
+
 
 class Fitter(NamedTuple):
     """How every step of a fit is made."""

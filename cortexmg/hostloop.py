@@ -45,6 +45,9 @@ class Stopped(Exception):
         super().__init__(message)
         self.runs = runs
 
+    def __reduce__(self):
+        return type(self), (self.args[0], self.runs)
+
 
 class NotFinite(Stopped, FloatingPointError):
     """A voltage stopped being finite."""

@@ -232,6 +232,6 @@ def _in_whole_intervals(settle: float, measures: Mapping[str, Measure], dt: floa
     """The time, or somewhat more, after which an interval of every measure begins."""
     every = [r.every or dt for m in measures.values() for r in m.recorders.values()]
     together = np.lcm.reduce([whole_steps(x, dt, "every") for x in every])
-    return (
-        float(-(-whole_steps(settle, dt, "settle") // together) * together * dt) if settle else 0.0
-    )
+    at_once = not isinstance(settle, bool) and settle == 0
+    steps = 0 if at_once else whole_steps(settle, dt, "settle")
+    return float(-(-steps // together) * together * dt)

@@ -74,6 +74,8 @@ def simulate(
     """
     start()
     record = _checked(record, network)
+    if not isinstance(gradients, bool | Tangents):
+        raise TypeError(f"gradients must be True, False or Tangents, got {shown(gradients)}.")
     if traced(network, state, key):
         if at_once or devices is not None:
             raise ValueError(

@@ -298,10 +298,11 @@ def test_the_slope_of_escape_noise_is_that_of_its_probability():
     np.testing.assert_array_equal(found.near, slopes != 0)
 
 
-def test_estimators_are_checked():
+def test_estimators_are_checked(without_type_checks):
     wrongs = ({"directions": "all"}, {"directions": 0}, {"step": 0.0}, {"points": 3})
+    wrongs += ({"local": "no"}, {"step": np.ones(2)}, {"points": [2]})
     for wrong in (*wrongs, {"directions": "orthogonal", "points": 4}):
-        with pytest.raises(ValueError, match="Differences"):
+        with pytest.raises((ValueError, TypeError), match="Differences"):
             Differences(**wrong)
     with pytest.raises(ValueError, match="Tangents.damping"):
         cx.Tangents(damping=-1.0)

@@ -1,5 +1,7 @@
 """Fits: what they find, how they end, go on and refuse."""
 
+import importlib
+import pickle
 import tracemalloc
 from dataclasses import replace
 
@@ -14,19 +16,34 @@ from cortexmg import FitFailed, cells, fit_plots, measures, results, stimuli, sy
 from cortexmg.aim import aim_of
 from cortexmg.bounds import Coordinates, listed
 from cortexmg.estimators import Differences, Forward, Reverse, differences
-from cortexmg.estimators.estimator import variance_of_mean
+from cortexmg.estimators.estimator import Diverged, Overflow, variance_of_mean
 from cortexmg.fitted import uncertainty
 from cortexmg.fitter import Fitter
+from cortexmg.hardware import cores
 from cortexmg.parameters import endings
 from cortexmg.protocol import Protocol, keys_of
 from cortexmg.sensitivity import Sensitivity
 from cortexmg.targets import targets_of
 
+sensitivity_file = importlib.import_module("cortexmg.sensitivity")
 WEIGHT, MG = "stimuli/outside/weight", "environment/ions/mg/outside"
 MEASURES = {"rate": measures.Rate("E"), "CV": measures.CV("E")}
 CONDITIONS = {"control": {}, "blocked": {"populations/E/receptors/nmda/gain": 0.0}}
 BOUNDS = {WEIGHT: cx.Bounds(0.2, 5.0), MG: cx.Bounds(0.1, 5.0)}
 TIMES = {"duration": 200.0, "settle": 50.0, "dt": 0.1}
+
+
+USES = """
+import jax, cortexmg as cx
+from cortexmg import cells, measures, stimuli, synapses
+cell = cells.leaky_integrate_and_fire(2, {"ampa": synapses.AMPA()})
+poisson = {"outside": stimuli.Poisson("E", "ampa", 900.0, 9.0)}
+aim = cx.Targets({"rate": measures.Rate("E")}, [cx.Target("rate", 9.0)])
+bounds = {"stimuli/outside/weight": cx.Bounds(5.0, 20.0)}
+net = cx.Network(cx.acsf(), {"E": cell}, stimuli=poisson)
+cx.fit(net, bounds, aim, steps=1, duration=100.0, settle=0.0, dt=0.1)
+print(len(jax.devices()))
+"""
 
 
 def network(weight=1.3, mg=1.0, n=32):
@@ -708,15 +725,72 @@ def test_keys_that_would_repeat_the_noise_of_others_are_refused(key, without_typ
         ({"optimiser": "adam"}, "optimiser must be one of optax, .*got 'adam'"),
         ({"optimiser": optax.adam}, "optimiser must be one of optax, .*got <function"),
         ({"duration": 8.0}, "at least two intervals of 5 ms"),
+        ({"settle": None}, "settle must be a number in ms"),
+        ({"settle": False}, "settle must be a number in ms"),
+        ({"bounds": [WEIGHT]}, "bounds must be a dict by names"),
+        ({"bounds": {3: cx.Bounds(1.0, 2.0)}}, "bounds must be a dict by names"),
+        ({"start": {WEIGHT: "a"}}, f"start of {WEIGHT} must be numbers, got 'a'"),
+        ({"aim": {"rate": 4.0}}, "Targets.targets must be a list of Target"),
+        ({"aim": cx.Target("rate", 4.0)}, "Targets.targets must be a list of Target"),
+        ({"optimiser": optax.lbfgs()}, "optimiser cannot be used.*use optax.adam"),
+        (
+            {"bounds": {"stimuli/outside/rate": cx.Bounds(100.0, 6e4)}},
+            r"bounds of stimuli/outside/rate.*rate = 20066.*arrivals per step",
+        ),
+        (
+            {"bounds": {"populations/E/capacitance": cx.Bounds(1.0, 500.0)}},
+            r"bounds of .*capacitance = 1\n.*too large",
+        ),
+        (
+            {"bounds": {"populations/E/rule/refractory": cx.Bounds(1.0, 5.0)}},
+            r"bounds of .*refractory = 2.33.*not a whole number of steps",
+        ),
+        (
+            {
+                "bounds": {
+                    "populations/E/rule/threshold": cx.Bounds(-58.0, -40.0),
+                    "populations/E/rule/reset": cx.Bounds(-70.0, -52.0),
+                }
+            },
+            r"bounds of .*reset and .*threshold.*reset = -52\n.*threshold = -58\n",
+        ),
         ({"aim": [cx.Target("rate", [1.0, 2.0])]}, "one value, or one for each of its 1 parts"),
     ],
 )
 def test_bad_input_is_refused_before_anything_runs(change, message, without_type_checks):
     aim = change.pop("aim", [cx.Target("rate", 10.0)])
     given = {"bounds": BOUNDS, "steps": 2} | TIMES | change
-    with pytest.raises((KeyError, ValueError, TypeError), match=message):
-        aim = cx.Targets({"rate": MEASURES["rate"]}, aim) if isinstance(aim, list) else aim
+    with pytest.raises((KeyError, ValueError, TypeError), match=f"(?s){message}"):
+        aim = cx.Targets({"rate": MEASURES["rate"]}, aim)
         cx.fit(network(), aim=aim, **given)
+
+
+def test_an_optimiser_that_cannot_be_saved_is_refused_before_anything_runs(tmp_path):
+    noisy = optax.chain(optax.add_noise(0.1, 0.1, 0), optax.adam(0.1))
+    aim = cx.Targets({"rate": MEASURES["rate"]}, [cx.Target("rate", 10.0)])
+    with pytest.raises(TypeError, match="random key in its state"):
+        cx.fit(network(), BOUNDS, aim, optimiser=noisy, folder=tmp_path / "fit", **TIMES)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        FitFailed("why", {"a": 1.0}, None),
+        Diverged({"a": 1.0}, "control"),
+        Overflow(1, 2),
+        cx.NotFinite("why", []),
+        cx.Late("why", []),
+    ],
+    ids=lambda e: type(e).__name__,
+)
+def test_errors_leave_a_process_of_a_pool_whole(error):
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is type(error) and str(again) == str(error) and vars(again) == vars(error)
+
+
+def test_a_fit_uses_every_core(in_a_fresh_process):
+    assert in_a_fresh_process(USES).split() == [str(cores())]
 
 
 def test_an_aim_of_another_kind_is_refused(without_type_checks):
@@ -732,10 +806,14 @@ def test_an_aim_of_another_kind_is_refused(without_type_checks):
         (np.nan, 1.0, None, "finite"),
         (1.0, 2.0, (3.0, 0.1), "median between"),
         (1.0, 2.0, (1.5, 0.0), "positive standard deviation"),
+        (1.0, 2.0, 0.5, "two numbers, .*got 0.5"),
+        (1.0, 2.0, ("a", 0.5), "two numbers"),
+        (1.0, 2.0, (1.5, None), "two numbers"),
+        (np.array([1.0, 1.5]), 2.0, None, "one number"),
     ],
 )
-def test_bounds_are_checked(low, high, prior, message):
-    with pytest.raises(ValueError, match=message):
+def test_bounds_are_checked(low, high, prior, message, without_type_checks):
+    with pytest.raises((ValueError, TypeError), match=message):
         cx.Bounds(low, high, prior)
 
 
@@ -846,6 +924,18 @@ def test_sensitivities_are_of_all_positive_numbers_unless_some_are_named(monkeyp
     assert {WEIGHT, "populations/E/rule/width", "populations/E/channels/leak/e"} <= left
     assert {MG, "environment/temperature", "stimuli/slow/weight"} <= set(found.parameters)
     np.testing.assert_allclose(found.values, 1.0, rtol=1e-3)
+
+
+def test_sensitivities_are_found_beside_rules_between_two_numbers(monkeypatch, is_refused):
+    kinetics = synapses.TwoExponentialKinetics(1.0, 1.8)
+    cell = cells.leaky_integrate_and_fire(2, {"ampa": synapses.AMPA(kinetics)})
+    pulse = stimuli.step_current("E", 50.0, start=100.0, stop=150.0)
+    net = cx.Network(cx.acsf(), {"E": cell}, stimuli={"pulse": pulse})
+    rise, begin = "populations/E/receptors/ampa/kinetics/tau_rise", "stimuli/pulse/start"
+    bounds = sensitivity_file._free(net, [rise, begin])
+    assert (bounds[rise].high, bounds[begin].high) == (1.5, 125.0)
+    late = cx.with_parameters(net, {begin: 149.0})
+    is_refused(lambda: sensitivity_file._free(late, [begin]), [begin, "before stop", "give Bounds"])
 
 
 def test_sensitivities_to_many_numbers_of_single_cells_take_few_runs(monkeypatch):

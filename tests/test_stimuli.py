@@ -335,3 +335,15 @@ def test_times_past_the_digits_of_single_precision_are_refused(single_precision)
     late.check(1, 0.2)
     with jax.enable_x64(True):
         late.check(1, 0.1)
+
+
+def test_arrivals_at_random_have_the_derivative_of_their_mean():
+    def mean(rate, f=lambda n: n):
+        stimulus = Poisson("e", "ampa", rate, 2.0)
+        _, found = stimulus.step(None, jnp.int32(3), jax.random.key(0), 500, DT)
+        return jnp.mean(f(found.weight))
+
+    for derivative in (jax.grad, jax.jacfwd):
+        np.testing.assert_allclose(derivative(mean)(800.0), 2.0 * DT * 1e-3, rtol=1e-6)
+    exact = Poisson("e", "ampa", 800.0, 2.0).step(None, jnp.int32(3), jax.random.key(0), 500, DT)
+    assert set(np.unique(exact[1].weight / 2.0)) <= set(range(8))  # whole numbers all the same

@@ -15,7 +15,7 @@ from cortexmg.estimators.estimator import (
     pulled,
 )
 from cortexmg.hardware import memory_available
-from cortexmg.part import Part, quantity, shown
+from cortexmg.part import Part, Scalar, quantity, shown
 from cortexmg.protocol import Protocol
 
 COPIES = 3  # of a sensitivity, that a step of a fit needs
@@ -44,7 +44,7 @@ class Differences(Estimator):
     room for the sensitivity of every statistic to every parameter.
     """
 
-    step: float = quantity("1", 0.1, above=0.0)  # of a coordinate
+    step: Scalar = quantity("1", 0.1, above=0.0)  # of a coordinate
     directions: str | int = eqx.field(static=True, default="single")
     points: int = eqx.field(static=True, default=2)
     local: bool = eqx.field(static=True, default=False)
@@ -58,7 +58,10 @@ class Differences(Estimator):
                 f'Differences.directions must be "single", "orthogonal" or a number of pairs, got '
                 f"{shown(self.directions)}."
             )
-        if self.points not in SIDES or not (self.points == 2 or d == "single" or self.local):
+        if not isinstance(self.local, bool):
+            raise TypeError(f"Differences.local must be True or False, got {shown(self.local)}.")
+        known = isinstance(self.points, int) and self.points in SIDES
+        if not known or not (self.points == 2 or d == "single" or self.local):
             raise ValueError(
                 f'Differences.points must be 2, or 1 or 4 with directions="single" or local, got '
                 f"{shown(self.points)}."

@@ -23,6 +23,9 @@ class Diverged(ArithmeticError):
         self.why, self.values = f"Voltages stopped being finite{under}", values
         super().__init__(f"{self.why}, at{listed(values)}")
 
+    def __reduce__(self):
+        return type(self).__new__, (type(self), *self.args), self.__dict__  # as it was made
+
 
 class Overflow(ArithmeticError):
     """Derivatives of a run grew beyond all numbers."""
@@ -33,6 +36,9 @@ class Overflow(ArithmeticError):
             f"cells excite one another strongly: use Differences, or Tangents with damping, a "
             f"horizon, or a larger width"
         )
+
+    def __reduce__(self):
+        return type(self).__new__, (type(self), *self.args), self.__dict__  # as it was made
 
 
 class Estimate(NamedTuple):

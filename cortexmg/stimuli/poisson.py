@@ -69,6 +69,8 @@ class Poisson(Stimulus):
 def _poisson(bits: Array, mean: Array, most: int) -> Array:
     """Counts with this mean, one for each 32 random bits: the inverse of the distribution.
 
+    Their derivative by the mean is 1, that of what is expected.
+
     The probability of at least k arrivals is a sum of positive terms, so that rare ones, at low
     rates and short steps, keep all their digits.
     """
@@ -79,7 +81,8 @@ def _poisson(bits: Array, mean: Array, most: int) -> Array:
         more = bits < bounds[half]
         counts = counts + jnp.where(more, half + 1, 0)
         bounds = [jnp.where(more, *x) for x in zip(bounds[half + 1 :], bounds[:half], strict=True)]
-    return counts.astype(jnp.float32)
+    nothing = mean - jax.lax.stop_gradient(mean)
+    return counts.astype(jnp.float32) + nothing.astype(jnp.float32)
 
 
 def _bounds(mean: Array, most: int) -> Array:
