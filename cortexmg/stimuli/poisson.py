@@ -69,8 +69,6 @@ class Poisson(Stimulus):
 def _poisson(bits: Array, mean: Array, most: int) -> Array:
     """Counts with this mean, one for each 32 random bits: the inverse of the distribution.
 
-    Their derivative by the mean is 1, that of what is expected.
-
     The probability of at least k arrivals is a sum of positive terms, so that rare ones, at low
     rates and short steps, keep all their digits.
     """
@@ -81,8 +79,20 @@ def _poisson(bits: Array, mean: Array, most: int) -> Array:
         more = bits < bounds[half]
         counts = counts + jnp.where(more, half + 1, 0)
         bounds = [jnp.where(more, *x) for x in zip(bounds[half + 1 :], bounds[:half], strict=True)]
-    nothing = mean - jax.lax.stop_gradient(mean)
-    return counts.astype(jnp.float32) + nothing.astype(jnp.float32)
+    return _expected(counts.astype(jnp.float32), mean)
+
+
+@jax.custom_jvp
+def _expected(counts: Array, mean: Array) -> Array:
+    """The counts, with the derivative of what is expected of them."""
+    del mean
+    return counts
+
+
+@_expected.defjvp
+def _expected_jvp(primals, tangents):
+    counts, change = primals[0], tangents[1].astype(primals[0].dtype)
+    return counts, jnp.broadcast_to(change, counts.shape)
 
 
 def _bounds(mean: Array, most: int) -> Array:
