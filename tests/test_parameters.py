@@ -128,7 +128,7 @@ def test_a_name_like_no_other_answers_with_where_to_look(noisy_network):
         (MG, [1.0, 2.0], ["Ion.outside", "number in mM"]),
         ("environment/temperature", 80.0, ["Environment.temperature", "at most 50 degC", "80"]),
         ("environment/temperature", np.ones(3), ["Environment.temperature", "one number", "(3,)"]),
-        (TAU, 90.0, ["tau_rise", "below tau_decay", "90"]),
+        (TAU, 90.0, ["tau_rise", "0.99 tau_decay", "90"]),
         ("populations/I/rule/reset", -40.0, ["Reset.reset", "-40", "-50"]),
         ("populations/E/v0", np.ones(32), ["v0", "33 cells", "(32,)"]),
         ("populations/E/channels/na/g_max", np.ones(7), ["na/g_max", "33 cells", "(7,)"]),
