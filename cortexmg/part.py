@@ -155,7 +155,8 @@ def check_parts(name: str, kind: Any, value: Any) -> None:
     if kinds and all(isinstance(k, type) and issubclass(k, Part) for k in kinds):
         absent = value is None and type(None) in get_args(kind)
         if not absent and not isinstance(value, tuple(kinds)):
-            names = " or ".join(k.__name__ for k in kinds)
+            names = " or ".join("None" if k is type(None) else k.__name__ for k in get_args(kind))
+            names = names or kind.__name__
             raise TypeError(f"{name} must be a {names}, got {shown(value)}.")
 
 

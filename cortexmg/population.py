@@ -10,7 +10,7 @@ from cortexmg.channels import Channel, IonLeak, Leak
 from cortexmg.derivatives import depends, kept, seam
 from cortexmg.environment import Environment
 from cortexmg.membrane import Current, Pathway, averaged, voltage_change
-from cortexmg.part import Part, PerCell, check_lengths, check_members, count, quantity, shown
+from cortexmg.part import Part, PerCell, check_lengths, count, quantity
 from cortexmg.pools import Pool
 from cortexmg.spiking import Crossing, SpikeRule, Spikes
 from cortexmg.stimuli import Arrivals
@@ -68,20 +68,11 @@ class Population(Part):
         self.v0 = v0
 
     def __check_init__(self):
-        Part.__check_init__(self)  # first of all n is a number
-        check_members("Population.channels", self.channels, Channel)
-        check_members("Population.receptors", self.receptors, Synapse)
-        check_members("Population.pools", self.pools, Pool)
-        if not isinstance(self.rule, SpikeRule):
-            raise TypeError(f"Population.rule must be a SpikeRule, got {shown(self.rule)}.")
+        Part.__check_init__(self)  # first of all n is a number, and channels are channels
         if not any(isinstance(c, Leak | IonLeak) for c in self.channels.values()):
             raise ValueError(
                 f"Population.channels must hold a Leak, got {sorted(self.channels)}: without one "
                 f"the voltage of a closed membrane is not defined."
-            )
-        if not isinstance(self.surface, SurfaceCharge | None):
-            raise TypeError(
-                f"Population.surface must be a SurfaceCharge or None, got {shown(self.surface)}."
             )
         self._check_pools()
         check_lengths("Population", self, self.n)

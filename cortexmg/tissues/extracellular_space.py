@@ -10,7 +10,7 @@ from jax.core import Tracer
 from cortexmg.environment import Environment
 from cortexmg.evidence import Evidence
 from cortexmg.numerics import Total, add, rounded
-from cortexmg.part import PerCell, Scalar, quantity, shown
+from cortexmg.part import PerCell, Scalar, quantity
 from cortexmg.tissues.glia import Glia
 from cortexmg.tissues.tissue import Tissue
 from cortexmg.tissues.voxels import PerVoxel, Voxels
@@ -61,10 +61,6 @@ class ExtracellularSpace(Tissue):
             raise ValueError(
                 f"ExtracellularSpace.ions must hold 'k', and 'na' and 'cl' if these are to move "
                 f"too, got {self.ions!r}."
-            )
-        if not isinstance(self.glia, Glia | None):
-            raise TypeError(
-                f"ExtracellularSpace.glia must be a Glia or None, got {shown(self.glia)}."
             )
         shape = () if self.start is None else np.shape(self.start)
         if shape not in ((), (1,), (self.voxels.number,)):

@@ -25,6 +25,7 @@ def main() -> None:
     parser.add_argument("--key", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     args = parser.parse_args()
+    results.check_folder(args.out)
     if args.quick:
         args.scale = 0.01
     network = models.microcircuit(args.scale)
