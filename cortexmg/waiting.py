@@ -148,7 +148,8 @@ def depart(
 
     Several devices exchange them once in the shortest delay, before the first are due; until then
     each knows only its own. With a queue they do so in every step: a GPU would wait for the host
-    at the branch.
+    at the branch, and of a volley of all cells a few of every tile are delivered in each step, for
+    which the queue needs all of the delay.
     """
     after = {}
     for pre, w in waiting.items():
