@@ -29,7 +29,9 @@ class Bounds(Part):
     low: Scalar = quantity("the parameter's unit")
     high: Scalar = quantity("the parameter's unit")
     prior: tuple[float, float] | None = eqx.field(
-        static=True, default=None, converter=lambda x: tuple(x) if isinstance(x, list) else x
+        static=True,
+        default=None,
+        converter=lambda x: tuple(x) if np.ndim(x) else x,
     )
 
     def __check_init__(self):

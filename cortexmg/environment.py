@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from cortexmg.part import Part, PerCell, Scalar, quantity, shown
+from cortexmg.part import Part, PerCell, Scalar, as_int, quantity, shown
 from cortexmg.units import FARADAY, GAS, KELVIN
 
 # mM: twice what sea water and the axons of squid hold, and twice its magnesium for ions of two
@@ -20,10 +20,11 @@ class Ion(Part):
 
     outside: PerCell = quantity("mM", low=0.0, high=MOST)
     inside: PerCell = quantity("mM", low=0.0, high=MOST)
-    valence: int = eqx.field(static=True)
+    valence: int = eqx.field(static=True, converter=as_int)
 
     def __check_init__(self):
-        if not isinstance(self.valence, int) or self.valence == 0:
+        number = isinstance(self.valence, int) and not isinstance(self.valence, bool)
+        if not number or self.valence == 0:
             raise ValueError(
                 f"Ion.valence must be a whole number that is not 0, such as 2 or -1, got "
                 f"{shown(self.valence)}."

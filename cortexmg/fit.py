@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping
-from itertools import product
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,8 @@ from cortexmg.targets import Loss, Targets
 
 if TYPE_CHECKING:  # loading it is slow, and most runs fit nothing
     import optax
+
+BETWEEN = 0.381966  # of a range: no whole number of steps from ends that are
 
 
 def fit(
@@ -149,8 +151,11 @@ def _check_optimiser(optimiser: Any, fresh: Course, saved: bool) -> None:
         extra = {"residuals": None, "value": 0.0}
     u = jnp.asarray(fresh.coordinates, jnp.result_type(float))
     try:
-        optimiser.update(jnp.zeros_like(u), fresh.optimiser, u, **extra)
+        with suppress(AttributeError):  # of one that looks into residuals, of which there are none
+            optimiser.update(jnp.zeros_like(u), fresh.optimiser, u, **extra)
     except TypeError as error:
+        if "keyword-only" not in str(error):
+            return
         raise TypeError(
             f"optimiser cannot be used, because it evaluates the loss itself or needs more than "
             f"gradient and loss ({error}): use optax.adam(0.1), or gauss_newton()."
@@ -172,23 +177,24 @@ def _check_free(protocol: Protocol) -> None:
 
 
 def _check_bounds(protocol: Protocol) -> None:
-    """Raise if a network within the bounds could not be run.
+    """Raise if a network within the bounds could not be run, as far as one or two numbers decide.
 
-    Looked at are both ends of each parameter, a third of the way, for what must be a whole number
+    Looked at are both ends of each parameter, a place between them, for what must be a whole number
     of steps, and the ends of two that belong to one part, between which there may be a rule.
     """
     c, network = protocol.coordinates, protocol.network
     start, looked_at = values_at(c.places, c.start), []
     for i, place in enumerate(c.places):
-        looked_at += [{place: share} for share in (0.0, 1.0 / 3.0, 1.0)]
+        looked_at += [{place: share} for share in (0.0, BETWEEN, 1.0)]
         for other in c.places[:i]:
-            if _owner(place) == _owner(other):
+            if _owners(place) & _owners(other):
                 looked_at += [{place: a, other: b} for a in (0.0, 1.0) for b in (0.0, 1.0)]
-    for values, shares in product(protocol.conditions.values(), looked_at):
+    for shares in looked_at:
         given = {p: p.bounds.low + x * (p.bounds.high - p.bounds.low) for p, x in shares.items()}
         there = {path: np.full(p.shape, x) for p, x in given.items() for path in p.paths}
+        fixed = next(v for v in protocol.conditions.values() if not there.keys() <= v.keys())
         try:
-            with_parameters(network, start | there | values).check(protocol.dt)
+            with_parameters(network, start | there | fixed).check(protocol.dt)
         except ValueError as error:
             raise ValueError(
                 f"The bounds of {' and '.join(p.name for p in given)} hold values with which the "
@@ -197,8 +203,9 @@ def _check_bounds(protocol: Protocol) -> None:
             ) from None
 
 
-def _owner(place: Place) -> str:
-    return place.paths[0].rpartition("/")[0]
+def _owners(place: Place) -> set[str]:
+    """The parts to which the numbers of a place belong."""
+    return {path.rpartition("/")[0] for path in place.paths}
 
 
 def _estimators(

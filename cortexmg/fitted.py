@@ -17,7 +17,9 @@ UNKNOWN = 1e-10  # of the curvature of the loss, and of 1: below that there is n
 CLEAR = 3.0  # standard deviations of noise beyond its mean: from there on something is seen
 CHANCE = 2.0  # beyond the root of their number: no farther does noise turn lost directions
 NOTHING = 0.01  # of what noise alone would tell: what counts as told where nothing else tells
-OUTLYING = 10.0  # times the usual variance of a sensitivity: beyond, a statistic counts for less
+OUTLYING = 10.0  # times the variance of most seeds: beyond, a statistic counts for less
+EIGHT = 8  # seeds: of so many one is trimmed at either end, of fewer none
+MAD = 1.4826  # s.d. of normal numbers, in their median absolute deviations
 NOTHING_NEW = 0.9  # of the s.d. of a prior: from there on the targets say nothing
 VAGUE = 1.0  # units of a coordinate: an e-fold, or a quarter of the range
 TOO_MANY = 2000  # numbers beyond which none has an uncertainty: memory goes with their square
@@ -147,7 +149,7 @@ def _trimmed(x: Float[np.ndarray, "seeds *rest"]) -> Float[np.ndarray, "seeds *r
     eight are as they were.
     """
     n = np.isfinite(x).sum(axis=0)
-    cut = n // 8
+    cut = n // EIGHT
     inner = np.maximum(n - 2 * cut, 1)
     ascending = np.sort(np.where(np.isfinite(x), x, np.nan), axis=0)  # NaN last
     low = np.take_along_axis(ascending, cut[None], axis=0)
@@ -160,15 +162,21 @@ def _trimmed(x: Float[np.ndarray, "seeds *rest"]) -> Float[np.ndarray, "seeds *r
 
 
 def _counts(sensitivity: Float[np.ndarray, "seeds q p"]) -> Float[np.ndarray, " q"]:
-    """By how much the residual of each statistic counts: 1, and less where one seed decides.
+    """By how much the residual of each statistic counts: 1, and less where a few seeds decide.
 
-    A difference of which one side ignites a burst, in one seed, has a sensitivity ten times that of
-    all other seeds, whose noise would hide what the other statistics tell.
+    A difference of which one side ignites a burst, in some seeds, has a sensitivity ten times that
+    of all others there, whose noise would hide what the other statistics tell.
     """
-    noise = np.nan_to_num(variance_of_mean(sensitivity))
-    usual = [np.median(x[x > 0]) if np.any(x > 0) else 0.0 for x in noise.T]
-    room = np.maximum(OUTLYING * np.array(usual), np.nanmedian(sensitivity, axis=0) ** 2)
-    share = np.divide(room, noise, where=noise > room, out=np.ones_like(noise))
+    noise, seeds = (
+        np.nan_to_num(variance_of_mean(sensitivity)),
+        np.isfinite(sensitivity).sum(axis=0),
+    )
+    middle = np.nanmedian(sensitivity, axis=0)
+    usual = (MAD * np.nanmedian(np.abs(sensitivity - middle), axis=0)) ** 2 / seeds
+    room = np.maximum(OUTLYING * usual, middle**2)
+    # If most are alike, all others are of interest; of fewer seeds the deviation is hardly known.
+    few = (usual > 0) & (noise > room) & (seeds >= EIGHT)
+    share = np.divide(room, noise, where=few, out=np.ones_like(noise))
     return share.min(axis=1, initial=1.0)
 
 

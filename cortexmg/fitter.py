@@ -11,6 +11,7 @@ from cortexmg.bounds import listed
 from cortexmg.course import Course
 from cortexmg.estimators import Estimate, Estimator
 from cortexmg.estimators.estimator import (
+    Broken,
     Diverged,
     Overflow,
     Residuals,
@@ -32,7 +33,7 @@ LOOK = 8
 REMEDY = "Start where cells fire and stay finite, narrow the bounds, or use a smaller dt."
 
 
-class FitFailed(ArithmeticError):
+class FitFailed(Broken):
     """A fit met something that is not a number, or nothing that it could follow.
 
     `why` is that in a few words, `values` are the parameters that caused it, `best` the best ones
@@ -45,9 +46,6 @@ class FitFailed(ArithmeticError):
         before = "" if best is None else f"\nThe best before:{listed(best)}"
         super().__init__(f"{why}, at{listed(values)}{before}\n{remedy}")
         self.why, self.values, self.best = why, values, best
-
-    def __reduce__(self):
-        return type(self).__new__, (type(self), *self.args), self.__dict__  # as it was made
 
 
 class Fitter(NamedTuple):

@@ -43,10 +43,10 @@ def quantity(
 def count(default: Any = MISSING, *, low: int = 1) -> Any:
     """A field that holds a whole number fixed when the network is compiled."""
     default = {} if default is MISSING else {"default": default}
-    return eqx.field(static=True, converter=_plain, metadata={"count": low}, **default)
+    return eqx.field(static=True, converter=as_int, metadata={"count": low}, **default)
 
 
-def _plain(value: Any) -> Any:
+def as_int(value: Any) -> Any:
     """A whole number of NumPy as one of Python, which does not overflow; else the value."""
     return int(value) if isinstance(value, np.integer) else value
 

@@ -88,7 +88,7 @@ def check_folder(folder: Path) -> None:
     A result that a crash left beside its place, while it was being replaced, is put back.
     """
     try:
-        there = next(x for x in folder.absolute().parents if x.exists())
+        there = next((x for x in folder.absolute().parents if x.exists()), folder)
         tempfile.TemporaryFile(dir=there).close()
     except OSError as error:
         raise OSError(f"{folder} cannot be written ({error}): name another folder.") from error
@@ -117,13 +117,14 @@ def save(
     """
     folder = Path(folder)
     check_folder(folder)
-    _check_names(arrays, account)
+    _check_names(arrays)
     folder.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         np.savez_compressed(beside / "data.npz", allow_pickle=False, **dict(arrays))
         digests = {name: _sha256(x) for name, x in arrays.items()}
         whole = plain({**account, "sha256": digests})
+        whole.pop(SEAL, None)  # of a result that was loaded
         whole[SEAL] = _digest(whole)
         (beside / "account.json").write_text(json.dumps(whole, indent=1) + "\n")
         for name, write in (figures or {}).items():
@@ -139,9 +140,7 @@ def save(
     return folder
 
 
-def _check_names(arrays: Mapping[str, np.ndarray], account: Mapping[str, Any]) -> None:
-    if "sha256" in account:
-        raise ValueError("account must not hold 'sha256', which is written there: rename it.")
+def _check_names(arrays: Mapping[str, np.ndarray]) -> None:
     for name, x in arrays.items():
         if name in ("file", "allow_pickle"):
             raise ValueError(f"An array cannot be saved as {name!r}, a word of NumPy: rename it.")

@@ -36,7 +36,7 @@ def resumed(network: Network, state: Any, dt: float, exact: bool) -> State:
 def checked(network: Network, state: Any, dt: float) -> State:
     """The state, with no late spikes; raises unless it is one of `network` at `dt`.
 
-    Stimuli may have come, which begin as at time 0, or gone.
+    Stimuli may have come or changed their kind, which begin as at time 0, or gone.
     """
     if not isinstance(state, State):
         raise TypeError(f"state must be the state of a run (run.state), got {shown(state)}.")
@@ -54,7 +54,7 @@ def checked(network: Network, state: Any, dt: float) -> State:
     begun = network.begin_stimuli(state.key)
     state = state._replace(
         underway=network.counted_anew(state.underway),
-        stimuli={name: state.stimuli.get(name, new) for name, new in begun.items()},
+        stimuli={name: _if_alike(state.stimuli.get(name), new) for name, new in begun.items()},
     )
     given = _shapes(state)
     was_exact = state.underway.exact
@@ -66,6 +66,12 @@ def checked(network: Network, state: Any, dt: float) -> State:
                 f"expected {expected.get(name, 'none')}. Go on with the network that it came from."
             )
     return state
+
+
+def _if_alike(old: Any, new: Any) -> Any:
+    """The old state of a stimulus, or the new one if it is of another kind."""
+    same = jax.tree.structure(old) == jax.tree.structure(new)
+    return old if same and jax.tree.map(jnp.shape, old) == jax.tree.map(jnp.shape, new) else new
 
 
 def _how(queued: bool) -> str:

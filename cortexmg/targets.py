@@ -46,9 +46,8 @@ class Targets:
         conditions: Conditions | None = None,
     ):
         check_members("Targets.measures", measures, Measure)
-        if not isinstance(targets, list | tuple) or any(
-            not isinstance(t, tuple) or isinstance(targets, Target) for t in targets
-        ):
+        known = isinstance(targets, list | tuple)
+        if not known or not all(isinstance(t, tuple) for t in targets):
             raise TypeError(f"Targets.targets must be a list of Target, got {shown(targets)}.")
         self.measures, self.targets = dict(measures), [Target(*t) for t in targets]
         check_conditions(conditions or {})

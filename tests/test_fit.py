@@ -742,8 +742,8 @@ def test_keys_that_would_repeat_the_noise_of_others_are_refused(key, without_typ
             r"bounds of .*capacitance = 1\n.*too large",
         ),
         (
-            {"bounds": {"populations/E/rule/refractory": cx.Bounds(1.0, 5.0)}},
-            r"bounds of .*refractory = 2.33.*not a whole number of steps",
+            {"bounds": {"populations/E/rule/refractory": cx.Bounds(1.0, 4.0)}},
+            r"bounds of .*refractory = 2.14.*not a whole number of steps",
         ),
         (
             {

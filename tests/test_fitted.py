@@ -117,3 +117,36 @@ def test_noise_that_is_now_and_then_large_is_no_information():
     told = rng.standard_t(2, size=(200, 8, 24, 2)) * [1.0, 1.0] + [3.0, 0.0]
     said = np.isinf([uncertainty(x, np.zeros((8, 24)), FREE[:2])[0] for x in told])
     assert np.mean(said[:, 0]) < 0.01 and np.mean(said[:, 1]) > 0.8
+
+
+@pytest.mark.parametrize("chance", [1 / 8, 1 / 4])
+def test_bursts_in_several_seeds_do_not_hide_what_other_statistics_tell(chance):
+    rng, said = np.random.default_rng(5), []
+    for _ in range(100):
+        told = 3.0 * rng.normal(size=(24, 8)) * (np.arange(8) < 7) + 2.0 * rng.normal(
+            size=(8, 24, 8)
+        )
+        ignited = rng.random((8, 1, 8)) < chance
+        told[:, 12:14] += 100.0 * rng.normal(size=(8, 2, 8)) * ignited
+        said.append(np.isinf(uncertainty(told, np.zeros((8, 24)), FREE[:8])[0]))
+    assert np.mean(np.array(said)[:, :7]) < 0.06 and np.mean(np.array(said)[:, 7]) > 0.95
+
+
+def test_a_statistic_that_is_noisy_in_every_seed_counts_in_full():
+    rng, found = np.random.default_rng(6), []
+    for _ in range(100):
+        told = np.zeros((8, 24, 2))
+        told[..., 0] = 3.0 * rng.normal(size=24) + rng.normal(size=(8, 24))
+        told[:, 0, 0] = 10.0 * rng.normal(size=8)  # and it alone tells of the second parameter
+        told[:, 0, 1] = 10.0 + rng.normal(size=8)
+        found.append(uncertainty(told, np.zeros((8, 24)), FREE[:2])[0][1])
+    assert np.all(np.isfinite(found)) and np.median(found) == pytest.approx(0.1, rel=0.1)
+
+
+def test_an_outlier_does_not_hide_all_that_one_statistic_tells():
+    rng, found = np.random.default_rng(7), []
+    for _ in range(100):
+        told = 10.0 + rng.normal(size=(8, 1, 1))
+        told[rng.integers(8)] += 100.0 * rng.normal()
+        found.append(uncertainty(told, np.zeros((8, 1)), FREE[:1])[0][0])
+    assert np.mean(np.isinf(found)) < 0.02 and np.median(found) == pytest.approx(0.1, rel=0.1)

@@ -216,6 +216,8 @@ def test_stimuli_come_and_go_between_runs(few_cells, same_bits):
         driven.state.populations["E"].v,
         cx.simulate(without, 20.0, dt=0.1, state=first.state).state.populations["E"].v,
     )
+    other = {"step": few_cells.stimuli["noise"]}  # of another kind, under the same name
+    cx.simulate(replace(few_cells, stimuli=other), 1.0, dt=0.1, state=driven.state)
     # Noise that comes anew begins as at time 0, with the key of the run.
     again = cx.simulate(few_cells, 1.0, dt=0.1, state=from_rest.state)
     assert np.all(np.isfinite(again.state.stimuli["noise"]))

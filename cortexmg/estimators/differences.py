@@ -15,7 +15,7 @@ from cortexmg.estimators.estimator import (
     pulled,
 )
 from cortexmg.hardware import memory_available
-from cortexmg.part import Part, Scalar, quantity, shown
+from cortexmg.part import Part, Scalar, as_int, quantity, shown
 from cortexmg.protocol import Protocol
 
 COPIES = 3  # of a sensitivity, that a step of a fit needs
@@ -46,7 +46,7 @@ class Differences(Estimator):
 
     step: Scalar = quantity("1", 0.1, above=0.0)  # of a coordinate
     directions: str | int = eqx.field(static=True, default="single")
-    points: int = eqx.field(static=True, default=2)
+    points: int = eqx.field(static=True, default=2, converter=as_int)
     local: bool = eqx.field(static=True, default=False)
 
     def __check_init__(self):
@@ -58,7 +58,7 @@ class Differences(Estimator):
                 f'Differences.directions must be "single", "orthogonal" or a number of pairs, got '
                 f"{shown(self.directions)}."
             )
-        if not isinstance(self.local, bool):
+        if not isinstance(self.local, bool | np.bool_):
             raise TypeError(f"Differences.local must be True or False, got {shown(self.local)}.")
         known = isinstance(self.points, int) and self.points in SIDES
         if not known or not (self.points == 2 or d == "single" or self.local):

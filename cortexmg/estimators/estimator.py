@@ -15,7 +15,14 @@ from cortexmg.protocol import Protocol
 Slope = Callable[[Float[np.ndarray, " q"]], Float[np.ndarray, " q"]]
 
 
-class Diverged(ArithmeticError):
+class Broken(ArithmeticError):
+    """What leaves a process of a pool as it was made, with all that it carries."""
+
+    def __reduce__(self):
+        return type(self).__new__, (type(self), *self.args), self.__dict__
+
+
+class Diverged(Broken):
     """Voltages of a run did not stay finite; `values` are the parameters that caused it."""
 
     def __init__(self, values: dict[str, Any], condition: str):
@@ -23,11 +30,8 @@ class Diverged(ArithmeticError):
         self.why, self.values = f"Voltages stopped being finite{under}", values
         super().__init__(f"{self.why}, at{listed(values)}")
 
-    def __reduce__(self):
-        return type(self).__new__, (type(self), *self.args), self.__dict__  # as it was made
 
-
-class Overflow(ArithmeticError):
+class Overflow(Broken):
     """Derivatives of a run grew beyond all numbers."""
 
     def __init__(self, lost: int, seeds: int):
@@ -36,9 +40,6 @@ class Overflow(ArithmeticError):
             f"cells excite one another strongly: use Differences, or Tangents with damping, a "
             f"horizon, or a larger width"
         )
-
-    def __reduce__(self):
-        return type(self).__new__, (type(self), *self.args), self.__dict__  # as it was made
 
 
 class Estimate(NamedTuple):

@@ -92,7 +92,7 @@ def settle(
     )
 
 
-def ends(n_pre: int, n_post: int, self_contacts: bool = True) -> tuple[int, int]:
+def checked_ends(n_pre: int, n_post: int, self_contacts: bool = True) -> tuple[int, int]:
     """Both; raises unless they are sizes and, without self-contacts, those of one population."""
     n_pre, n_post = whole("n_pre", n_pre, 1), whole("n_post", n_post, 1)
     check_flag("self_contacts", self_contacts)
@@ -104,7 +104,7 @@ def ends(n_pre: int, n_post: int, self_contacts: bool = True) -> tuple[int, int]
     return n_pre, n_post
 
 
-def degree(k: int, available: int, multiple: bool, low: int = 0) -> int:
+def checked_degree(k: int, available: int, multiple: bool, low: int = 0) -> int:
     """`k`; raises unless a cell can have so many contacts with `available` others."""
     k = whole("k", k, low)
     check_flag("multiple", multiple)

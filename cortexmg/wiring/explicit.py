@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cortexmg.connectivity import Connectivity
-from cortexmg.wiring.draw import Key, check_total, ends, streams
+from cortexmg.wiring.draw import Key, check_total, checked_ends, streams
 from cortexmg.wiring.rows import (
     Delay,
     Weight,
@@ -25,7 +25,7 @@ SORTED_AT_ONCE = 2**16  # contacts; sorting them takes about 30 times this in by
 
 def one_to_one(n: int, weight: Weight, delay: Delay, *, key: Key = 0) -> Connectivity:
     """Cell i contacts cell i. `weight` and `delay` can be arrays, one value per cell."""
-    n, _ = ends(n, n)
+    n, _ = checked_ends(n, n)
     cells = np.arange(n, dtype=np.int32)
     return from_arrays(cells, cells, weight, delay, n, n, key=key)
 
@@ -48,7 +48,7 @@ def from_arrays(
     Raises:
         ValueError: a cell that does not exist, arrays of different length, or an illegal value.
     """
-    n_pre, n_post = ends(n_pre, n_post)
+    n_pre, n_post = checked_ends(n_pre, n_post)
     sources = _ids("pre", pre, n_pre)
     targets = _ids("post", post, n_post)
     if sources.size != targets.size:

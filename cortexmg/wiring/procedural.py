@@ -13,7 +13,7 @@ from cortexmg.part import shown
 from cortexmg.procedural import DIRECTIONS, FRACTION, RINGS, Anywhere, Law, Nearby, Procedural
 from cortexmg.rows import kind_of_targets
 from cortexmg.sheet import Sheet
-from cortexmg.wiring.draw import BLOCK, Key, check_total, degree, ends, seed_of
+from cortexmg.wiring.draw import BLOCK, Key, check_total, checked_degree, checked_ends, seed_of
 from cortexmg.wiring.layout import capacity_for, row_for
 from cortexmg.wiring.rows import check_value, number, starts_of
 from cortexmg.wiring.spatial import Kernel, check_sheet
@@ -39,9 +39,9 @@ def procedural(
 
     Raises: ValueError or TypeError for anything else.
     """
-    n_pre, n_post = ends(n_pre, n_post, self_contacts)
+    n_pre, n_post = checked_ends(n_pre, n_post, self_contacts)
     available = n_post if self_contacts else n_post - 1
-    k = degree(k, available, True, 1)
+    k = checked_degree(k, available, True, 1)
     if isinstance(delay, np.ndarray | list) or number(delay) is None:
         raise TypeError(_one_number("delay", "ms", delay))
     law = Anywhere(available, self_contacts)
@@ -71,8 +71,8 @@ def procedural_by_distance(
     Raises: ValueError or TypeError, also where the kernel reaches too far to be computed.
     """
     check_sheet("procedural_by_distance", sheet, kernel)
-    n_pre, n_post = ends(n_pre, n_post, self_contacts)
-    k = degree(k, n_post if self_contacts else n_post - 1, True, 1)
+    n_pre, n_post = checked_ends(n_pre, n_post, self_contacts)
+    k = checked_degree(k, n_post if self_contacts else n_post - 1, True, 1)
     rings = kernel.radius((np.arange(RINGS) + 0.5) / RINGS)
     law = _nearby(sheet, n_pre, n_post, rings, self_contacts)
     check_value("delay", "ms", delay, ByDistance)

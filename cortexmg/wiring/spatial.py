@@ -12,8 +12,8 @@ from cortexmg.wiring.draw import (
     Key,
     blocks,
     check_total,
-    degree,
-    ends,
+    checked_degree,
+    checked_ends,
     settle,
     streams,
 )
@@ -94,8 +94,8 @@ def by_distance(
         ValueError: too few cells within reach of the kernel, or more than 2^31 contacts.
     """
     check_sheet("by_distance", sheet, kernel)
-    n_pre, n_post = ends(n_pre, n_post, self_contacts)
-    k = degree(k, n_pre if self_contacts else n_pre - 1, multiple)
+    n_pre, n_post = checked_ends(n_pre, n_post, self_contacts)
+    k = checked_degree(k, n_pre if self_contacts else n_pre - 1, multiple)
     check_total(n_post * k)
     check_value("weight", "nS", weight)
     check_value("delay", "ms", delay, ByDistance)

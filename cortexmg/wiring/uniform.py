@@ -12,8 +12,8 @@ from cortexmg.wiring.draw import (
     Key,
     blocks,
     check_total,
-    degree,
-    ends,
+    checked_degree,
+    checked_ends,
     settle,
     streams,
 )
@@ -40,9 +40,9 @@ def fixed_in_degree(
     Raises:
         ValueError: `k` different cells are not available, or more than 2^31 contacts.
     """
-    n_pre, n_post = ends(n_pre, n_post, self_contacts)
+    n_pre, n_post = checked_ends(n_pre, n_post, self_contacts)
     available = n_pre if self_contacts else n_pre - 1
-    k = degree(k, available, multiple)
+    k = checked_degree(k, available, multiple)
     check_total(n_post * k)
     check_values(weight, delay)
     draws = streams(key)
@@ -73,9 +73,9 @@ def fixed_out_degree(
     Raises:
         ValueError: `k` different cells are not available, or more than 2^31 contacts.
     """
-    n_pre, n_post = ends(n_pre, n_post, self_contacts)
+    n_pre, n_post = checked_ends(n_pre, n_post, self_contacts)
     available = n_post if self_contacts else n_post - 1
-    k = degree(k, available, multiple)
+    k = checked_degree(k, available, multiple)
     check_total(n_pre * k)
     check_values(weight, delay)
     draws = streams(key)
@@ -105,7 +105,7 @@ def fixed_probability(
     Raises:
         ValueError: `p` is not a probability, or more than 2^31 contacts.
     """
-    n_pre, n_post = ends(n_pre, n_post, self_contacts)
+    n_pre, n_post = checked_ends(n_pre, n_post, self_contacts)
     chance = number(p)
     if chance is None or not 0.0 <= chance <= 1.0:
         raise ValueError(f"p must be a probability between 0 and 1, got {shown(p)}.")
@@ -147,7 +147,7 @@ def fixed_total_number(
     Raises:
         ValueError: there is no pair to contact, or more than 2^31 contacts.
     """
-    n_pre, n_post = ends(n_pre, n_post, self_contacts)
+    n_pre, n_post = checked_ends(n_pre, n_post, self_contacts)
     n_contacts = whole("n_contacts", n_contacts, 0)
     columns = n_post if self_contacts else n_post - 1
     if n_contacts and not columns:
