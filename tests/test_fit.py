@@ -735,7 +735,7 @@ def test_keys_that_would_repeat_the_noise_of_others_are_refused(key, without_typ
         ({"optimiser": optax.lbfgs()}, "optimiser cannot be used.*use optax.adam"),
         (
             {"bounds": {"stimuli/outside/rate": cx.Bounds(100.0, 6e4)}},
-            r"bounds of stimuli/outside/rate.*rate = 20066.*arrivals per step",
+            r"bounds of stimuli/outside/rate.*rate = 22979.*arrivals per step",
         ),
         (
             {"bounds": {"populations/E/capacitance": cx.Bounds(1.0, 500.0)}},
