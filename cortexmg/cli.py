@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import jax
 import typer
 
-from cortexmg import bench, evidence, ladder, outline, plots, results
+from cortexmg import evidence, ladder, outline, plots, results
+from cortexmg.bench_command import measure
 from cortexmg.cache import keep_compiled
 from cortexmg.choice import MODELS, network_of, size_of, small
 from cortexmg.fit_command import fit
@@ -59,6 +60,7 @@ Set = Annotated[list[str] | None, typer.Option("--set", help="NAME=VALUE, a para
 
 app.command()(fit)
 app.command()(plan)
+app.command("bench")(measure)
 
 
 @app.command()
@@ -145,32 +147,6 @@ def run(
     )  # fmt: skip
     trains = {name: done[name] for name in network.populations}
     _save(out, ladder.arrays([done], [0.0], [row]), account, lambda: plots.raster(trains))
-
-
-@app.command("bench")
-def measure(
-    what: Annotated[
-        str, typer.Argument(help="speed, or scale: millions of cells, in about ten minutes.")
-    ] = "speed",
-    sizes: Annotated[
-        str | None, typer.Option(help=f"MODEL:CELLS, by commas; {','.join(bench.SIZES)}.")
-    ] = None,
-    repetitions: Annotated[
-        int | None,
-        typer.Option(min=1, help=f"Runs of each, of which the median; {bench.REPETITIONS}."),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="File to which a line of JSON per network is added.")
-    ] = None,
-) -> None:
-    """Measure how fast this machine simulates, as a table that can be pasted into an issue."""
-    rows = []
-    for model, n, how in bench.cases(what, sizes, repetitions):
-        print(f"{model} with {n:,} cells ...", file=sys.stderr)
-        rows.append(bench.in_a_process_of_its_own(model, n, how))
-        if out:
-            bench.append(out, rows[-1])
-    print(bench.report(rows, what))
 
 
 @app.command()

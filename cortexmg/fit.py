@@ -154,8 +154,6 @@ def _check_optimiser(optimiser: Any, fresh: Course, saved: bool) -> None:
         with suppress(AttributeError):  # of one that looks into residuals, of which there are none
             optimiser.update(jnp.zeros_like(u), fresh.optimiser, u, **extra)
     except TypeError as error:
-        if "keyword-only" not in str(error):
-            return
         raise TypeError(
             f"optimiser cannot be used, because it evaluates the loss itself or needs more than "
             f"gradient and loss ({error}): use optax.adam(0.1), or gauss_newton()."

@@ -139,11 +139,10 @@ def synchrony(signals: Float[ArrayLike, "time cells"]) -> float:
     if v.ndim != 2 or v.shape[0] < 2 or v.shape[1] < 1:
         raise ValueError(f"signals must be [time, cells], at least 2 by 1, got shape {v.shape}.")
     check_finite("signals", v)
-    if not np.any(np.ptp(v, axis=0)):  # whose variance need not be 0, by rounding
-        return np.nan
     single = float(np.mean(np.var(v, axis=0, dtype=float)))
     together = float(np.var(np.mean(v, axis=1, dtype=float)))
-    return float(np.sqrt(together / single)) if single > 0 else np.nan
+    changes = single > 0 and np.any(np.ptp(v, axis=0))  # of equal ones it may be, by rounding
+    return float(np.sqrt(together / single)) if changes else np.nan
 
 
 def spectrum(signal: Float[ArrayLike, " time"], dt: Number, segment: Number = 1000.0) -> Spectrum:
@@ -184,10 +183,9 @@ def bursts(
     """Periods in which the population rate is above `over_median` medians and `least_rate` (Hz).
 
     The rate, in bins of `bin` ms, is smoothed by a moving mean of `smoothing` ms (the nearest odd
-    number of bins), which cannot move an edge by more than half its width. Periods less than `gap`
-    ms apart are then joined and those below `shortest` ms dropped: a burst with a rhythm inside is
-    one. Meant for populations of about 100 cells or more, in which chance does not reach the
-    threshold.
+    number of bins), which moves no edge by more than half its width. Periods less than `gap` ms
+    apart are then joined, those below `shortest` ms dropped: a burst with a rhythm inside is one.
+    Meant for populations of about 100 cells or more, in which chance does not reach the threshold.
     """
     check_trains("bursts", trains)
     limits = dict(over_median=over_median, least_rate=least_rate, shortest=shortest, gap=gap)

@@ -287,7 +287,7 @@ LAYERS = [
     {"fit_plots"},
     {"fit_command"},
     {"ladder", "bench", "episodes"},
-    {"plan_command"},
+    {"plan_command", "bench_command"},
     {"cli"},
     {"__init__"},
 ]

@@ -13,7 +13,7 @@ from cortexmg.numerics import relax
 from cortexmg.part import Part, PerCell, Scalar, quantity
 from cortexmg.synapses.synapse import Synapse
 
-# What is nearly equal cancels: in single precision peaks are wrong by 1e-4 here, 1e-2 at 0.9998.
+# What is nearly equal cancels: in single precision peaks are 7e-4 off here, 0.015 at 0.999.
 ALIKE = 0.99
 
 
