@@ -42,6 +42,10 @@ class Aim(abc.ABC):
         """The value that each statistic should have, NaN without a target."""
         return np.full(len(self.protocol.statistics), np.nan)
 
+    def missed(self, mean: Statistics) -> Statistics:
+        """How many standard deviations each statistic is from its target, 0 without one."""
+        return np.zeros_like(mean)
+
     @abc.abstractmethod
     def account(self) -> Any:
         """What tells it from other aims."""
@@ -56,14 +60,13 @@ class AtTargets(Aim):
 
     So a statistic that cannot be met, or is far off at the beginning, does not outweigh the others
     (the pseudo-Huber loss: Charbonnier et al. 1997, doi:10.1109/83.551699). One that is undefined,
-    such as the CV of silent cells, costs as much as one that is 1 away: nothing would be a reward
-    for silence.
+    such as the CV of silent cells, costs as much as one that is 1 away: with nothing, silence would
+    be a reward. It still is beside statistics that are farther off, so give rates a target too.
     """
 
     def __init__(self, protocol: Protocol, targets: Targets):
         super().__init__(protocol)
-        self.value, self.sd = targets.aimed(protocol)
-        self._wanted = targets.wanted(protocol)
+        self._wanted, self.value, self.sd = targets.aimed(protocol)
 
     def loss(self, mean: Statistics) -> float:
         distance = self._distance(mean)
@@ -90,6 +93,9 @@ class AtTargets(Aim):
 
     def wanted(self) -> Statistics:
         return self._wanted
+
+    def missed(self, mean: Statistics) -> Statistics:
+        return np.where(np.isfinite(self._wanted), np.nan_to_num(self._distance(mean)), 0.0)
 
     def account(self) -> Any:
         return {"targets": self._wanted.tolist(), "sd": self.sd.tolist()}

@@ -18,7 +18,7 @@ import numpy as np
 from cortexmg import models, results
 from cortexmg.choice import builder_of
 from cortexmg.devices import SHARE, WORK, Devices, mesh_of
-from cortexmg.hardware import peak_memory
+from cortexmg.hardware import cores, peak_memory
 from cortexmg.network import Network
 from cortexmg.recorders import PopulationRate
 from cortexmg.simulate import simulate
@@ -131,7 +131,7 @@ def circumstances() -> dict[str, Any]:
         "commit": results.commit(),
         "device": str(device),
         "kind": processor() if device.platform == "cpu" else device.device_kind,
-        "cores": len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count(),
+        "cores": cores(),
         "versions": results.versions(),
     }
 

@@ -2,7 +2,9 @@
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from cortexmg import models
 from cortexmg.network import Network
@@ -11,6 +13,14 @@ from cortexmg.parameters import with_parameters
 MODELS: dict[str, Callable[..., Network]] = {
     name: f for name, f in vars(models).items() if inspect.isfunction(f)
 }
+Model = Annotated[str, typer.Argument(help=f"One of {', '.join(sorted(MODELS))}.")]
+Cells = Annotated[
+    int | None, typer.Option("--n", "--cells", help="Number of cells, if the model has one.")
+]
+Scale = Annotated[
+    float | None, typer.Option(help="Of a model that has one, above 0 and at most 1.")
+]
+Step = Annotated[float, typer.Option(help="Integration step (ms).")]
 FEW, LITTLE = 500, 0.02  # cells, and the scale of a model that has one
 
 

@@ -11,15 +11,15 @@ import typer
 from cortexmg import evidence, ladder, outline, plots, results
 from cortexmg.bench_command import measure
 from cortexmg.cache import keep_compiled
-from cortexmg.choice import MODELS, network_of, size_of, small
+from cortexmg.choice import MODELS, Cells, Model, Scale, Step, network_of, size_of, small
 from cortexmg.fit_command import fit
-from cortexmg.hostloop import Run
 from cortexmg.memory import check_memory
 from cortexmg.parameters import parameters
 from cortexmg.plan_command import plan
 from cortexmg.selfcheck import check_arithmetic
 from cortexmg.simulate import simulate
 from cortexmg.starting import start
+from cortexmg.states import Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,20 +37,12 @@ app = typer.Typer(
     help="Conductance-based cortical networks with magnesium and calcium as parameters.",
 )
 
-MAGNESIUM = [0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0]  # mM
+LADDER = "0.05,0.1,0.2,0.35,0.5,0.7,1.0,1.4,2.0"  # mM of magnesium
 
-Model = Annotated[str, typer.Argument(help=f"One of {', '.join(sorted(MODELS))}.")]
-Cells = Annotated[
-    int | None, typer.Option("--n", "--cells", help="Number of cells, if the model has one.")
-]
-Scale = Annotated[
-    float | None, typer.Option(help="Of a model that has one, above 0 and at most 1.")
-]
 WiringKey = Annotated[int, typer.Option(help="Seed of wiring and initial state.")]
 NoiseKey = Annotated[int, typer.Option(help="Seed of the noise.")]
 Duration = Annotated[float, typer.Option(help="Time simulated and measured (ms).")]
 Settle = Annotated[float, typer.Option(help="Time simulated before, not measured (ms).")]
-Step = Annotated[float, typer.Option(help="Integration step (ms).")]
 Out = Annotated[Path, typer.Option(help="Folder for figure, data and account.")]
 Act = Annotated[
     str | None, typer.Option("--mechanisms", help="Of the model, by commas, or none; default all.")
@@ -69,7 +61,7 @@ def sweep(
     n: Cells = None,
     scale: Scale = None,
     parameter: Annotated[str, typer.Option(help="What varies.")] = ladder.MAGNESIUM,
-    values: Annotated[str, typer.Option(help="Values, by commas.")] = ",".join(map(str, MAGNESIUM)),
+    values: Annotated[str, typer.Option(help="Values, by commas.")] = LADDER,
     duration: Duration = 2000.0,
     settle: Settle = 500.0,
     dt: Step = 0.05,

@@ -17,11 +17,6 @@ MOST_CONTACTS = 2**31  # contacts are numbered by int32
 DELAY_ROUNDING = 1e-6  # float32 may move a delay this much, relatively, past its bound
 
 
-def _bound() -> Any:
-    """A field for a delay (ms) that is fixed when the network is compiled."""
-    return eqx.field(static=True)
-
-
 class Connectivity(Wiring):
     """The contacts of one population onto another, stored by presynaptic cell.
 
@@ -45,8 +40,8 @@ class Connectivity(Wiring):
     n_pre: int = count()
     n_post: int = count()
     row: int = count()
-    delay_min: float = _bound()  # ms
-    delay_max: float = _bound()  # ms
+    delay_min: float = eqx.field(static=True)  # ms
+    delay_max: float = eqx.field(static=True)  # ms
     sending: tuple[int, int] | None = eqx.field(static=True, default=None)  # None: all of n_pre
     fan_in: Any = None  # int32, the most contacts onto one cell: counted here, not given
     longest: Any = eqx.field(static=True, default=None)  # see `with_longest`
@@ -68,6 +63,13 @@ class Connectivity(Wiring):
                 _check_length(name, value, np.shape(self.targets))
         _check_tail(self)
         _check_delay_bounds(self)
+
+    def stored(self, name: str, value: Any) -> Any:
+        """One weight for each contact fills the array to its end with 0."""
+        room = np.size(getattr(self, name))
+        if name != "weights" or _traced(self.starts) or np.shape(value) != (self.n_contacts,):
+            return value
+        return jnp.pad(jnp.asarray(value), (0, room - self.n_contacts)) if room > 1 else value
 
     @property
     def n_contacts(self) -> int:

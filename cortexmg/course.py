@@ -33,17 +33,15 @@ class Course(NamedTuple):
         """How many are done."""
         return self.losses.size
 
-    def after(self, u: np.ndarray, optimiser: Any, loss: float, gradients: Any, runs: int):
+    def after(self, u: Any, optimiser: Any, loss: float, gradient: Any, noise: Any, runs: int):
         """The course with one more step, that led to `u`."""
-        seeds = max(2, gradients.shape[0])
-        error = gradients.std(axis=0) / np.sqrt(seeds - 1)
         return Course(
             u,
             optimiser,
             np.concatenate([self.tried, self.coordinates[None]]),
             np.append(self.losses, loss),
-            np.concatenate([self.gradients, gradients.mean(axis=0)[None]]),
-            np.concatenate([self.noise, error[None]]),
+            np.concatenate([self.gradients, gradient[None]]),
+            np.concatenate([self.noise, noise[None]]),
             np.append(self.runs, runs),
         )
 
@@ -110,6 +108,12 @@ class Journal:
                     f"with the same, or name another folder."
                 )
         known, tree = jax.tree.flatten(fresh.optimiser)
+        state = {f"optimiser {i}" for i in range(tree.num_leaves)}
+        if arrays.keys() != (set(Course._fields) - {"optimiser"}) | state:
+            raise ValueError(
+                f"{self.folder} holds a fit of another version of cortexmg "
+                f"({shown(account['versions'])}): go on with that one, or name another folder."
+            )
         leaves = [arrays.pop(f"optimiser {i}") for i in range(tree.num_leaves)]
         # As they were: NumPy would go on in double precision.
         leaves = [

@@ -8,7 +8,7 @@ its steps a few numbers per cell are kept, from which the rest follows.
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 import jax
 import jax.numpy as jnp
@@ -76,6 +76,14 @@ def in_groups(part: Any, carry: Any, length: int, group: int) -> tuple[Any, Any]
         carry, rest = again(carry, length % group)
         saved = jax.tree.map(lambda *x: jnp.concatenate(x), saved, rest)
     return carry, saved
+
+
+def refuse_derivative() -> NoReturn:
+    """Raise: sums of whole numbers have none."""
+    raise TypeError(
+        "Exactly summed input has no derivative: run with simulate(..., gradients=True) or "
+        "Network.init(..., exact=False)."
+    )
 
 
 def depends(f: Callable[[Any], Any], x: Any) -> bool:

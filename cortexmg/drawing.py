@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Array, Num
 
-from cortexmg.spike_trains import Number, SpikeTrains, check_least, check_positive, check_trains
+from cortexmg.part import check_positive, whole
+from cortexmg.spike_trains import Number, SpikeTrains, check_trains
 
 # matplotlib is imported where a figure begins: loading it is slow, and most runs draw nothing.
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def piece_in_window(trains: Mapping[str, SpikeTrains], window) -> dict[str, Spik
 
 def draw_spikes(axes: "Axes", trains: Mapping[str, SpikeTrains], cells: int, scale: float) -> int:
     """Draw a band of rows for each population, the first lowest; returns the number of rows."""
-    check_least("cells", cells, 1)
+    whole("cells", cells, 1)
     largest = max(t.n for t in trains.values())
     middles, below = [], 0
     rows = [max(1, round(t.n * min(1.0, cells / largest))) for t in trains.values()]

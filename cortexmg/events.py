@@ -12,8 +12,8 @@ forwards, backwards and under vmap: on a CPU at a cost that follows the active c
 TPUs in rounds (`rounds.py`).
 """
 
-from functools import partial
-from typing import Any, NoReturn
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +23,7 @@ from jax.interpreters import ad, batching, mlir
 from jaxtyping import Array, Float, Int, UInt32
 
 from cortexmg.contraction import contract
+from cortexmg.derivatives import refuse_derivative
 from cortexmg.form import Layout
 from cortexmg.rounds import contract_in_rounds
 
@@ -73,21 +74,24 @@ def check_sizes(onto: Any, a: Any, b: Any) -> None:
         )
 
 
-def no_derivative() -> NoReturn:
-    """Raise: sums of whole numbers have none."""
-    raise TypeError(
-        "Exactly summed input has no derivative: run with simulate(..., gradients=True) or "
-        "Network.init(..., exact=False)."
-    )
-
-
 def _shape(onto, a, b, *_, **__):
     check_sizes(onto, a, b)
     return ShapedArray(onto.shape, onto.dtype)
 
 
+def compiled_alone(primitive: Primitive, *static: str) -> Callable[..., Any]:
+    """What a primitive does outside of compiled programs, with jax_disable_jit too: it is one."""
+    compiled = jax.jit(primitive.bind, static_argnames=static)
+
+    def call(*args, **params):
+        with jax.disable_jit(False):
+            return compiled(*args, **params)
+
+    return call
+
+
 contract_p = Primitive("contract")
-contract_p.def_impl(partial(jax.jit, static_argnames=("out", "layout", "tree"))(contract_p.bind))
+contract_p.def_impl(compiled_alone(contract_p, "out", "layout", "tree"))
 contract_p.def_abstract_eval(_shape)
 mlir.register_lowering(contract_p, mlir.lower_fun(contract_in_rounds, multiple_results=False))
 mlir.register_lowering(contract_p, mlir.lower_fun(contract, multiple_results=False), platform="cpu")
@@ -98,7 +102,7 @@ def _jvp(primals, tangents, **params):
     d_onto, d_a, d_b, *_ = tangents
     value = contract_p.bind(*primals, **params)
     if not jnp.issubdtype(value.dtype, jnp.floating):
-        no_derivative()
+        refuse_derivative()
     tangent = jnp.zeros_like(value) if isinstance(d_onto, ad.Zero) else d_onto
     first, _ = [k for k in "xwy" if k != params["out"]]
     if not isinstance(d_a, ad.Zero):

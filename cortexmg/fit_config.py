@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 from cortexmg import estimators, measures
 from cortexmg.bounds import Bounds
 from cortexmg.choice import MODELS
-from cortexmg.fit import fit
+from cortexmg.fit import clipped_adam, fit
 from cortexmg.gauss_newton import gauss_newton
 from cortexmg.network import Network
 from cortexmg.parameters import with_parameters
-from cortexmg.part import shown
+from cortexmg.part import number, shown
 from cortexmg.priors import priors
 from cortexmg.tangents import Tangents
 from cortexmg.targets import Target, Targets
@@ -26,19 +26,15 @@ class Kind(NamedTuple):
     holds: Callable[[Any], bool]
 
 
-def _number(x: Any) -> bool:
-    return isinstance(x, int | float) and not isinstance(x, bool)
-
-
 def _list(x: Any, holds: Callable[[Any], bool]) -> bool:
     return isinstance(x, list) and all(map(holds, x))
 
 
 ANY = Kind("anything", lambda _: True)  # its own table says what it may be
-NUMBER = Kind("a number", _number)
-WHOLE = Kind("a whole number", lambda x: _number(x) and isinstance(x, int))
-NUMBERS = Kind("a number or a list of numbers", lambda x: _number(x) or _list(x, _number))
-PAIR = Kind("a list of two numbers", lambda x: _list(x, _number) and len(x) == 2)
+NUMBER = Kind("a number", lambda x: number(x) is not None)
+WHOLE = Kind("a whole number", lambda x: NUMBER.holds(x) and isinstance(x, int))
+NUMBERS = Kind("a number or a list of numbers", lambda x: NUMBER.holds(x) or _list(x, NUMBER.holds))
+PAIR = Kind("a list of two numbers", lambda x: _list(x, NUMBER.holds) and len(x) == 2)
 FLAG = Kind("true or false", lambda x: isinstance(x, bool))
 NAME = Kind("a name", lambda x: isinstance(x, str))
 NAMES = Kind("a list of names", lambda x: _list(x, NAME.holds))
@@ -146,9 +142,7 @@ def _options(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _optimiser(name: str) -> Any:
-    import optax
-
-    return gauss_newton() if name == "gauss_newton" else optax.adam(0.1)
+    return gauss_newton() if name == "gauss_newton" else clipped_adam()
 
 
 def _member(where: str, family: Any, base: type, given: Any) -> Any:

@@ -6,13 +6,12 @@ import numpy as np
 from jaxtyping import Float
 
 from cortexmg.aim import Aim
-from cortexmg.bounds import Coordinates
 from cortexmg.course import Course
+from cortexmg.doubts import TOO_MANY, missed, not_told, without_effect
 from cortexmg.estimators import Estimate
 from cortexmg.estimators.estimator import mean_over_seeds, variance_of_mean
 from cortexmg.protocol import Protocol
 
-INSEPARABLE = 0.95  # correlation from which two parameters count as one
 UNKNOWN = 1e-10  # of the curvature of the loss, and of 1: below that there is none
 CLEAR = 3.0  # standard deviations of noise beyond its mean: from there on something is seen
 CHANCE = 2.0  # beyond the root of their number: no farther does noise turn lost directions
@@ -20,9 +19,6 @@ NOTHING = 0.01  # of what noise alone would tell: what counts as told where noth
 OUTLYING = 10.0  # times the variance of most seeds: beyond, a statistic counts for less
 EIGHT = 8  # seeds: of so many one is trimmed at either end, of fewer none
 MAD = 1.4826  # s.d. of normal numbers, in their median absolute deviations
-NOTHING_NEW = 0.9  # of the s.d. of a prior: from there on the targets say nothing
-VAGUE = 1.0  # units of a coordinate: an e-fold, or a quarter of the range
-TOO_MANY = 2000  # numbers beyond which none has an uncertainty: memory goes with their square
 
 
 class Fit(NamedTuple):
@@ -78,8 +74,11 @@ def fitted(
             sd, correlation = uncertainty(told, scale * estimate.statistics, c.prior_sd)
     error = np.sqrt(variance_of_mean(estimate.statistics))
     found = zip(mean, error, goal.wanted(), strict=True)
-    missing = [str(s) for s, m in zip(protocol.statistics, mean, strict=True) if np.isnan(m)]
-    said = [f"{s} is undefined here: too few spikes." for s in missing]
+    said = [
+        *not_told(c, u, sd, correlation),
+        *missed(protocol, mean, goal.missed(mean)),
+        *without_effect(protocol, estimate.statistics),
+    ]
     return Fit(
         values=c.named(u),
         labels=c.labels,
@@ -95,7 +94,7 @@ def fitted(
             "runs": course.runs,
         },
         statistics=dict(zip(map(str, protocol.statistics), found, strict=True)),
-        warnings=warnings_of(c, u, sd, correlation) + said,
+        warnings=said,
         ended=ended,
         runs=runs,
         seconds=runs * (protocol.duration + protocol.settle) * 1e-3,
@@ -198,40 +197,3 @@ def _undetermined(
     part = np.sum(axes[:, lost] ** 2, axis=1)
     uncertain = np.sum(axes[:, ~lost] ** 2 / size[~lost], axis=1)
     return part > (np.sqrt(lost.sum()) + CHANCE) ** 2 / max(rows, 1) * uncertain
-
-
-def warnings_of(
-    coordinates: Coordinates, u: np.ndarray, sd: np.ndarray, correlation: np.ndarray | None
-) -> list[str]:
-    """In plain words, what the statistics do not tell."""
-    labels, said = coordinates.labels, []
-    if correlation is None:
-        correlation = np.empty((0, 0))
-        said.append(
-            f"how certain {len(labels):,} numbers are, and which of them cannot be told apart, is "
-            f"not computed: it is for up to {TOO_MANY:,}."
-        )
-    pairs = np.argwhere(np.triu(np.abs(correlation) > INSEPARABLE, 1))
-    for a, b in pairs[:10]:
-        words = (
-            ("ratio", "product") if coordinates.logarithmic[[a, b]].all() else ("difference", "sum")
-        )
-        how = words[0] if correlation[a, b] > 0 else words[1]
-        said.append(
-            f"{labels[a]} and {labels[b]} cannot be told apart (correlation "
-            f"{correlation[a, b]:+.3f}): the targets fix little more than their {how}. Add a "
-            f"condition or a measure on which they act differently, or fix one."
-        )
-    vague = sd > np.minimum(VAGUE, NOTHING_NEW * coordinates.prior_sd)
-    for i in np.flatnonzero(vague)[:10]:
-        remedy = "its prior decides: add a condition that depends on it"
-        if np.isinf(coordinates.prior_sd[i]):
-            remedy = "add a condition that depends on it, a prior, or leave it out"
-        said.append(
-            f"the targets hardly determine {labels[i]} (s.d. {sd[i]:.2g} in its coordinate): "
-            f"{remedy}."
-        )
-    for i in np.flatnonzero((u <= coordinates.low) | (u >= coordinates.high))[:10]:
-        said.append(f"{labels[i]} ended at a bound: widen it if that is not meant.")
-    more = len(pairs) + int(np.sum(vague))
-    return said + ([f"{more} such findings in all"] if more > 10 else [])

@@ -75,17 +75,15 @@ class Fitter(NamedTuple):
             raise self._failed(
                 "Nothing responds to any parameter", course, None, self._remedy(mean)
             )
-        import optax
-
-        extra = {}
-        if isinstance(self.optimiser, optax.GradientTransformationExtraArgs):
-            extra = {"residuals": self._residuals(estimate, mean, off, loss), "value": loss}
-        asked = gradients.mean(axis=0), u
+        more = {"residuals": self._residuals(estimate, mean, off, loss), "value": loss}
+        gradient = gradients.mean(axis=0)
+        asked = gradient, u
         if not isinstance(course.optimiser, Trust):  # members of optax compute in JAX's precision
             asked = tuple(jnp.asarray(x, jnp.result_type(float)) for x in asked)
-        change, state = self.optimiser.update(asked[0], course.optimiser, asked[1], **extra)
+        change, state = self.optimiser.update(asked[0], course.optimiser, asked[1], **more)
         moved = np.clip(u + np.asarray(change, float), c.low, c.high)
-        return course.after(moved, state, loss, gradients, estimate.runs)
+        noise = np.sqrt(variance_of_mean(gradients + self._noise(estimate, mean)))
+        return course.after(moved, state, loss, gradient, noise, estimate.runs)
 
     def estimate(
         self, estimator: Estimator | None, u: np.ndarray, course: Course, last: bool = False
@@ -175,11 +173,22 @@ class Fitter(NamedTuple):
             "conditions": [[name, values] for name, values in p.conditions.items()],
             "aim": self.goal.account(),
             "times": [p.settle, p.duration, p.dt],
+            "precision": str(jnp.result_type(float)),
             "estimator": repr(self.estimator),
             "optimiser": str(jax.tree.map(np.shape, self.optimiser.init(c.start))),
             "seeds": self.seeds,
             "key": self.key,
         }
+
+    def _noise(self, estimate: Estimate, mean: np.ndarray) -> Any:
+        """What the statistics of each seed add to its gradient, [seeds, p].
+
+        Estimates have the slope of the loss at the mean of all seeds for each of them.
+        """
+        if estimate.sensitivity is None:
+            return 0.0
+        off = np.nan_to_num((estimate.statistics - mean) * self.goal.scale(mean) ** 2)
+        return off @ np.nan_to_num(mean_over_seeds(estimate.sensitivity))
 
     def _residuals(
         self, estimate: Estimate, mean: np.ndarray, off: np.ndarray, loss: float
@@ -199,6 +208,7 @@ class Fitter(NamedTuple):
             np.concatenate([error, none]),
             np.concatenate([told, np.diag(1.0 / c.prior_sd)[believed]]),
             np.concatenate([error_of_told, none]),
+            none.size,
             bool(np.any(np.isfinite(told))),
             loss,
             c.low,

@@ -108,7 +108,8 @@ def run_frames(network, state, record, frames, *, plan, dt, most):
 
     state, saved = jax.lax.fori_loop(0, frames, frame, (state, room))
     saved = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), saved)
-    finite = {name: jnp.all(jnp.isfinite(p.v)) for name, p in state.populations.items()}
+    voltages = {name: network.real(name, p.v) for name, p in state.populations.items()}
+    finite = {name: jnp.all(jnp.isfinite(v)) for name, v in voltages.items()}
     waiting = state.underway.waiting.items()
     late = {name: jnp.sum(w.late, dtype=jnp.int32) for name, w in waiting if w.late is not None}
     return state, saved, Health(finite, late)

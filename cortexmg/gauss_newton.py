@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # loading it is slow, and most runs fit nothing
 WORSE = 2.0  # standard errors by which the loss must have grown for a step to be taken back
 AHEAD = 0.3  # of a coordinate: how far a sensitivity is trusted, for the weight of its noise
 LEAST = 0.05  # of a coordinate: the least radius of the trust region
+TINY = 1e-12  # so that where statistics tell nothing a prior counts in full
 CHANGE = 0.5  # how much of a sensitivity may have changed since it was measured
 
 
@@ -104,7 +105,8 @@ def gauss_newton(
     their sensitivity, which estimators that look forward give; in between the sensitivity follows
     the residuals (Broyden 1965, doi:10.1090/S0025-5718-1965-0198670-6). Each
     statistic counts by its variance: that of its target, of its mean over seeds, and of what its
-    sensitivity predicts. Estimates of earlier steps count as well, each step `memory` times less,
+    sensitivity predicts; a prior counts for less by as much as the statistics that tell of its
+    parameter. Estimates of earlier steps count as well, each step `memory` times less,
     and less the farther the step led, so that at rest the variance of the noise is (1 - memory) /
     (1 + memory) of that of one. A step after which the loss has grown by more than noise is taken
     back, and the next is shorter. `damping` is that of Levenberg (1944, doi:10.1090/qam/10666) and
@@ -127,7 +129,8 @@ def gauss_newton(
             raise ValueError(NEEDS)
         state = _moved(state, params, residuals, how)
         low, high = residuals.low, residuals.high
-        step = _step(state.params, state.known, low, high, state.radius, how.damping)
+        weights = _weights(state.known, residuals.priors)
+        step = _step(state.params, state.known, weights, low, high, state.radius, how.damping)
         return state.params + step - params, state
 
     return optax.GradientTransformationExtraArgs(init, update)  # pyright: ignore
@@ -166,13 +169,24 @@ def _mean(a: np.ndarray, b: np.ndarray, of_a: float, of_b: float) -> np.ndarray:
     return np.where(np.isnan(b), a, np.where(np.isnan(a), b, mean))
 
 
-def _step(at, known: Known, low, high, radius: float, damping: float) -> np.ndarray:
-    """The step from there to where the weighted residuals would be least, inside the bounds."""
+def _weights(known: Known, priors: int) -> np.ndarray:
+    """How much each residual counts, the last of which are `priors`; 0 where one is undefined."""
     variance = 1.0 + known.error + AHEAD**2 * known.error_of_sensitivity
     certain = np.isfinite(known.residual + variance + known.sensitivity.sum(axis=1))
-    variance = variance[certain]
-    j = known.sensitivity[certain] / np.sqrt(variance)[:, None]
-    downhill = -j.T @ (known.residual[certain] / np.sqrt(variance))
+    weights = np.where(certain, 1.0 / variance, 0.0)
+    # Noise makes statistics count for less. Priors must do so too, on average over what tells of
+    # their parameter, or they would decide more than in the loss.
+    told, q = np.nan_to_num(known.sensitivity) ** 2, weights.size - priors
+    share = (weights[:q] @ told[:q] + TINY) / (np.sum(told[:q], axis=0) + TINY)
+    weights[q:] = [share[k] for k in np.argmax(told[q:], axis=1)]
+    return weights
+
+
+def _step(at, known: Known, weights, low, high, radius: float, damping: float) -> np.ndarray:
+    """The step from there to where the weighted residuals would be least, inside the bounds."""
+    root = np.sqrt(weights)
+    j = np.nan_to_num(known.sensitivity) * root[:, None]
+    downhill = -j.T @ (np.nan_to_num(known.residual) * root)
     free = ~((at <= low) & (downhill < 0)) & ~((at >= high) & (downhill > 0))
     hessian, step = (j.T @ j)[np.ix_(free, free)], np.zeros(at.size)
     # More damping shortens a step where residuals depend on it least, first; shortening it as a

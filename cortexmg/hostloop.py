@@ -3,34 +3,19 @@
 import signal
 import threading
 import time
-from dataclasses import dataclass
 from typing import Any
 
 import jax
 import numpy as np
 
-from cortexmg.clock import whole_steps
+from cortexmg.clock import MOST_STEPS, whole_steps
 from cortexmg.frames import Plan, Record
 from cortexmg.memory import steps_at_once
-from cortexmg.network import Network, State
-from cortexmg.part import Scalar, shown
+from cortexmg.network import Network
+from cortexmg.part import shown
 from cortexmg.processes import anywhere
 from cortexmg.progress import Progress
-
-
-@dataclass(frozen=True)
-class Run:
-    """What a run recorded, and the state it ended in; `run[name]` is a recording."""
-
-    recordings: dict[str, Any]
-    state: State
-    start: Scalar  # ms
-    stop: Scalar  # ms
-    seconds: float  # wall time, with compilation
-    complete: bool  # False if it was interrupted
-
-    def __getitem__(self, name: str) -> Any:
-        return self.recordings[name]
+from cortexmg.states import Run
 
 
 class Stopped(Exception):
@@ -65,6 +50,11 @@ class HostLoop:
         self.frame = plan[0][0]
         self.steps = frames_in(duration, dt, plan) * self.frame
         self.first = program.first
+        if self.first + self.steps >= MOST_STEPS:
+            raise ValueError(
+                f"duration of {duration:g} ms after the {self.first * dt:g} ms of the state would "
+                f"end after 2^31 or more steps of {dt:g} ms: shorten it or use a larger dt."
+            )
 
     def run(self, record: Record, values: dict[str, Any], progress: Progress) -> list[Run]:
         """The whole of it; `values` are those that a sweep goes along."""

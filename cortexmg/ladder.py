@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 
 from cortexmg import plots, statistics
-from cortexmg.hostloop import Run
 from cortexmg.network import Network
 from cortexmg.parameters import parameters
 from cortexmg.recorders import Conductance, Probe, Recorder, Spikes
 from cortexmg.simulate import sweep
+from cortexmg.states import Run
 from cortexmg.synapses import NMDA
 
 MAGNESIUM = "environment/ions/mg/outside"
@@ -127,7 +127,8 @@ def figure(
     rasters = [{name: run[name] for name in names} for run in runs]
     how: dict[str, Any] = {"window": window, "log": min(values) >= 0.0 < max(values)}
     if parameter != MAGNESIUM:
-        how["unit"] = parameters(network)[parameter].unit
+        unit = parameters(network)[parameter].unit
+        how["unit"] = "" if unit == "1" else unit
         how["name"] = " ".join(parameter.split("/")[-2:])
     return plots.ladder(rasters, values, panels, **how)
 

@@ -11,8 +11,9 @@ from jax.sharding import Mesh, PartitionSpec as P
 from cortexmg.devices import platform_of
 from cortexmg.frames import run_frames
 from cortexmg.network import State
+from cortexmg.noise import is_key
 from cortexmg.parameters import with_parameters
-from cortexmg.processes import everywhere, is_key, spread
+from cortexmg.processes import everywhere, spread
 from cortexmg.programs import FIXED, OneDevice, free, in_steps
 from cortexmg.starting import LONG, compiler_options
 from cortexmg.waiting import AXIS
@@ -86,8 +87,7 @@ def initial_members(key_axis: int | None):
             changed = with_parameters(network, values)
             if state is None:
                 return changed.init(key, dt, exact=True)
-            begun = changed.adopted(state, exact=True)
-            return begun if key_axis is None else begun._replace(key=key)
+            return changed.adopted(state, exact=True)._replace(key=key)
 
         return jax.vmap(member, in_axes=(0, key_axis), out_axes=members_axes(key_axis))(values, key)
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from cortexmg.derivatives import seam
 from cortexmg.numerics import reach
-from cortexmg.part import PerCell, Scalar
+from cortexmg.part import PerCell, Scalar, shown
 
 
 class Pathway(NamedTuple):
@@ -44,7 +44,13 @@ def averaged(
 
 def _sums(inputs: Iterable[Pathway | Current]) -> tuple[PerCell, PerCell]:
     """Of conductances (nS), and of what flows in at 0 mV (pA)."""
-    inputs = list(inputs)
-    pathways = [x for x in inputs if isinstance(x, Pathway)]
-    i = sum(p.g * p.e for p in pathways) + sum(x.i for x in inputs if isinstance(x, Current))
+    pathways, currents = [], []
+    for x in inputs:
+        if not isinstance(x, Pathway | Current):
+            raise TypeError(
+                f"What acts on a membrane must be a Pathway or a Current, got {shown(x)}: see what "
+                f"`pathway` of your channel or receptor, or `step` of your stimulus, gives."
+            )
+        (pathways if isinstance(x, Pathway) else currents).append(x)
+    i = sum(p.g * p.e for p in pathways) + sum(c.i for c in currents)
     return sum(p.g for p in pathways), i

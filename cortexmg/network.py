@@ -11,15 +11,16 @@ from jaxtyping import Array, Float, Int, Key
 
 from cortexmg.clock import whole_steps
 from cortexmg.compaction import words_for
+from cortexmg.consistency import check_projection, check_stimulus
 from cortexmg.environment import Environment
 from cortexmg.evidence import check_ions
 from cortexmg.noise import stream
-from cortexmg.part import Part, check_lengths, check_members, shown
+from cortexmg.part import Part, check_lengths, shown
 from cortexmg.population import Population, PopulationState
 from cortexmg.projection import Projection
 from cortexmg.queue import arrive_at_once, nothing_queued
 from cortexmg.spiking import Spikes
-from cortexmg.stimuli import Stimulus
+from cortexmg.stimuli import Moment, Stimulus
 from cortexmg.surroundings import beginning, check_tissues, exchanged, felt_by
 from cortexmg.tissues import Tissue
 from cortexmg.transmission import Underway, arrive, exactly, in_floating_point, nothing_underway
@@ -63,22 +64,18 @@ class Network(Part):
         self.at_once = at_once
 
     def __check_init__(self):
-        check_members("Network.populations", self.populations, Population)
-        check_members("Network.projections", self.projections, Projection)
-        check_members("Network.stimuli", self.stimuli, Stimulus)
-        if not isinstance(self.environment, Environment) or not self.populations:
-            raise TypeError(
-                f"Network needs an Environment (acsf() is one) and at least one population, got "
-                f"{shown(self.environment)} and populations {sorted(self.populations)}."
-            )
+        Part.__check_init__(self)  # first of all populations are populations
+        if not self.populations:
+            raise TypeError("Network needs at least one population, got none.")
         check_ions(self, self.environment.ions)
         check_tissues(self.tissues, self.populations, self.environment)
         for name, p in self.populations.items():
             check_lengths(f"Environment of population {name!r}", self.environment, p.n)
+        whole = {name: self.count(name) for name in self.populations}
         for name, p in self.projections.items():
-            _check_projection(name, p, self)
+            check_projection(name, p, self.populations, whole)
         for name, s in self.stimuli.items():
-            _check_stimulus(name, s, self.populations)
+            check_stimulus(name, s, self.populations)
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -88,6 +85,14 @@ class Network(Part):
     def count(self, population: str) -> int:
         """How many cells a population has on all devices together."""
         return dict(self.split.whole).get(population, self.populations[population].n)
+
+    def real(self, population: str, x: Array) -> Array:
+        """Numbers of the cells on this device, 0 for those that only fill up its part."""
+        n, whole = self.populations[population].n, self.count(population)
+        if n * self.split.parts == whole:
+            return x
+        mine = self.split.part() * n + jnp.arange(n) < whole
+        return jnp.where(mine, x, jnp.zeros((), x.dtype))
 
     def init(self, key: Key[Array, ""], dt: float, exact: bool = False) -> State:
         """The state at time 0: cells at their initial voltage, nothing on its way.
@@ -126,10 +131,8 @@ class Network(Part):
         stimuli = {}
         for name, s in self.stimuli.items():
             n = self.populations[s.target].n
-            first = self.split.part() * n
-            stimuli[name], effect = s.step(
-                state.stimuli[name], state.step, stream(state.key, name), n, dt, first
-            )
+            at = Moment(state.step, stream(state.key, name), n, dt, self.split.part() * n)
+            stimuli[name], effect = s.step(state.stimuli[name], at)
             inputs[s.target].append(effect)
         populations, spikes = {}, {}
         for name, p in self.populations.items():
@@ -188,8 +191,9 @@ class Network(Part):
 
     def adopted(self, state: State, exact: bool) -> State:
         """A state of this network, made exact or differentiable, for weights that may be new."""
-        change = exactly if exact else in_floating_point
-        return state._replace(underway=change(state.underway, self.projections, self.sizes))
+        if exact:
+            return state._replace(underway=exactly(state.underway, self.projections, self.sizes))
+        return state._replace(underway=in_floating_point(state.underway, self.sizes))
 
     def check(self, dt: float) -> None:
         """Raise if this network cannot be run in steps of `dt` ms; not if it is traced."""
@@ -210,41 +214,9 @@ class Network(Part):
                 )
 
 
-def _known(kind: str, name: str, field: str, value: str, populations: dict) -> None:
-    if value not in populations:
-        raise ValueError(
-            f"{kind} {name!r} names {field} {value!r}, but the populations are "
-            f"{sorted(populations)}."
-        )
-
-
-def _check_projection(name: str, p: Projection, network: Network) -> None:
-    c, populations = p.connectivity, network.populations
-    for field, n in (("pre", c.n_pre), ("post", c.n_post)):
-        value = getattr(p, field)
-        _known("Projection", name, field, value, populations)
-        expected = network.count(value) if field == "pre" else populations[value].n
-        if n != expected:
-            raise ValueError(
-                f"Projection {name!r}: its connectivity has n_{field} = {n}, but population "
-                f"{value!r} has {expected} cells."
-            )
-    check_lengths(f"Release of projection {name!r}", p.release, c.n_senders)
-    heard = {r.transmitter for r in populations[p.post].receptors.values()}
-    if p.transmitter not in heard:
-        raise ValueError(
-            f"Projection {name!r} releases {p.transmitter!r}, but the receptors of population "
-            f"{p.post!r} listen to {sorted(heard)}: add a receptor, or correct the name."
-        )
-
-
-def _check_stimulus(name: str, s: Stimulus, populations: dict[str, Population]) -> None:
-    _known("Stimulus", name, "target", s.target, populations)
-    check_lengths(f"Stimulus {name!r}", s, populations[s.target].n)
-    receptors = populations[s.target].receptors
-    receptor = getattr(s, "receptor", None)
-    if hasattr(s, "receptor") and receptor not in receptors:
-        raise ValueError(
-            f"Stimulus {name!r} names receptor {receptor!r}, but population {s.target!r} has "
-            f"{sorted(receptors)}."
+def check_network(network: Any) -> None:
+    """Raise if this is no network."""
+    if not isinstance(network, Network):
+        raise TypeError(
+            f"network must be a Network, got {shown(network)}: cortexmg.models makes some."
         )

@@ -6,15 +6,21 @@ its numbers without the rest.
 
 import math
 import zlib
-from typing import Any
+from typing import Any, TypeGuard
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int, Key, UInt32
 
 Step = Int[Array, ""] | UInt32[Array, ""]
 ROUNDS = 13
 ROTATIONS = (13, 15, 26, 6, 17, 29, 16, 24)
+
+
+def is_key(x: Any) -> TypeGuard[Array]:
+    """Whether this is a random key of JAX, or an array of them."""
+    return jnp.issubdtype(getattr(x, "dtype", np.dtype("O")), jax.dtypes.prng_key)
 
 
 def threefry(key: Any, first: Any, second: Any) -> tuple[UInt32[Array, "*n"], UInt32[Array, "*n"]]:

@@ -10,19 +10,16 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import SingleDeviceSharding
 
-from cortexmg.clock import check_time
 from cortexmg.compaction import AT_ONCE
 from cortexmg.connectivity import MOST_CONTACTS, Connectivity, rounded_up
 from cortexmg.frames import plan_of
 from cortexmg.network import Network, State
-from cortexmg.parameters import path_name
-from cortexmg.part import Part, quantities, shown
+from cortexmg.part import Part, check_positive, number, shown
 from cortexmg.procedural import Procedural
 from cortexmg.programs import compiled
 from cortexmg.rows import Wiring, kind_of_targets
-from cortexmg.states import initial
+from cortexmg.states import dtype_in, initial
 from cortexmg.wiring.layout import capacity_for, row_for
-from cortexmg.wiring.rows import number
 
 SMALL, SCALES = (1000, 2000), (0.02, 0.04)  # cells or scales, of the networks that are built
 
@@ -46,7 +43,7 @@ def outline(
     """
     large, grown, more = _grown_from(build, n, scale)
     if dt is not None:
-        check_time("dt", dt)
+        check_positive("dt", dt, "ms")
         large.check(dt)
     if contacts is not None:
         each = number(contacts)
@@ -64,13 +61,10 @@ def outline(
 
 def shapes(network: Network) -> Network:
     """The network with the shape and type that each array has in a run, in place of the array."""
-    known, real = quantities(network), jnp.result_type(float)
+    dtype = dtype_in(network)
 
     def shape(path, x):
-        dtype = np.result_type(x)
-        numeric = dtype.kind == "f" or (dtype.kind in "iu" and path_name(path) in known)
-        dtype = real if numeric else jax.dtypes.canonicalize_dtype(dtype)
-        return jax.ShapeDtypeStruct(np.shape(x), dtype)
+        return jax.ShapeDtypeStruct(np.shape(x), dtype(path, x))
 
     return jax.tree_util.tree_map_with_path(shape, network)
 

@@ -3,7 +3,7 @@
 import dataclasses
 import difflib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -12,7 +12,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import ArrayLike
 
-from cortexmg.part import Part, check_quantity, quantities
+from cortexmg.part import Part, check_quantity, quantities, shown
 
 
 class Parameter(NamedTuple):
@@ -51,28 +51,35 @@ def with_parameters[T](network: T, values: Mapping[str, ArrayLike]) -> T:
     """The same network with some numbers replaced, by path name. It works inside jit and vmap.
 
     A value may have the shape that the field had, or be one number for all cells, or one per
-    cell. Known values are checked as when the part was made; traced ones cannot be.
+    cell; of weights that are stored, one per contact. Known values are checked as when the part was
+    made; traced ones cannot be.
 
     Raises: KeyError for an unknown name, ValueError for an illegal value.
     """
-    known = quantities(network)
+    known, stored = quantities(network), {}
+    if not isinstance(values, Mapping):
+        raise TypeError(f"values must be a dict from names to numbers, got {shown(values)}.")
     for name, value in values.items():
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
-            hint = (
-                f"Did you mean one of {near}?" if near else "cortexmg.parameters lists all names."
-            )
-            raise KeyError(f"No parameter {name!r}. {hint}")
+            raise KeyError(f"No parameter {name!r}. {hint(str(name), known)}")
         owner, field = known[name]
         if field.metadata.get("fixed"):
             raise ValueError(f"{name} is part of the wiring and cannot be replaced: build it anew.")
         check_quantity(type(owner).__name__, field, value)
-        _check_shape(name, value, getattr(owner, field.name))
+        stored[name] = owner.stored(field.name, value)
+        _check_shape(name, stored[name], getattr(owner, field.name))
     changed = jax.tree_util.tree_map_with_path(
-        lambda path, old: _like(values.get(path_name(path), old), old), network
+        lambda path, old: _like(stored.get(path_name(path), old), old), network
     )
-    _check_again(changed, "", values)
+    _check_again(changed, "", stored)
     return changed
+
+
+def hint(name: str, known: Iterable[str]) -> str:
+    """What may have been meant by a name that is none: those of which it is a part, or like it."""
+    near = [other for other in known if name and f"/{name}/" in f"/{other}/"][:3]
+    near = near or difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+    return f"Did you mean one of {near}?" if near else "cortexmg.parameters lists all names."
 
 
 def _like(new: Any, old: Any) -> Any:

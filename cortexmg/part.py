@@ -5,6 +5,7 @@ from dataclasses import MISSING, Field, fields
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 import equinox as eqx
+import jax
 import numpy as np
 from jax.core import Tracer
 from jaxtyping import ArrayLike, Float
@@ -66,9 +67,14 @@ class Part(eqx.Module):
             if "unit" in field.metadata:
                 check_quantity(owner, field, value)
             elif "count" in field.metadata:
-                check_count(owner, field, value)
+                whole(f"{owner}.{field.name}", value, field.metadata["count"])
             else:
                 check_parts(f"{owner}.{field.name}", field.type, value)
+
+    def stored(self, name: str, value: Any) -> Any:
+        """A new value for the field `name`, as this part stores it."""
+        del name
+        return value
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -171,16 +177,28 @@ def check_members(owner: str, members: Any, kind: type) -> None:
             raise TypeError(f"{owner}[{name!r}] must be a {kind.__name__}, got {shown(member)}.")
 
 
-def check_count(owner: str, field: Field, value: Any) -> None:
-    """Raise if `value` is not a whole number of at least what `field` declares."""
-    whole(f"{owner}.{field.name}", value, field.metadata["count"])
-
-
 def whole(name: str, value: Any, low: int) -> int:
     """The value as an int, which does not overflow; raises unless whole and at least `low`."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < low:
         raise ValueError(f"{name} must be a whole number of at least {low}, got {shown(value)}.")
     return int(value)
+
+
+def number(value: Any) -> Any:
+    """`value` as a float (a JAX scalar as it is), or None if it is not one number."""
+    if isinstance(value, jax.Array) and value.ndim == 0:
+        return value
+    if isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool):
+        return float(value)
+    return None
+
+
+def check_positive(name: str, value: Any, unit: str) -> None:
+    """Raise unless `value` is a positive and finite number of Python or NumPy."""
+    if isinstance(value, jax.Array) or number(value) is None:
+        raise TypeError(f"{name} must be a number in {unit}, got {shown(value)}.")
+    if not 0 < value < np.inf:
+        raise ValueError(f"{name} must be positive and finite ({unit}), got {shown(value)}.")
 
 
 def shown(value: Any) -> str:

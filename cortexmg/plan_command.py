@@ -8,7 +8,7 @@ import typer
 
 from cortexmg import ladder
 from cortexmg.cache import keep_compiled
-from cortexmg.choice import MODELS, size_of
+from cortexmg.choice import MODELS, Cells, Model, Scale, Step, size_of
 from cortexmg.clock import whole_steps
 from cortexmg.devices import mesh_of
 from cortexmg.hardware import DEVICES, device_named
@@ -20,11 +20,9 @@ from cortexmg.starting import start
 
 
 def plan(
-    model: Annotated[str, typer.Argument(help=f"One of {', '.join(sorted(MODELS))}.")],
-    n: Annotated[int | None, typer.Option("--n", "--cells", help="Number of cells.")] = None,
-    scale: Annotated[
-        float | None, typer.Option(help="Of a model that has one, above 0 and at most 1.")
-    ] = None,
+    model: Model,
+    n: Cells = None,
+    scale: Scale = None,
     contacts: Annotated[
         float | None, typer.Option("--contacts-per-cell", help="If not those of the model.")
     ] = None,
@@ -33,7 +31,7 @@ def plan(
         int | None, typer.Option(help="Of the CPU here, if not as `run` would do.")
     ] = None,
     duration: Annotated[float, typer.Option(help="Time simulated (ms).")] = 1000.0,
-    dt: Annotated[float, typer.Option(help="Integration step (ms).")] = 0.05,
+    dt: Step = 0.05,
     rate: Annotated[float, typer.Option(help="Mean rate that is assumed (Hz).")] = 10.0,
     spikes: Annotated[bool, typer.Option("--spikes", help="Record all spikes.")] = False,
     record: Annotated[bool, typer.Option("--record", help="Record what `run` does.")] = False,

@@ -68,14 +68,14 @@ def traces(
     ylabel: str = "Membrane potential (mV)",
     width: Number = COLUMN,
 ) -> "Figure":
-    """One signal per row over time (ms; from 10 s on shown in s), all rows to the same scale."""
+    """One signal per row over time (ms; more than 5 s in s), all rows to the same scale."""
     t, v = np.asarray(t), np.asarray(v)
     if v.ndim != 2 or v.shape != (t.size, len(labels)) or not labels:
         raise ValueError(
             f"v must be [time, cells] with a time for each row and a label for each column, got "
             f"shape {v.shape} for {t.size} times and {len(labels)} labels."
         )
-    unit, scale = ("s", 1e-3) if np.ptp(t) >= 1e4 else ("ms", 1.0)
+    scale, unit = clock(float(np.ptp(t)))
     figure = new_figure(width, min(18.0 + 16.0 * len(labels), 1.6 * width))
     with style():
         rows = axes_grid(figure, len(labels), 1, sharex=True, sharey=True)[:, 0]
@@ -165,11 +165,13 @@ def ladder(
     with style():
         above, below = figure.subfigures(2, 1, height_ratios=heights, squeeze=False)[:, 0]
         grid = axes_grid(above, n_rows, -(-len(values) // n_rows))
-        draw_steps(above, grid.ravel(), rasters, [f"{x:g} {unit}" for x in values], window, cells)
+        draw_steps(
+            above, grid.ravel(), rasters, [f"{x:g} {unit}".rstrip() for x in values], window, cells
+        )
         bottom = axes_grid(below, 1, len(panels))[0]
         for axes, (label, series) in zip(bottom, panels.items(), strict=True):
             draw_against(axes, values, series, log)
-            axes.set(xlabel=f"{name} ({unit})", ylabel=label)
+            axes.set(xlabel=f"{name} ({unit})" if unit else name, ylabel=label)
             legend(axes)
         for letter, axes in zip(ascii_uppercase, [grid[0, 0], *bottom], strict=False):
             axes.set_title(letter, loc="left", pad=2, fontweight="bold", fontsize=10)

@@ -8,6 +8,7 @@ import numpy as np
 from cortexmg.bounds import Bounds, common_value
 from cortexmg.network import Network
 from cortexmg.parameters import parameters
+from cortexmg.part import shown
 
 
 class Range(NamedTuple):
@@ -61,8 +62,8 @@ def priors(network: Network, *sets: str, shared: bool = True) -> dict[str, Bound
     """
     known, found = parameters(network), {}
     for name in sets or SETS:
-        if name not in SETS:
-            raise ValueError(f"No set {name!r} of priors: choose among {sorted(SETS)}.")
+        if not isinstance(name, str) or name not in SETS:
+            raise ValueError(f"No set {shown(name)} of priors: choose among {sorted(SETS)}.")
         before = len(found)
         for r in SETS[name]:
             every = [path for path in known if fnmatchcase(path, r.pattern)]

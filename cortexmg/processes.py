@@ -9,10 +9,10 @@ from functools import cache
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec as P
 
+from cortexmg.noise import is_key
 from cortexmg.waiting import AXIS
 
 
@@ -108,8 +108,3 @@ def _checksum(tree: Any) -> int:
 def structure(tree: Any) -> str:
     """All but the numbers: what is fixed when a program is compiled, without addresses."""
     return re.sub("0x[0-9a-f]+", "", str(jax.tree.structure(tree)))
-
-
-def is_key(x: Any) -> bool:
-    """Whether this is a random key, or an array of them."""
-    return jnp.issubdtype(getattr(x, "dtype", np.dtype("O")), jax.dtypes.prng_key)

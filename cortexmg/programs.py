@@ -15,8 +15,10 @@ from cortexmg.devices import platform_of
 from cortexmg.division import joined_state, stacked_networks, stacked_states
 from cortexmg.frames import run_frames
 from cortexmg.network import Network, State
+from cortexmg.noise import is_key
 from cortexmg.processes import assembled, everywhere, own_parts
 from cortexmg.starting import LONG, compiler_options
+from cortexmg.states import dtype_in
 from cortexmg.waiting import AXIS
 
 FIXED = ("plan", "dt", "most")
@@ -141,7 +143,7 @@ def free(state: State) -> State:
     """The same, bound to no device, so that a run can go on with others."""
 
     def unbound(x):
-        if not jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
+        if not is_key(x):
             return jnp.asarray(np.asarray(x))
         data = jnp.asarray(np.asarray(jax.random.key_data(x)))
         return jax.random.wrap_key_data(data, impl=jax.random.key_impl(x))
@@ -151,7 +153,10 @@ def free(state: State) -> State:
 
 def placed(network: Network, mesh: Mesh) -> Network:
     """`stacked_networks` on the devices of a mesh."""
-    floats = jax.dtypes.canonicalize_dtype(float)
-    own = stacked_networks(network, mesh.size, own_parts(mesh))
-    own = jax.tree.map(lambda x: x.astype(floats) if x.dtype.kind == "f" else x, own)
-    return assembled(own, mesh)
+    dtype = dtype_in(network)
+
+    def array(path, x):
+        return np.asarray(x).astype(dtype(path, x), copy=False)
+
+    network = jax.tree_util.tree_map_with_path(array, network)
+    return assembled(stacked_networks(network, mesh.size, own_parts(mesh)), mesh)

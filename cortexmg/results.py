@@ -23,8 +23,9 @@ import numpy as np
 
 from cortexmg.evidence import mechanisms
 from cortexmg.network import Network
-from cortexmg.parameters import parameters
+from cortexmg.parameters import parameters, path_name
 from cortexmg.processes import structure
+from cortexmg.states import Run
 
 SEAL = "sha256 of all above"  # in the account
 LARGEST = 16  # arrays longer than this are described in the account, not listed
@@ -103,11 +104,14 @@ def check_folder(folder: Path) -> None:
 
 def save(
     folder: str | os.PathLike,
-    arrays: Mapping[str, np.ndarray],
+    arrays: Mapping[str, np.ndarray] | Run,
     account: Mapping[str, Any],
     figures: Mapping[str, Callable[[Path], None]] | None = None,
 ) -> Path:
     """Write data.npz, account.json (with a SHA-256 of every array and of itself) and figures.
+
+    Of a run these are all that it recorded, such as "E/ids" and "E/times"; its state, from which
+    another goes on, is kept by `pickle`.
 
     `figures` maps file names to functions that write them. An earlier result in `folder` is
     replaced; anything else there is not touched.
@@ -117,6 +121,7 @@ def save(
     """
     folder = Path(folder)
     check_folder(folder)
+    arrays = arrays_of(arrays) if isinstance(arrays, Run) else arrays
     _check_names(arrays)
     folder.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
@@ -140,12 +145,24 @@ def save(
     return folder
 
 
+def arrays_of(run: Run) -> dict[str, np.ndarray]:
+    """What a run has recorded, as one array for each name."""
+    leaves = jax.tree_util.tree_leaves_with_path(run.recordings)
+    return {path_name(path): np.asarray(x) for path, x in leaves}
+
+
 def _check_names(arrays: Mapping[str, np.ndarray]) -> None:
     for name, x in arrays.items():
         if name in ("file", "allow_pickle"):
             raise ValueError(f"An array cannot be saved as {name!r}, a word of NumPy: rename it.")
-        if (kind := np.asarray(x).dtype).kind not in "biufcmMSU":
+        if not kept(x):
+            kind = np.asarray(x).dtype
             raise TypeError(f"Array {name!r} of {kind} cannot be saved: give one of float32.")
+
+
+def kept(x: Any) -> bool:
+    """Whether an array can be saved and read again."""
+    return np.asarray(x).dtype.kind in "biufcmMSU"
 
 
 def load(folder: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

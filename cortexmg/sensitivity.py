@@ -10,9 +10,9 @@ from cortexmg.bounds import Bounds, Coordinates, common_value, paths_of
 from cortexmg.devices import Devices
 from cortexmg.estimators import Estimator, unbiased_estimator
 from cortexmg.estimators.estimator import check_derivatives, mean_over_seeds, variance_of_mean
-from cortexmg.fit import check_how
+from cortexmg.fit_checks import check_how
 from cortexmg.measures import Measure
-from cortexmg.network import Network
+from cortexmg.network import Network, check_network
 from cortexmg.parameters import endings, parameters, with_parameters
 from cortexmg.part import quantities
 from cortexmg.protocol import Protocol, keys_of
@@ -98,6 +98,7 @@ def sensitivity(
     derivatives do not stay finite.
     """
     start()  # before a key does, with one device
+    check_network(network)
     check_how(estimator, seeds, key)
     if isinstance(names, str):
         raise TypeError(f"names must be a list of names, Bounds by name or None, got {names!r}.")

@@ -1,5 +1,6 @@
 """Running a network: once, or along values of its parameters."""
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -13,10 +14,10 @@ from jaxtyping import Array, ArrayLike, Key
 from cortexmg.compaction import AT_ONCE
 from cortexmg.devices import Devices, mesh_of, platform_of
 from cortexmg.frames import Plan, Record, plan_of
-from cortexmg.hostloop import HostLoop, Run, frames_in
+from cortexmg.hostloop import HostLoop, frames_in
 from cortexmg.members import Members
 from cortexmg.memory import check_memory, room_of, steps_at_once
-from cortexmg.network import Network, State
+from cortexmg.network import Network, State, check_network
 from cortexmg.parameters import with_parameters
 from cortexmg.part import check_members, shown
 from cortexmg.processes import check_alike
@@ -25,7 +26,7 @@ from cortexmg.progress import Progress
 from cortexmg.recorders import Recorder
 from cortexmg.selfcheck import check_arithmetic
 from cortexmg.starting import start
-from cortexmg.states import arrays, beginning, checked, key_of
+from cortexmg.states import Run, arrays, beginning, checked, key_for
 from cortexmg.tangents import Tangents
 from cortexmg.traced import simulate_traced, traced
 
@@ -37,7 +38,7 @@ def simulate(
     *,
     record: Mapping[str, Recorder] | None = None,
     state: State | None = None,
-    key: int | Key[Array, ""] = 0,
+    key: int | Key[Array, ""] | None = None,
     progress: bool = False,
     gradients: bool | Tangents = False,
     devices: Devices = None,
@@ -45,8 +46,9 @@ def simulate(
 ) -> Run:
     """Run `network` for `duration` ms in steps of `dt` ms.
 
-    `state` goes on from an earlier run (whose key it keeps): the spikes are those of one long run.
-    `key` seeds the noise. Ctrl-C ends the run early and returns what is recorded so far. Inside
+    `state` goes on from an earlier run: the spikes are those of one long run. `key` seeds the
+    noise: by default 0, or as in the run that is gone on from; another key makes it go on with
+    other noise. Ctrl-C ends the run early and returns what is recorded so far. Inside
     jit, grad and vmap the result holds traced arrays; there, nothing is checked while it runs.
 
     Synaptic input is summed in whole numbers, exactly, which makes results independent of the
@@ -76,6 +78,7 @@ def simulate(
     record = _checked(record, network)
     if not isinstance(gradients, bool | Tangents):
         raise TypeError(f"gradients must be True, False or Tangents, got {shown(gradients)}.")
+    key = key_for(key, state)
     if traced(network, state, key):
         if at_once or devices is not None:
             raise ValueError(
@@ -84,7 +87,6 @@ def simulate(
                 f"spikes: leave them away there."
             )
         return simulate_traced(network, duration, dt, record, state, key, gradients)
-    key = key_of(key)
     if key.ndim:
         raise ValueError(f"simulate needs one key, got {key.shape[0]}: sweep makes a run for each.")
     network = _with_queue(network, at_once, bool(gradients), state)
@@ -112,7 +114,7 @@ def sweep(
     *,
     record: Mapping[str, Recorder] | None = None,
     state: State | None = None,
-    key: int | Key[Array, "..."] = 0,
+    key: int | Key[Array, "..."] | Sequence[int] | None = None,
     progress: bool = False,
     devices: Devices = None,
     at_once: int | None = None,
@@ -120,15 +122,20 @@ def sweep(
     """Run `network` once for each entry of `values`, as one batched program.
 
     `values` maps parameter names to arrays of one length, the number of runs. All runs share the
-    wiring, and the noise too unless `key` is an array of keys, one for each. With a `state` all go
-    on from there, with the key of that run unless there is an array of them: a network that has
-    settled is put into other fluids. They are spread over `devices`, by default all. `at_once` and
-    errors: as `simulate`.
+    wiring, and the noise too unless `key` is a list of seeds, or an array of keys, one for each.
+    With a `state` all go on from there, with the key of that run unless another is given: a network
+    that has settled is put into other fluids. They are spread over `devices`, by default all.
+    `at_once` and errors: as `simulate`. Warns if what varies makes no difference to any voltage.
     """
     start()
+    record = _checked(record, network)
     network = _with_queue(network, at_once, state=state)
+    if not isinstance(values, Mapping):
+        raise TypeError(f"values must be a dict from names to arrays, got {shown(values)}.")
+    if traced(network, values, state, key):
+        raise TypeError("sweep cannot be used inside jit, grad or vmap: use vmap of simulate.")
     values = {name: np.asarray(v) for name, v in values.items()}
-    keys = key_of(key)
+    keys = key_for(key, state)
     sizes = {name: v.shape[0] if v.ndim else 0 for name, v in values.items()}
     sizes |= {"key": keys.shape[0]} if keys.ndim else {}
     if len(set(sizes.values())) != 1 or 0 in sizes.values():
@@ -137,7 +144,6 @@ def sweep(
         )
     for i in range(next(iter(sizes.values()))):
         with_parameters(network, {name: v[i] for name, v in values.items()}).check(dt)
-    record = _checked(record, network)
     plan, size = _planned(network, duration, dt, record), next(iter(sizes.values()))
     mesh = mesh_of(devices, size)
     members = -(-size // mesh.size) * mesh.size if mesh else size  # the last again, to fill up
@@ -149,7 +155,24 @@ def sweep(
     program = Members(numbers, values, begin, keys, dt, mesh)
     del numbers, begin
     loop = HostLoop(program, network, plan, duration, dt)
-    return loop.run(record, values, Progress(progress and not jax.process_index(), duration, size))
+    shown_progress = Progress(progress and not jax.process_index(), duration, size)
+    runs = loop.run(record, values, shown_progress)
+    _warn_if_alike(values, runs)
+    return runs
+
+
+def _warn_if_alike(values: dict[str, np.ndarray], runs: list[Run]) -> None:
+    """Warn if all runs ended alike, though something varies: nothing in the network reads it."""
+    vary = [name for name, v in values.items() if np.any(v != v[0])]
+    ends = [[np.asarray(p.v) for p in run.state.populations.values()] for run in runs]
+    alike = all(np.array_equal(v, w) for end in ends for v, w in zip(end, ends[0], strict=True))
+    if vary and alike:
+        warnings.warn(
+            f"{' and '.join(vary)} made no difference: all runs ended with the same voltages, bit "
+            f"for bit. Either nothing in this network depends on it (cortexmg.mechanisms lists "
+            f"what does on ions), or the runs are too short.",
+            stacklevel=3,
+        )
 
 
 def _with_queue(
@@ -213,6 +236,7 @@ def _check_memory(network, record, duration, dt, plan: Plan, mesh: Mesh | None, 
 
 def _checked(record: Any, network: Network) -> Record:
     """The recorders, of which each finds in `network` what it is to record."""
+    check_network(network)
     record = {} if record is None else record
     check_members("record", record, Recorder)
     for r in record.values():

@@ -1,10 +1,12 @@
 """Spike trains of a group of cells: one list of events on the host, in order of time."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import ArrayLike, Float64, Int, Int32
+
+from cortexmg.part import check_positive, whole
 
 Number = float | int | np.floating | np.integer
 
@@ -124,7 +126,7 @@ def checked_trains(
 
     Raises: if a cell or a time is out of range, times descend, or the lengths differ.
     """
-    check_least("n", n, 1)
+    whole("n", n, 1)
     if not (np.isfinite(start) and np.isfinite(stop) and start < stop):
         raise ValueError(
             f"start and stop must be finite with start < stop, got {start} and {stop} ms."
@@ -141,20 +143,6 @@ def checked_trains(
     _check_times(times, float(start), float(stop))
     times = np.clip(times.astype(float), start, stop)
     return SpikeTrains(ids.astype(np.int32), times, int(n), float(start), float(stop))
-
-
-def check_positive(name: str, value: Any, unit: str) -> None:
-    """Raise if `value` is not a finite number above 0."""
-    if isinstance(value, bool) or not isinstance(value, float | int | np.number):
-        raise TypeError(f"{name} must be a number of {unit}, got {value!r}.")
-    if not (np.isfinite(value) and value > 0):
-        raise ValueError(f"{name} must be finite and above 0 {unit}, got {value}.")
-
-
-def check_least(name: str, value: Any, least: int) -> None:
-    """Raise if `value` is not a whole number of at least `least`."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}.")
 
 
 def check_finite(name: str, values: np.ndarray) -> None:

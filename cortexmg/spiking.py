@@ -10,6 +10,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Float
 
+from cortexmg.derivatives import refuse_derivative
 from cortexmg.part import Part, PerCell, quantity
 
 HELD = np.uint16  # of the steps for which a voltage is still held
@@ -191,15 +192,13 @@ def _amount_jvp(primals, tangents):
 
 
 @jax.custom_jvp
-def no_derivative(x, amount):
+def without_amount(x, amount):
     """`x`, which follows from spikes of these amounts in a way that drops their derivative."""
     del amount
     return x
 
 
-@no_derivative.defjvp
-def _no_derivative_jvp(primals, tangents):
-    raise TypeError(
-        "Exactly summed input has no derivative: run with simulate(..., gradients=True) or "
-        "Network.init(..., exact=False)."
-    )
+@without_amount.defjvp
+def _without_amount_jvp(primals, tangents):
+    del primals, tangents
+    refuse_derivative()

@@ -1,5 +1,7 @@
-"""What a run begins with: the numbers of its network, and the state of time 0 or of another run."""
+"""What a run begins with, numbers and a state of time 0 or of another run, and what it gives."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -10,8 +12,32 @@ from jax.core import Tracer
 from jaxtyping import Array
 
 from cortexmg.network import Network, State
+from cortexmg.noise import is_key
 from cortexmg.parameters import path_name
-from cortexmg.part import quantities, shown
+from cortexmg.part import Scalar, quantities, shown
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run recorded, and the state it ended in; `run[name]` is a recording."""
+
+    recordings: dict[str, Any]
+    state: State
+    start: Scalar  # ms
+    stop: Scalar  # ms
+    seconds: float  # wall time, with compilation
+    complete: bool  # False if it was interrupted
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self.recordings:
+            raise KeyError(f"Nothing was recorded as {name!r}, only {sorted(self.recordings)}.")
+        return self.recordings[name]
+
+    def __repr__(self) -> str:
+        return (
+            f"Run({self.start} to {self.stop} ms, recordings={sorted(self.recordings)}, "
+            f"complete={self.complete})"
+        )
 
 
 @partial(jax.jit, static_argnames=("dt", "exact"))
@@ -23,14 +49,6 @@ def initial(network: Network, key: Any, *, dt: float, exact: bool) -> State:
 @partial(jax.jit, static_argnames="exact")
 def _adopted(network: Network, state: State, exact: bool) -> State:
     return network.adopted(state, exact)
-
-
-def resumed(network: Network, state: Any, dt: float, exact: bool) -> State:
-    """The state to go on from; raises unless it is one of `network` at `dt`.
-
-    What is underway goes on as exact or differentiable as the run needs it.
-    """
-    return _adopted(network, checked(network, state, dt), exact)
 
 
 def checked(network: Network, state: Any, dt: float) -> State:
@@ -87,31 +105,58 @@ def _shapes(state: State) -> dict[str, str]:
     }
 
 
-def arrays(network: Network) -> Network:
-    """All numbers as arrays of the default precision, so that none is compiled into the program.
+def dtype_in(network: Network) -> Callable[[Any, Any], np.dtype]:
+    """The type that an array of the network, given with its path, has in a run.
 
-    Also whole ones where a quantity is asked for: they may be too large for integers.
+    A quantity is real, whole numbers too: they may be too large for integers.
     """
     known = quantities(network)
+
+    def dtype(path, x):
+        given = np.result_type(x)
+        real = given.kind == "f" or (given.kind in "iu" and path_name(path) in known)
+        return jnp.result_type(float) if real else jax.dtypes.canonicalize_dtype(given)
+
+    return dtype
+
+
+def arrays(network: Network) -> Network:
+    """All numbers as arrays of the default precision, so that none is compiled into the program."""
+    dtype = dtype_in(network)
 
     def array(path, x):
         if isinstance(x, Tracer):
             return x
         x = x if isinstance(x, jax.Array) else np.asarray(x)
-        real = x.dtype.kind == "f" or (x.dtype.kind in "iu" and path_name(path) in known)
-        x = x.astype(jnp.result_type(float), copy=False) if real else x
         # Not jnp.asarray, which compiles a program for every shape. What the caller writes into an
         # array later must not change a network.
-        return jax.device_put(x, may_alias=isinstance(x, jax.Array))
+        may_alias = isinstance(x, jax.Array)
+        return jax.device_put(x.astype(dtype(path, x), copy=False), may_alias=may_alias)
 
     return jax.tree_util.tree_map_with_path(array, network)
 
 
 def beginning(network: Network, state: State | None, key: Array, dt: float, exact: bool) -> State:
-    """The state with which a run begins: the one given, or that of the network at time 0."""
+    """The state with which a run begins: the one given, or that of the network at time 0.
+
+    Its noise is that of `key`. What is underway in it goes on as exact or differentiable as the run
+    needs it. Raises unless it is a state of `network` at `dt`.
+    """
     if state is None:
         return initial(network, key, dt=dt, exact=exact)
-    return resumed(network, state, dt, exact)
+    return _adopted(network, checked(network, state, dt), exact)._replace(key=key)
+
+
+def key_for(key: Any, state: Any) -> Array:
+    """The key of a run, or keys of several: the one given, that of its state, or of seed 0.
+
+    Raises: as `key_of`.
+    """
+    if key is None and isinstance(state, State):
+        return state.key
+    if isinstance(key, list | tuple | np.ndarray):
+        return jnp.stack([key_of(k) for k in key])
+    return key_of(0 if key is None else key)
 
 
 def key_of(key: Any) -> Array:
@@ -127,6 +172,6 @@ def key_of(key: Any) -> Array:
                 f"repeat the noise of one of these."
             )
         return jax.random.key(key, impl="threefry2x32")
-    if not isinstance(key, jax.Array) or not jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+    if not is_key(key):
         raise TypeError(f"key must be a whole number or a jax.random.key, got {shown(key)}.")
     return key

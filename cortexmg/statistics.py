@@ -6,13 +6,12 @@ import numpy as np
 from jaxtyping import ArrayLike, Bool, Float, Int
 from scipy import ndimage, signal as scipy_signal
 
+from cortexmg.part import check_positive, whole
 from cortexmg.spike_trains import (
     ROUNDING,
     Number,
     SpikeTrains,
     check_finite,
-    check_least,
-    check_positive,
     check_trains,
 )
 
@@ -34,9 +33,9 @@ class Bursts(NamedTuple):
 
 
 def rate(trains: SpikeTrains) -> Float[np.ndarray, " n"]:
-    """Firing rate of each cell (Hz)."""
+    """Firing rate of each cell (Hz); NaN of no time."""
     check_trains("rate", trains)
-    return 1e3 * np.bincount(trains.ids, minlength=trains.n) / trains.duration
+    return 1e3 * np.bincount(trains.ids, minlength=trains.n) / (trains.duration or np.nan)
 
 
 def mean_rate(trains: SpikeTrains) -> float:
@@ -64,7 +63,7 @@ def cv_isi(trains: SpikeTrains, min_spikes: int = 3) -> Float[np.ndarray, " n"]:
     still, a few intervals give too low a value on average, so raise `min_spikes` for slow cells.
     """
     check_trains("cv_isi", trains)
-    check_least("min_spikes", min_spikes, 3)
+    whole("min_spikes", min_spikes, 3)
     intervals, cells = _intervals(trains)
     m = np.bincount(cells, minlength=trains.n)
     mean = _ratio(np.bincount(cells, intervals, trains.n), m, m > 0)
@@ -86,7 +85,7 @@ def cv2(trains: SpikeTrains, min_spikes: int = 3) -> Float[np.ndarray, " n"]:
     Holt, Softky, Koch and Douglas (1996), doi:10.1152/jn.1996.75.5.1806. NaN below `min_spikes`.
     """
     check_trains("cv2", trains)
-    check_least("min_spikes", min_spikes, 3)
+    whole("min_spikes", min_spikes, 3)
     intervals, cells = _intervals(trains)
     change, total = np.abs(np.diff(intervals)), intervals[1:] + intervals[:-1]
     pair = (cells[1:] == cells[:-1]) & (total > 0)

@@ -64,21 +64,17 @@ class Targets:
                 raise ValueError(
                     f"There are several targets for {t.measure!r} under {t.condition!r}: give one."
                 )
-            _check_numbers(t)
+            _check_numbers(t, self.measures[t.measure])
 
-    def aimed(self, protocol: Protocol) -> tuple[np.ndarray, np.ndarray]:
-        """Scaled value and s.d. of each statistic; s.d. infinite where there is no target."""
+    def aimed(self, protocol: Protocol) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Value, scaled value and s.d. of each statistic: NaN, 0 and inf where it has no target."""
         value, sd = self._at_statistics(protocol)
         scaled = np.asarray(protocol.scaled(jnp.asarray(np.nan_to_num(value))), float)
         given = np.isfinite(value)
         for i in np.flatnonzero(given & ~np.isfinite(scaled)):
             s, x = protocol.statistics[i], value[i]
             raise ValueError(f"Target for {s} cannot be {x:g}: it has no such value.")
-        return np.where(given, scaled, 0.0), sd
-
-    def wanted(self, protocol: Protocol) -> np.ndarray:
-        """The value of each statistic, NaN where there is no target."""
-        return self._at_statistics(protocol)[0]
+        return value, np.where(given, scaled, 0.0), sd
 
     def _at_statistics(self, protocol: Protocol) -> tuple[np.ndarray, np.ndarray]:
         """Value and s.d. of each statistic.
@@ -102,8 +98,8 @@ class Targets:
         return value, sd
 
 
-def _check_numbers(t: Target) -> None:
-    """Raise unless the value has a finite part, and the sd is positive and finite for each."""
+def _check_numbers(t: Target, measure: Measure) -> None:
+    """Raise unless the measure can have this value, and the sd is positive and finite for each."""
     value, sd = (np.ravel(np.asarray(x)) for x in (t.value, 1.0 if t.sd is None else t.sd))
     for name, x in (("value", value), ("sd", sd)):
         if x.dtype.kind not in "fiu":
@@ -113,6 +109,10 @@ def _check_numbers(t: Target) -> None:
             f"{shown(t)}: value must be finite, and NaN only for parts without target, got "
             f"{shown(t.value)}: leave out what is undefined as a whole."
         )
+    low, high = measure.least, measure.most
+    if np.any((value < low) | (value > high)):
+        span = f"from {low:g} to {high:g}" if high < np.inf else f"at least {low:g}"
+        raise ValueError(f"{shown(t)}: {type(measure).__name__} is {span}, got {shown(t.value)}.")
     if not np.all((sd > 0) & (sd < np.inf)):
         raise ValueError(f"{shown(t)}: sd must be positive and finite, got {shown(t.sd)}.")
 
@@ -144,7 +144,8 @@ def observed(
     """Targets that a network has met: the statistics of `seeds` runs, with noise that no fit has.
 
     With `of_seeds` as many as the `seeds` of the fit, the s.d. of each is that of the mean which
-    the fit compares. Other arguments as `fit`; the network is run as it is. What is undefined in
+    the fit compares; as the fit adds its own noise to that, the uncertainty that it states is
+    rather too large. Other arguments as `fit`; the network is run as it is. What is undefined in
     all runs but one is no target.
 
     Raises: KeyError for unknown names, ValueError for what cannot be measured or run,

@@ -16,20 +16,27 @@ from jax.interpreters import ad, batching, mlir
 from jaxtyping import Array, Int, UInt32
 
 from cortexmg.contraction import Sent, contract_together
-from cortexmg.events import check_sizes, deliver, no_derivative
+from cortexmg.derivatives import refuse_derivative
+from cortexmg.events import check_sizes, compiled_alone, deliver
 
 
 def deliver_together(
-    inboxes: list[Int[Array, "..."]],
-    sent: list[Sent],
+    inboxes: dict[Any, Int[Array, "..."]],
+    given: list[tuple],
     *,
     fired: UInt32[Array, " words"],
     step: Int[Array, ""],
-) -> list[Int[Array, "..."]]:
-    """The inboxes with what `deliver` makes of each projection, whose packed flags are `fired`."""
+) -> dict[Any, Int[Array, "..."]]:
+    """Those of `inboxes` that change, as `deliver` changes them for each projection that is given.
+
+    What is given begins with the key of an inbox; amounts, weights, rows and layout follow.
+    `fired` are the packed flags of the cells of all.
+    """
+    places = list(dict.fromkeys(of for of, *_ in given))
+    sent = [Sent(places.index(of), *others) for of, *others in given]
     wiring = [jax.tree.flatten(s.rows) for s in sent]
-    return together_p.bind(
-        *inboxes,
+    after = together_p.bind(
+        *(inboxes[of] for of in places),
         *(s.amounts for s in sent),
         *(jnp.atleast_1d(s.weights) for s in sent),
         *(leaf for leaves, _ in wiring for leaf in leaves),
@@ -39,21 +46,6 @@ def deliver_together(
         layouts=tuple(s.layout for s in sent),
         trees=tuple(tree for _, tree in wiring),
     )
-
-
-def delivered(
-    inboxes: dict[Any, Array],
-    given: list[tuple],
-    fired: UInt32[Array, " words"],
-    step: Int[Array, ""],
-) -> dict[Any, Array]:
-    """Those of `inboxes` that have changed; what is given begins with the key of one of them.
-
-    Amounts, weights, rows and layout follow, as `deliver` takes them.
-    """
-    places = list(dict.fromkeys(of for of, *_ in given))
-    sent = [Sent(places.index(of), *others) for of, *others in given]
-    after = deliver_together([inboxes[of] for of in places], sent, fired=fired, step=step)
     return dict(zip(places, after, strict=True))
 
 
@@ -94,13 +86,12 @@ def _batch(args, dims, **params):
 
 def _jvp(primals, tangents, **params):
     del primals, tangents, params
-    no_derivative()
+    refuse_derivative()
 
 
 together_p = Primitive("contract_together")
 together_p.multiple_results = True
-static = ("onto", "layouts", "trees")
-together_p.def_impl(partial(jax.jit, static_argnames=static)(together_p.bind))
+together_p.def_impl(compiled_alone(together_p, "onto", "layouts", "trees"))
 together_p.def_abstract_eval(_shapes)
 mlir.register_lowering(together_p, mlir.lower_fun(_one_by_one, multiple_results=True))
 mlir.register_lowering(together_p, mlir.lower_fun(_compute, multiple_results=True), platform="cpu")

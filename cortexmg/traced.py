@@ -3,19 +3,21 @@
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax.core import Tracer
 
 from cortexmg.derivatives import group_of, in_groups
 from cortexmg.frames import plan_of, run_frame
-from cortexmg.hostloop import Run, frames_in
+from cortexmg.hostloop import frames_in
 from cortexmg.shadows import shadowed
-from cortexmg.states import arrays, beginning, key_of
+from cortexmg.states import Run, arrays, beginning
 from cortexmg.tangents import Tangents
 
 
 def traced(*trees: Any) -> bool:
-    """Whether JAX is transforming a function of any of them."""
-    return any(isinstance(x, Tracer) for x in jax.tree.leaves(trees))
+    """Whether JAX is compiling what is called, or transforming a function of any of them."""
+    compiling = isinstance(jnp.zeros(()), Tracer)
+    return compiling or any(isinstance(x, Tracer) for x in jax.tree.leaves(trees))
 
 
 def simulate_traced(network, duration, dt, record, state, key, gradients) -> Run:
@@ -25,7 +27,7 @@ def simulate_traced(network, duration, dt, record, state, key, gradients) -> Run
     network.check(dt)
     network = arrays(network)
     first = 0 if state is None else state.step
-    state = beginning(network, state, key_of(key), dt, not gradients)
+    state = beginning(network, state, key, dt, not gradients)
     network = network.in_steps(dt)
     tangents = gradients if isinstance(gradients, Tangents) else Tangents()
     network = tangents.through(network)

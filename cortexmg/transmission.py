@@ -23,7 +23,7 @@ from cortexmg.projection import Projection
 from cortexmg.quanta import Inputs, number_kind, quanta, quantum_for
 from cortexmg.shadows import followed
 from cortexmg.slots import put, read
-from cortexmg.together import delivered
+from cortexmg.together import deliver_together
 from cortexmg.waiting import Split, Waiting, bathing, check_size, contacts, due, spread, wait
 
 TOGETHER = "\n"  # between the names of transmitters that share a ring; not in any of them
@@ -116,7 +116,8 @@ def arrive(
             p = eqx.tree_at(lambda p: p.connectivity.weights, p, constant)
         inboxes[of] = deliver(inboxes[of], *_sent(p, amount, scale, exact), rows, **who)
     for sent in alike.values():
-        inboxes |= delivered(inboxes, [given for _, given in sent], sent[0][0], step)
+        given, fired = [given for _, given in sent], sent[0][0]
+        inboxes |= deliver_together(inboxes, given, fired=fired, step=step)
     arrived, rings = _taken_out(inboxes, lanes, sizes, underway.quanta, step)
     return arrived, after, Underway(waiting, rings, underway.quanta, underway.amounts, shadows)
 
@@ -190,11 +191,8 @@ def _enough(exact: bool, old: Array, new: Array, underway: Array) -> Array:
     return jnp.where(exact & room & (new <= old) & (old <= 2.0 * new), old, changed)
 
 
-def in_floating_point(
-    underway: Underway, projections: dict[str, Projection], sizes: dict[str, int]
-) -> Underway:
+def in_floating_point(underway: Underway, sizes: dict[str, int]) -> Underway:
     """The same, summed in floating point and with derivatives from here on."""
-    del projections
     if not underway.exact:
         return underway
     waiting = {}

@@ -16,7 +16,7 @@ from cortexmg.projection import Projection
 from cortexmg.releases import Certain
 from cortexmg.rows import piece
 from cortexmg.slots import put, read
-from cortexmg.spiking import Spikes, no_derivative
+from cortexmg.spiking import Spikes, without_amount
 
 STEPS = jnp.dtype("uint16")  # of delays, once they are in steps
 HALF = 0.501  # of a step: what is half way goes down, whatever its last digits
@@ -160,7 +160,7 @@ def depart(
             continue
         fired = split.put(w.fired, pack(new.fired), step)
         if w.amount is None or w.near is None:
-            after[pre] = w._replace(fired=no_derivative(fired, new.amount))
+            after[pre] = w._replace(fired=without_amount(fired, new.amount))
         else:
             near = split.put(w.near, pack(new.near), step)
             after[pre] = Waiting(fired, near, split.put(w.amount, new.amount, step), None)

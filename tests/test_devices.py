@@ -140,6 +140,42 @@ def test_a_gradient_run_on_several_devices_is_close(network):
     np.testing.assert_allclose(*v, rtol=1e-4)
 
 
+def test_whole_numbers_may_be_larger_than_integers(single_precision, same_bits):
+    population = cells.leaky_integrate_and_fire(40)
+    drive = stimuli.step_current("cells", 400, 0, 3 * 10**9)
+    network = cx.Network(cx.acsf(), {"cells": population}, stimuli={"drive": drive})
+    record = {"n": recorders.SpikeCount("cells", every=20.0)}
+    one, two = (cx.simulate(network, 40.0, DT, record=record, devices=d) for d in (1, 2))
+    assert one["n"].values.sum() > 0
+    same_bits(one["n"], two["n"])
+
+
+@pytest.mark.parametrize("n", [33, 100])
+def test_cells_that_fill_up_a_part_are_not_counted(n):
+    """A list of one device is divided into one part, which is filled up too."""
+    drive = stimuli.step_current("cells", 400.0)
+    population = {"cells": cells.leaky_integrate_and_fire(n)}
+    network = cx.Network(cx.acsf(), population, stimuli={"drive": drive})
+    record = {"rate": recorders.PopulationRate("cells", every=20.0)}
+    rates = [
+        cx.simulate(network, 40.0, DT, record=record, devices=d)["rate"].values
+        for d in (1, jax.devices()[:1], 2)
+    ]
+    assert rates[0].max() > 0.0
+    np.testing.assert_array_equal(rates[1], rates[0])
+    np.testing.assert_array_equal(rates[2], rates[0])
+
+
+def test_cells_that_fill_up_a_part_stop_no_run(single_precision):
+    """One cell on two devices, of which another, drawn at random, would stop being finite."""
+    hits = {k: stimuli.Poisson("cells", "ampa", 0.5, 3e38) for k in ("a", "b")}
+    receptors = {"ampa": synapses.AMPA()}
+    lone = {"cells": cells.leaky_integrate_and_fire(1, receptors)}
+    network = cx.Network(cx.acsf(), lone, stimuli=hits)
+    runs = [cx.simulate(network, 20.0, DT, devices=d) for d in (1, 2)]
+    assert all(run.complete for run in runs)
+
+
 def test_devices_are_chosen_by_number_list_and_mesh(few_cells):
     chosen = jax.devices()[2:4]
     for choice in (2, chosen, Mesh(np.array(chosen), ("anything",))):

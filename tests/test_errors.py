@@ -383,7 +383,7 @@ ILLEGAL = {
     ),
     "environment that is none": (
         lambda: cx.Network({"mg": 1.0}, {"E": lif()}),
-        ["Network", "Environment", "acsf()"],
+        ["Network.environment", "Environment", "{'mg': 1.0}"],
     ),
     "probability that is a word": (
         lambda: wiring.fixed_probability(3, 3, "half", 1.0, 0.5, key=0),
@@ -391,7 +391,7 @@ ILLEGAL = {
     ),
     "interval that is a word": (
         lambda: recorders.Probe("E", every="often"),
-        ["Probe.every", "time in ms", "'often'"],
+        ["Probe.every", "number in ms", "'often'"],
     ),
     # beyond what is computed with
     "infinite in single precision": (

@@ -16,7 +16,7 @@ from cortexmg import FitFailed, cells, fit_plots, measures, results, stimuli, sy
 from cortexmg.aim import aim_of
 from cortexmg.bounds import Coordinates, listed
 from cortexmg.estimators import Differences, Forward, Reverse, differences
-from cortexmg.estimators.estimator import Diverged, Overflow, variance_of_mean
+from cortexmg.estimators.estimator import Diverged, Overflow, mean_over_seeds, variance_of_mean
 from cortexmg.fitted import uncertainty
 from cortexmg.fitter import Fitter
 from cortexmg.hardware import cores
@@ -331,7 +331,8 @@ def test_the_variance_of_a_mean_is_over_what_is_defined():
     np.testing.assert_allclose(variance_of_mean(full), np.var(full, axis=0, ddof=1) / 7)
 
 
-def test_targets_that_cannot_be_meant_are_refused(protocol):
+def test_targets_that_cannot_be_meant_are_refused(protocol, monkeypatch):
+    monkeypatch.setattr(measures.Rate, "least", -np.inf)  # as of a measure that does not say
     rate, several = {"rate": MEASURES["rate"]}, [cx.Target("rate", 1.0), cx.Target("rate", 60.0)]
     with pytest.raises(ValueError, match="several targets for 'rate'"):
         cx.Targets(rate, several)
@@ -982,3 +983,62 @@ def test_runs_are_the_same_on_any_number_of_devices(protocol):
     by_one, by_two, by_eight = (p.run(u, keys_of(3, 0, 3)) for p in (one, two, protocol))
     np.testing.assert_array_equal(by_two, by_one)
     np.testing.assert_array_equal(by_eight, by_one)
+
+
+def test_what_was_not_reached_or_tells_nothing_apart_is_said():
+    rate = {"rate": measures.Rate("E")}
+    conditions = {"control": {}, "zinc": {"environment/ions/zn/outside": 1e-4}}
+    wanted = [cx.Target("rate", 9.0, "control"), cx.Target("rate", 900.0, "zinc", sd=0.02)]
+    aim = cx.Targets(rate, wanted, conditions)
+    fit = cx.fit(network(), {WEIGHT: BOUNDS[WEIGHT]}, aim, steps=2, **TIMES)
+    said = " ".join(fit.warnings)
+    assert "rate (zinc) is" in said and "s.d. below its target" in said
+    assert "conditions 'control' and 'zinc' are the same to the last digit" in said
+
+
+@pytest.mark.parametrize(
+    ("measure", "value", "words"),
+    [
+        (measures.Rate("E"), -0.05, "Rate is at least 0"),
+        (measures.CV("E"), -3.0, "CV is at least 0"),
+        (measures.Synchrony("E"), 7.0, "Synchrony is from 0 to 1"),
+        (measures.Correlation("E"), -1.5, "Correlation is from -1 to 1"),
+    ],
+)
+def test_targets_that_no_network_can_meet_are_refused(measure, value, words):
+    with pytest.raises(ValueError, match=words):
+        cx.Targets({"m": measure}, [cx.Target("m", value)])
+
+
+def test_optimisers_that_a_fit_could_not_keep_are_refused_before_it_runs(targets, tmp_path):
+    halves = optax.adam(0.1, mu_dtype="bfloat16")
+    with pytest.raises(TypeError, match="numbers of bfloat16 in its state"):
+        fitted(targets, optimiser=halves, folder=tmp_path / "fit")
+    with pytest.raises(ValueError, match="gauss_newton cannot be a part of another optimiser"):
+        fitted(targets, optimiser=optax.chain(cx.gauss_newton(), optax.scale(0.5)))
+
+
+def test_a_course_of_another_version_is_refused(formula, tmp_path):
+    given = {"folder": tmp_path / "fit", "start": {WEIGHT: 0.8}} | TIMES
+    cx.fit(network(), BOUNDS, formula, steps=1, **given)
+    arrays, account = results.load(tmp_path / "fit")
+    del arrays["noise"]
+    results.save(tmp_path / "fit", arrays, account)
+    with pytest.raises(ValueError, match="a fit of another version of cortexmg"):
+        cx.fit(network(), BOUNDS, formula, steps=2, **given)
+
+
+def test_the_noise_of_a_gradient_is_that_between_fits(protocol, targets):
+    """Estimates of one point with other seeds differ by as much as each says."""
+    aim = aim_of(protocol, targets)
+    fitter = Fitter(protocol, aim, Differences(0.2, points=1), None, cx.gauss_newton(), 8, 0)
+    found, said = [], []
+    for key in range(24):
+        keys = keys_of(key, 0, 8)
+        estimate = fitter.estimator.estimate(protocol, protocol.coordinates.start, keys, aim.slope)
+        mean = mean_over_seeds(estimate.statistics)
+        found.append(estimate.gradients.mean(axis=0))
+        noise = estimate.gradients + fitter._noise(estimate, mean)
+        said.append(variance_of_mean(noise))
+    ratio = np.std(found, axis=0, ddof=1) / np.sqrt(np.mean(said, axis=0))
+    assert np.all((ratio > 0.6) & (ratio < 1.6)), ratio

@@ -20,7 +20,7 @@ def residuals(u, sensitivity=None, loss=None):
     told = np.full(J.shape, np.nan) if sensitivity is None else sensitivity
     error = np.full(3, np.nan) if sensitivity is None else np.zeros(3)
     loss = 0.5 * float(r @ r) if loss is None else loss
-    return Residuals(r, np.zeros(3), told, error, sensitivity is not None, loss, LOW, HIGH)
+    return Residuals(r, np.zeros(3), told, error, 0, sensitivity is not None, loss, LOW, HIGH)
 
 
 def test_a_linear_problem_is_solved_in_one_step():
@@ -29,6 +29,20 @@ def test_a_linear_problem_is_solved_in_one_step():
     change, state = newton.update(u, newton.init(u), u, residuals=residuals(u, J))
     np.testing.assert_allclose(u + change, GOAL, atol=1e-9)
     assert not state.needs_sensitivity
+
+
+@pytest.mark.parametrize(("error", "of_sensitivity"), [(0.0, 0.0), (1.0, 0.0), (1.0, 50.0)])
+def test_noise_leaves_the_place_of_the_least_loss(error, of_sensitivity):
+    """A statistic that wants 1, with noise, and a prior of the same weight that wants 0."""
+    newton, u = cx.gauss_newton(secants=0), np.array([0.3])
+    state, ends = newton.init(u), (np.full(1, -5.0), np.full(1, 5.0))
+    noise, of_slopes = np.array([error, 0.0]), np.array([of_sensitivity, 0.0])
+    for _ in range(40):
+        r = np.array([u[0] - 1.0, u[0]])
+        found = Residuals(r, noise, np.ones((2, 1)), of_slopes, 1, True, 0.5 * float(r @ r), *ends)
+        change, state = newton.update(u, state, u, residuals=found)
+        u = u + change
+    np.testing.assert_allclose(u, 0.5, atol=1e-6)
 
 
 def test_a_secant_step_gives_the_sensitivity_the_change_that_was_found():

@@ -48,6 +48,18 @@ def test_measures_are_the_statistics_of_the_same_spikes(key):
     np.testing.assert_allclose(each, statistics.rate(trains), rtol=1e-12)
 
 
+@pytest.mark.parametrize(("bins", "count"), [(7, 3), (41, 1), (15, 5)])
+def test_a_cell_that_fires_equally_often_in_every_bin_is_left_out(bins, count, single_precision):
+    counts = np.random.default_rng(1).poisson(2.0, (bins, CELLS)).astype(np.float32)
+    steady = jnp.asarray(counts).at[:, 0].set(count)
+    correlation = jax.value_and_grad(measures.Correlation("E").of)
+    (found, slope), (expected, others) = correlation(steady), correlation(steady[:, 1:])
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(slope[:, 1:], others, rtol=0, atol=1e-6)
+    assert jnp.all(slope[:, 0] == 0.0)
+    assert jnp.isnan(measures.Synchrony("E").of(jnp.full((bins, CELLS), float(count))))
+
+
 def test_the_power_in_all_bands_is_the_whole():
     counts = binned(counts_of(1), 5)
     edges = [0.0, 10.0, 30.0, 80.0, 100.0]
@@ -112,7 +124,10 @@ def test_two_spikes_in_one_bin_are_one_of_the_intervals():
         (lambda: measures.BandPower("E", 5.0, 50.0, bin=0), ["BandPower.bin", "positive", "0"]),
         (lambda: measures.BandPower("E", "a", 50.0), ["BandPower", "low < high", "low='a'"]),
         (lambda: measures.MeanVoltage("E", every=-1.0), ["every", "positive", "-1.0"]),
-        (lambda: measures.MeanConductance("E", "ampa", every="a"), ["every", "positive", "'a'"]),
+        (
+            lambda: measures.MeanConductance("E", "ampa", every="a"),
+            ["every", "number in ms", "'a'"],
+        ),
     ],
 )
 def test_intervals_that_cannot_be_are_refused(is_refused, make, words):

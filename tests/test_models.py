@@ -8,8 +8,10 @@ import time
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import integrate
 
 import cortexmg as cx
 from cortexmg import episodes, models, recorders, statistics
@@ -152,6 +154,27 @@ def test_brunel_wang_is_all_to_all_with_balanced_potentiation():
     for p in network.projections.values():
         dense = p.connectivity.dense()
         assert np.count_nonzero(dense) >= dense.size - min(dense.shape)
+
+
+def test_the_gate_of_brunel_wang_opens_as_far_as_theirs():
+    """After one spike, s' = -s / 100 + x (1 - s) / 2 and x' = -x / 2: the integral over time."""
+    dt = 0.02
+    network = models.brunel_wang()
+    release, env = network.projections["E to E, NMDA"].release, network.environment
+    receptor, v = network.populations["E"].receptors["nmda"], jnp.full(1, -70.0)
+    _, amount = release.step(release.init(1), jnp.ones(1), env, dt)
+
+    def step(state, arrivals):
+        state = receptor.step(state, arrivals, v, env, dt)
+        return state, receptor.bound(state)[0]
+
+    arrivals = jnp.zeros((50_000, 1)).at[0].set(amount)
+    _, open_ = jax.lax.scan(step, receptor.init(v, env), arrivals)
+    theirs = integrate.solve_ivp(
+        lambda t, y: [-y[0] / 100.0 + 0.5 * y[1] * (1.0 - y[0]), -0.5 * y[1], y[0]],
+        (0.0, 1000.0), [0.0, 1.0, 0.0], rtol=1e-10, atol=1e-12, max_step=1.0,
+    )  # fmt: skip
+    np.testing.assert_allclose(open_.sum() * dt, theirs.y[2, -1], rtol=0.012)
 
 
 def test_the_microcircuit_has_the_sizes_and_total_that_are_published():

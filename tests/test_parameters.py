@@ -112,6 +112,27 @@ def test_a_wrong_name_answers_with_the_nearest_right_ones(noisy_network, wrong, 
     assert repr(wrong) in error.value.args[0] and repr(near) in error.value.args[0]
 
 
+def test_a_part_of_a_name_answers_with_the_whole_of_it(noisy_network):
+    with pytest.raises(KeyError, match="environment/ions/mg/outside"):
+        cx.with_parameters(noisy_network, {"mg": 1.0})
+
+
+@pytest.mark.parametrize("values", [[("environment/ions/mg/outside", 1.0)], "mg", 3])
+def test_values_that_are_no_dict_are_refused(noisy_network, values, without_type_checks):
+    with pytest.raises(TypeError, match="values must be a dict from names to numbers"):
+        cx.with_parameters(noisy_network, values)
+
+
+def test_weights_can_be_given_one_for_each_contact(noisy_network):
+    name = "projections/E to E/connectivity/weights"
+    old = noisy_network.projections["E to E"].connectivity
+    new = np.linspace(0.0, 3.0, old.n_contacts)
+    changed = cx.with_parameters(noisy_network, {name: new}).projections["E to E"].connectivity
+    assert changed.weights.shape == old.weights.shape
+    np.testing.assert_allclose(changed.weights[: new.size], new, rtol=1e-6)
+    assert not np.any(changed.weights[new.size :])
+
+
 def test_a_name_like_no_other_answers_with_where_to_look(noisy_network):
     with pytest.raises(KeyError, match="cortexmg.parameters"):
         cx.with_parameters(noisy_network, {"§§§": 1.0})

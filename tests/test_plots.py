@@ -204,7 +204,7 @@ def test_ladders_of_any_length(m):
         (lambda: plots.ladder([network()], [1.0, 2.0], {"y": CHI}), "1 rasters, 2 values"),
         (lambda: plots.ladder([network()], [1.0], {}), "0 panels"),
         (lambda: plots.raster(network(), cells=0), "cells must be"),
-        (lambda: plots.raster(network(), width=-1.0), "width must be finite and above 0 mm"),
+        (lambda: plots.raster(network(), width=-1.0), "width must be positive and finite [(]mm[)]"),
     ],
 )
 def test_what_is_wrong_is_named(call, message):

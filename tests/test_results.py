@@ -1,6 +1,7 @@
 """Results on disk: whole or not at all, and never read when damaged."""
 
 import json
+import pickle
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 import cortexmg as cx
-from cortexmg import results
+from cortexmg import recorders, results
 
 ARRAYS = {
     "rate": np.linspace(0.0, 9.0, 50),
@@ -42,6 +43,19 @@ def test_what_is_saved_comes_back(tmp_path):
     assert account["settings"]["missing"] == "nan" and account["list"] == [1, 2]
     assert set(contents(folder)) == {"account.json", "data.npz", "figure"}
     assert [p.name for p in folder.parent.iterdir()] == ["result"]
+
+
+def test_a_run_is_saved_by_the_names_of_what_it_recorded(few_cells, tmp_path):
+    record = {"E": recorders.Spikes("E"), "v": recorders.Probe("E", "v", [0])}
+    run = cx.simulate(few_cells, 10.0, 0.1, record=record)
+    results.save(tmp_path / "run", run, results.account(few_cells))
+    arrays, _ = results.load(tmp_path / "run")
+    assert sorted(arrays) == ["E/ids", "E/n", "E/start", "E/stop", "E/times", "v/t", "v/values"]
+    np.testing.assert_array_equal(arrays["E/times"], run["E"].times)
+    np.testing.assert_array_equal(arrays["v/values"], run["v"].values)
+    state = pickle.loads(pickle.dumps(run.state))
+    np.testing.assert_array_equal(state.populations["E"].v, run.state.populations["E"].v)
+    assert cx.simulate(few_cells, 5.0, 0.1, state=state).start == 10.0
 
 
 def test_numbers_of_numpy_and_jax_can_be_in_the_account(tmp_path):

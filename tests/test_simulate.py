@@ -171,6 +171,47 @@ def test_a_sweep_over_a_parameter_is_a_loop_of_runs(network, dt, request):
     assert not np.array_equal(runs[0]["v"].values, runs[1]["v"].values)
 
 
+def test_a_run_goes_on_with_the_noise_of_its_state_or_of_another_key(few_cells, same_bits):
+    whole = cx.simulate(few_cells, 40.0, 0.1, key=3)
+    half = cx.simulate(few_cells, 20.0, 0.1, key=3).state
+    same_bits(cx.simulate(few_cells, 20.0, 0.1, state=half).state, whole.state)
+    same_bits(cx.simulate(few_cells, 20.0, 0.1, state=half, key=3).state, whole.state)
+    other = cx.simulate(few_cells, 20.0, 0.1, state=half, key=4).state
+    assert np.any(other.populations["E"].v != whole.state.populations["E"].v)
+    seeds = cx.sweep(few_cells, {}, 20.0, 0.1, state=half, key=[3, 4])
+    for run, end in zip(seeds, (whole.state, other), strict=True):
+        np.testing.assert_array_equal(run.state.populations["E"].v, end.populations["E"].v)
+
+
+def test_what_makes_no_difference_to_a_sweep_is_told(few_cells):
+    with pytest.warns(UserWarning, match="ions/zn/outside made no difference"):
+        cx.sweep(few_cells, {"environment/ions/zn/outside": [0.0, 1e-3]}, 5.0, 0.1)
+
+
+def test_a_run_is_shown_in_a_line_and_names_what_it_recorded(few_cells):
+    record = {"n": recorders.SpikeCount("E", every=5.0)}
+    run = cx.simulate(few_cells, 5.0, 0.1, record=record)
+    assert repr(run) == "Run(0.0 to 5.0 ms, recordings=['n'], complete=True)"
+    with pytest.raises(KeyError, match="recorded as 'm', only \\['n'\\]"):
+        run["m"]
+
+
+def test_steps_are_counted_from_the_beginning(few_cells):
+    late = cx.simulate(few_cells, 5.0, 0.1).state._replace(step=jnp.int32(2**31 - 50))
+    with pytest.raises(ValueError, match="after the .* ms of the state would end after 2.31"):
+        cx.simulate(few_cells, 5.0, 0.1, state=late)
+
+
+def test_runs_without_compilation_are_the_same(pair):
+    start = cx.simulate(pair, 2.0, DT).state  # the cell is about to fire
+    record = {"v": recorders.Probe("pre", every=DT)}
+    for how in (True, False):
+        run = cx.simulate(pair, 2 * DT, DT, record=record, state=start, gradients=how)
+        with jax.disable_jit():
+            again = cx.simulate(pair, 2 * DT, DT, record=record, state=start, gradients=how)
+        np.testing.assert_allclose(again["v"].values, run["v"].values, rtol=1e-12)
+
+
 def test_a_sweep_over_keys_is_a_loop_of_runs_and_so_is_vmap(few_cells):
     keys = jax.random.split(jax.random.key(8, impl="threefry2x32"), 3)
     runs = cx.sweep(few_cells, {}, 100.0, dt=0.1, record=FEW, key=keys)
@@ -356,8 +397,9 @@ class Poison(Stimulus):
     def init(self, n, key):
         pass
 
-    def step(self, state, step, key, n, dt, first=0):
-        now = (step == self.step_number) & (first + jnp.arange(n) == n - 1) & (self.amplitude > 0)
+    def step(self, state, at):
+        last = at.first + jnp.arange(at.n) == at.n - 1
+        now = (at.step == self.step_number) & last & (self.amplitude > 0)
         return state, Current(jnp.where(now, jnp.nan, 0.0))
 
 
@@ -503,6 +545,15 @@ def test_a_run_inside_jit_is_the_run_outside(pair):
     np.testing.assert_allclose(got["v"].t, outside["v"].t)
 
 
+def test_a_run_of_which_nothing_is_traced_can_be_inside_jit(pair):
+    def spikes(x):
+        return x * cx.simulate(pair, 20.0, DT, record=SEEN)["pre"].values.sum()
+
+    assert jax.jit(spikes)(2.0) == spikes(2.0) == 2.0
+    with pytest.raises(TypeError, match="sweep cannot be used inside jit"):
+        jax.jit(lambda mg: cx.sweep(pair, {MG: mg}, 5.0))(jnp.array([0.5, 1.0]))
+
+
 def test_a_run_inside_jit_continues_at_the_time_of_its_state(pair):
     start = cx.simulate(pair, 10.0, dt=DT, record=SEEN).state
     outside = cx.simulate(pair, 10.0, dt=DT, record=SEEN, state=start)
@@ -576,6 +627,23 @@ def test_reverse_and_forward_derivatives_equal_differences(pair):
         difference = (8 * (at[1] - at[-1]) - (at[2] - at[-2])) / (12 * h)
         assert abs(difference * x[i]) > 1e-3, name  # there is something to differentiate
         np.testing.assert_allclose(reverse[i], difference, rtol=1e-6, err_msg=name)
+
+
+def test_the_population_rate_has_the_derivative_of_the_spike_count(pair):
+    record = {
+        "count": recorders.SpikeCount("pre", every=5.0),
+        "rate": recorders.PopulationRate("pre", every=5.0),
+    }
+
+    def spikes(current):
+        kick = dict.fromkeys(("stimuli/kick/first", "stimuli/kick/last"), current)
+        changed = cx.with_parameters(pair, kick)
+        run = cx.simulate(changed, 20.0, dt=DT, record=record, gradients=True)
+        return jnp.stack([run["count"].values.sum(), run["rate"].values.sum() * 5e-3])
+
+    value, slope = spikes(1000.0), jax.jacrev(spikes)(1000.0)
+    assert value[0] == 1.0 and slope[0] > 0.0
+    np.testing.assert_allclose([value[1], slope[1]], [value[0], slope[0]], rtol=1e-12)
 
 
 def test_the_spike_count_of_a_driven_cell_has_a_positive_derivative(pair):

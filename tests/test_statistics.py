@@ -310,11 +310,14 @@ def test_two_spikes_at_one_time_have_no_cv():
 @pytest.mark.parametrize(
     "call, message",
     [
-        (lambda t: statistics.population_rate(t, 0.0), "bin must be finite and above 0 ms, got 0"),
+        (
+            lambda t: statistics.population_rate(t, 0.0),
+            "bin must be positive and finite [(]ms[)], got 0",
+        ),
         (lambda t: statistics.population_rate(t, -5.0), "bin must be .* got -5"),
         (lambda t: statistics.fano(t, 2000.0), "window of 2000 ms is longer than the recording"),
         (lambda t: statistics.fano(t, 600.0), "window of 600 ms fits only once"),
-        (lambda t: statistics.fano(t, np.nan), "window must be finite"),
+        (lambda t: statistics.fano(t, np.nan), "window must be positive and finite"),
         (lambda t: statistics.pairwise_correlation(t, -1.0), "bin must be"),
         (lambda t: statistics.cv_isi(t, 2), "min_spikes must be .* at least 3, got 2"),
         (lambda t: statistics.bursts(t, gap=-1.0), "gap must be finite and at least 0, got -1"),
@@ -343,6 +346,7 @@ def test_only_spike_trains_are_taken(name):
 def test_of_no_time_there_is_no_rate():
     nothing = SpikeTrains(np.zeros(0, np.int32), np.zeros(0), 3, 5.0, 5.0)
     assert np.isnan(statistics.mean_rate(nothing))
+    assert np.all(np.isnan(statistics.rate(nothing)))
 
 
 @pytest.mark.parametrize("value", [-70.3, 0.1, 1e6])

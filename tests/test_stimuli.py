@@ -12,6 +12,7 @@ from scipy import stats
 
 from cortexmg import stimuli
 from cortexmg.stimuli import (
+    Moment,
     OrnsteinUhlenbeckConductance,
     OrnsteinUhlenbeckCurrent,
     Poisson,
@@ -50,7 +51,7 @@ def series(stimulus, n, steps=STEPS, seed=0, dt=DT, first=0):
     key = jax.random.key(seed)
 
     def step(state, k):
-        state, effect = stimulus.step(state, k, key, n, dt)
+        state, effect = stimulus.step(state, Moment(k, key, n, dt))
         return state, jnp.broadcast_to(effect[1] if hasattr(effect, "weight") else effect[0], (n,))
 
     at = first + jnp.arange(steps, dtype=jnp.int32)
@@ -98,7 +99,7 @@ def test_a_run_cut_in_two_draws_the_numbers_of_one(kind):
     whole = series(stimulus, 10)
     state = stimulus.init(10, key)
     for k in range(STEPS):
-        state, effect = stimulus.step(state, jnp.int32(k), key, 10, DT)
+        state, effect = stimulus.step(state, Moment(jnp.int32(k), key, 10, DT))
         value = effect[1] if hasattr(effect, "weight") else effect[0]
         np.testing.assert_allclose(value, whole[k], rtol=1e-12)
 
@@ -184,9 +185,8 @@ def test_a_fluctuating_conductance_is_never_negative():
     assert g.min() == 0.0
     cut = stats.norm(mean, sd).expect(lambda x: np.maximum(x, 0.0), lb=-20, ub=20)
     np.testing.assert_allclose(g[-1].mean(), cut, rtol=0, atol=sd * NOISE)
-    effect = OrnsteinUhlenbeckConductance("e", e=-12.0).step(
-        jnp.zeros(2), jnp.int32(0), jax.random.key(0), 2, DT
-    )[1]
+    at = Moment(jnp.int32(0), jax.random.key(0), 2, DT)
+    effect = OrnsteinUhlenbeckConductance("e", e=-12.0).step(jnp.zeros(2), at)[1]
     assert effect.e == -12.0
 
 
@@ -197,7 +197,7 @@ def over_seeds(stimulus, n):
     """What a stimulus adds in the first step, by seed (1,000) and cell."""
 
     def first(key):
-        effect = stimulus.step(stimulus.init(n, key), jnp.int32(0), key, n, DT)[1]
+        effect = stimulus.step(stimulus.init(n, key), Moment(jnp.int32(0), key, n, DT))[1]
         return effect.weight if hasattr(effect, "weight") else effect[0]
 
     return np.asarray(jax.jit(jax.vmap(first))(jax.random.split(jax.random.key(0), 1000)), float)
@@ -310,7 +310,7 @@ def test_the_weight_of_arrivals_can_be_differentiated():
     def landed(weight):
         stimulus = SpikeInput("e", "ampa", np.array([0.1, 0.3]), np.array([2, 7], np.int32), weight)
         return sum(
-            stimulus.step(None, jnp.int32(k), jax.random.key(0), 10, DT)[1].weight.sum()
+            stimulus.step(None, Moment(jnp.int32(k), jax.random.key(0), 10, DT))[1].weight.sum()
             for k in range(STEPS)
         )
 
@@ -321,7 +321,7 @@ def test_the_weight_of_arrivals_can_be_differentiated():
 def test_the_noise_of_a_whole_number_key_stays_what_it_was():
     # A change here moves every result, and belongs under "Numerics" in the changelog.
     key, input_ = jax.random.key(0, impl="threefry2x32"), Poisson("e", "ampa", 2400.0, 1.0)
-    drawn = jax.jit(jax.vmap(lambda k: input_.step(None, k, key, 64, 0.1)[1].weight))
+    drawn = jax.jit(jax.vmap(lambda k: input_.step(None, Moment(k, key, 64, 0.1))[1].weight))
     counts = np.asarray(drawn(jnp.arange(50, dtype=jnp.int32)), np.int32)
     assert counts[0, :16].tolist() == [0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0]
     digest = hashlib.sha256(counts.tobytes()).hexdigest()
@@ -337,13 +337,25 @@ def test_times_past_the_digits_of_single_precision_are_refused(single_precision)
         late.check(1, 0.1)
 
 
+def test_arrivals_at_given_times_have_a_derivative_by_their_weight_both_ways():
+    def total(weight):
+        stimulus = SpikeInput("e", "ampa", np.array([0.3, 0.3]), np.array([1, 2]), weight)
+        return jnp.sum(
+            stimulus.step(None, Moment(jnp.int32(3), jax.random.key(0), 4, DT))[1].weight ** 2
+        )
+
+    for derivative in (jax.grad, jax.jacfwd):
+        assert derivative(total)(3.0) == 12.0
+
+
 def test_arrivals_at_random_have_the_derivative_of_their_mean():
     def mean(rate, f=lambda n: n):
         stimulus = Poisson("e", "ampa", rate, 2.0)
-        _, found = stimulus.step(None, jnp.int32(3), jax.random.key(0), 500, DT)
+        _, found = stimulus.step(None, Moment(jnp.int32(3), jax.random.key(0), 500, DT))
         return jnp.mean(f(found.weight))
 
     for derivative in (jax.grad, jax.jacfwd):
         np.testing.assert_allclose(derivative(mean)(800.0), 2.0 * DT * 1e-3, rtol=1e-6)
-    exact = Poisson("e", "ampa", 800.0, 2.0).step(None, jnp.int32(3), jax.random.key(0), 500, DT)
+    at = Moment(jnp.int32(3), jax.random.key(0), 500, DT)
+    exact = Poisson("e", "ampa", 800.0, 2.0).step(None, at)
     assert set(np.unique(exact[1].weight / 2.0)) <= set(range(8))  # whole numbers all the same

@@ -44,8 +44,8 @@ def test_together_is_one_by_one_for_one_run_and_for_several(contacts):
     inboxes, sent, fired = case(contacts)
 
     def both(fired, step):
-        given = inboxes, sent
-        return deliver_together(*given, fired=fired, step=step), singly(*given, fired, step)
+        after = deliver_together(dict(enumerate(inboxes)), sent, fired=fired, step=step)
+        return list(after.values()), singly(inboxes, sent, fired, step)
 
     words, step = jnp.stack([pack(x) for x in fired]), jnp.asarray([4, 5], jnp.int32)
     for i in range(2):
@@ -60,7 +60,8 @@ def test_it_has_no_derivative():
 
     def total(strength):
         stronger = [s._replace(amounts=s.amounts * strength) for s in sent]
-        after = deliver_together(inboxes, stronger, fired=pack(fired[0]), step=jnp.int32(0))
+        who = {"fired": pack(fired[0]), "step": jnp.int32(0)}
+        after = deliver_together(dict(enumerate(inboxes)), stronger, **who)
         return jnp.sum(after[0]).astype(float)
 
     with pytest.raises(TypeError, match="has no derivative"):

@@ -45,7 +45,7 @@ class Differences(Estimator):
     """
 
     step: Scalar = quantity("1", 0.1, above=0.0)  # of a coordinate
-    directions: str | int = eqx.field(static=True, default="single")
+    directions: str | int = eqx.field(static=True, default="single", converter=as_int)
     points: int = eqx.field(static=True, default=2, converter=as_int)
     local: bool = eqx.field(static=True, default=False)
 

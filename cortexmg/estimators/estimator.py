@@ -70,6 +70,7 @@ class Residuals(NamedTuple):
     error: Float[np.ndarray, " q"]  # variance of the mean over seeds
     sensitivity: Float[np.ndarray, "q p"]
     error_of_sensitivity: Float[np.ndarray, " q"]  # variance, summed over parameters
+    priors: int  # how many at the end are those of priors
     measured: bool  # whether the sensitivity of statistics is new; that of priors is always known
     loss: float
     low: Float[np.ndarray, " p"]

@@ -13,6 +13,8 @@ from cortexmg.recorders import Conductance, Probe, Recorder
 class MeanConductance(Measure):
     """Mean open conductance of a receptor (nS), compared in the logarithm."""
 
+    least = 0.0
+
     receptor: str = eqx.field(static=True)
     every: float = eqx.field(static=True, default=5.0)  # ms
 
@@ -30,6 +32,8 @@ class MeanConductance(Measure):
 
 class ConductanceRatio(Measure):
     """Mean open conductance of one receptor over that of another, compared in the logarithm."""
+
+    least = 0.0
 
     over: str = eqx.field(static=True)
     under: str = eqx.field(static=True)

@@ -11,9 +11,12 @@ from cortexmg.measures.measure import CountMeasure, Counts, mean_where, ratio
 class CV(CountMeasure):
     """Coefficient of variation of interspike intervals, mean over cells with three spikes.
 
-    Intervals are counted in whole bins: two spikes in one bin count as one. A count that is not
+    Intervals are counted in whole bins: two spikes in one bin count as one, and a cell whose CV is
+    below 0.001 has 0. A count that is not
     whole, as a tangent makes it, restarts the clock of its cell in that proportion.
     """
+
+    least = 0.0
 
     bin: float = eqx.field(static=True, default=1.0)  # ms
 
@@ -38,6 +41,8 @@ class CV(CountMeasure):
 
 class Fano(CountMeasure):
     """Variance over mean of a cell's spike counts in windows of `bin` ms, mean over cells."""
+
+    least = 0.0
 
     bin: float = eqx.field(static=True, default=100.0)  # ms
 

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
-from cortexmg.clock import check_time
 from cortexmg.network import Network
-from cortexmg.part import Part, shown
+from cortexmg.part import Part, check_positive, shown
 from cortexmg.recorders import Recorder, SpikeCount
 
 Counts = Float[Array, "bins n"]
@@ -24,6 +24,9 @@ class Measure(Part):
     """
 
     tolerance: ClassVar[float] = 0.1  # s.d. of `scaled`, for a target that gives none: assumption
+
+    least: ClassVar[float] = -np.inf  # that it can be
+    most: ClassVar[float] = np.inf
 
     population: str = eqx.field(static=True)
 
@@ -62,7 +65,7 @@ class CountMeasure(Measure):
         bin: ClassVar[float]
 
     def __check_init__(self):
-        check_time(f"{type(self).__name__}.bin", self.bin)
+        check_positive(f"{type(self).__name__}.bin", self.bin, "ms")
 
     @property
     def recorders(self) -> dict[str, Recorder]:

@@ -12,6 +12,8 @@ LEAST = 0.1  # Hz: rates are compared in the logarithm of rate + LEAST, finite w
 class Rate(CountMeasure):
     """Firing rate averaged over all cells (Hz), compared in the logarithm."""
 
+    least = 0.0
+
     bin: float = eqx.field(static=True, default=5.0)  # ms
 
     def of(self, counts: Counts) -> Float[Array, ""]:
@@ -24,7 +26,7 @@ class Rate(CountMeasure):
 class CellRates(CountMeasure):
     """Firing rate of each cell (Hz), compared in the logarithm; one number per cell."""
 
-    tolerance = 0.5
+    tolerance, least = 0.5, 0.0
 
     bin: float = eqx.field(static=True, default=5.0)  # ms
 

@@ -3,39 +3,42 @@
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from cortexmg.measures.measure import CountMeasure, Counts, mean_where, ratio
 from cortexmg.network import Network
-from cortexmg.part import shown
+from cortexmg.part import number, shown
 
 
 class Correlation(CountMeasure):
     """Mean over all pairs of the Pearson correlation of counts in `bin` ms."""
 
-    tolerance = 0.01
+    tolerance, least, most = 0.01, -1.0, 1.0
 
     bin: float = eqx.field(static=True, default=50.0)  # ms
 
     def of(self, counts: Counts) -> Float[Array, ""]:
-        variance = jnp.var(counts, axis=0, ddof=1)
-        varies = variance > 0
+        variance, varies = jnp.var(counts, axis=0, ddof=1), _varies(counts)
         scale = jnp.where(varies, 1.0 / jnp.sqrt(jnp.where(varies, variance, 1.0)), 0.0)
         m = jnp.sum(varies)
         summed = jnp.var(counts @ scale, ddof=1)
         return ratio(summed - m, m * (m - 1.0), m >= 2)
 
 
+def _varies(counts: Counts) -> Bool[Array, " n"]:
+    """Which cells have different counts: the variance of equal ones is often not quite 0."""
+    return jnp.max(counts, axis=0) > jnp.min(counts, axis=0)
+
+
 class Synchrony(CountMeasure):
     """Chi, as `statistics.synchrony`, of spike counts in `bin` ms: 1 if all cells fire together."""
 
-    tolerance = 0.02
+    tolerance, least, most = 0.02, 0.0, 1.0
 
     bin: float = eqx.field(static=True, default=10.0)  # ms
 
     def of(self, counts: Counts) -> Float[Array, ""]:
-        single = jnp.mean(jnp.var(counts, axis=0))
-        fired = single > 0
+        single, fired = jnp.mean(jnp.var(counts, axis=0)), jnp.any(_varies(counts))
         together = ratio(jnp.var(jnp.mean(counts, axis=1)), single, fired)
         some = together > 0  # the root has no derivative at 0
         chi = jnp.where(some, jnp.sqrt(jnp.where(some, together, 1.0)), 0.0)
@@ -45,7 +48,7 @@ class Synchrony(CountMeasure):
 class BandPower(CountMeasure):
     """Share of the variance of the population rate between `low` and `high` Hz."""
 
-    tolerance = 0.05
+    tolerance, least, most = 0.05, 0.0, 1.0
 
     low: float = eqx.field(static=True)
     high: float = eqx.field(static=True)
@@ -53,7 +56,7 @@ class BandPower(CountMeasure):
 
     def __check_init__(self):
         CountMeasure.__check_init__(self)
-        numbers = all(isinstance(x, int | float | np.number) for x in (self.low, self.high))
+        numbers = number(self.low) is not None and number(self.high) is not None
         if not numbers or not 0.0 <= self.low < self.high <= 500.0 / self.bin:
             raise ValueError(
                 f"BandPower needs 0 <= low < high <= {500.0 / self.bin:g} Hz, half the rate of its "
@@ -63,9 +66,8 @@ class BandPower(CountMeasure):
     def of(self, counts: Counts) -> Float[Array, ""]:
         rate = jnp.mean(counts, axis=1)
         n = rate.shape[0]
-        both = np.full(
-            n // 2 + 1, 2.0
-        )  # of each frequency and its negative, but for 0 and Nyquist's
+        # Of each frequency and its negative, but for 0 and Nyquist's.
+        both = np.full(n // 2 + 1, 2.0)
         both[0] = 1.0
         both[n // 2] = 1.0 if n % 2 == 0 else 2.0
         power = both * jnp.abs(jnp.fft.rfft(rate - jnp.mean(rate))) ** 2

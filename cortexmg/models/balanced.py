@@ -11,6 +11,7 @@ from cortexmg.projection import Projection
 from cortexmg.rows import Wiring
 from cortexmg.stimuli import Poisson
 from cortexmg.synapses import Exponential, Synapse
+from cortexmg.wiring.draw import generator
 
 
 def balanced(
@@ -26,7 +27,7 @@ def balanced(
     """
     n = whole("n", n, 2)
     contacts = whole("contacts", contacts, 1)
-    rng = np.random.default_rng(np.random.SeedSequence([key, 1952]))
+    rng = generator(key, 1952)
     rule = wiring.procedural if procedural else wiring.fixed_out_degree
     n_e = n * 4 // 5
 

@@ -11,6 +11,7 @@ from cortexmg.population import Population
 from cortexmg.sheet import Sheet
 from cortexmg.tissues import ExtracellularSpace, Uptake, voxels_of
 from cortexmg.units import FARADAY, whole_cell_nS, whole_cell_pA, whole_cell_pF
+from cortexmg.wiring.draw import generator
 
 AREA = 615.752  # um2, a sphere of 7 um
 RATE = 0.044494542e-3  # mM/ms at 1 uA/cm2
@@ -27,7 +28,7 @@ def barreto_cressman(n: int = 1, key: int = 0, bath: float = 4.0) -> Network:
     of 0.01 ms; at 0.025 ms there are 4 % more.
     """
     n = whole("n", n, 1)
-    rng = np.random.default_rng(np.random.SeedSequence([key, 2011]))
+    rng = generator(key, 2011)
     away = rng.uniform(-2.0, 2.0, n + 1)[1:] * (np.arange(n) > 0)
 
     def g(density: float) -> float:

@@ -12,6 +12,7 @@ from cortexmg.releases import Saturating
 from cortexmg.stimuli import Poisson
 from cortexmg.synapses import NMDA, Exponential, Synapse, TwoExponentialKinetics
 from cortexmg.wiring import from_arrays
+from cortexmg.wiring.draw import generator
 
 N_E, N_I, GROUPS, SHARE = 800, 200, 5, 0.1  # cells; selective groups, each a tenth of the E cells
 W_PLUS = 2.1  # potentiation within a group
@@ -24,7 +25,7 @@ def brunel_wang(key: int = 0, cue: float = 0.0) -> Network:
     `cue` is the extra input rate (Hz per cell) of the first selective group, for as long as the
     run lasts; the next run, without it, shows whether the group has kept it.
     """
-    rng = np.random.default_rng(np.random.SeedSequence([key, 2001]))
+    rng = generator(key, 2001)
     cells = {"E": _cells(rng, N_E, 500.0, 25.0, 2.0), "I": _cells(rng, N_I, 200.0, 20.0, 1.0)}
     projections = {}
     for post, n, ampa, nmda in (("E", N_E, 0.104, 0.327), ("I", N_I, 0.081, 0.258)):
@@ -46,8 +47,8 @@ def _cells(rng: np.random.Generator, n: int, pF: float, nS: float, refractory: f
     kinetics = TwoExponentialKinetics(2.0, 100.0)
     receptors: dict[str, Synapse] = {
         "ampa": Exponential(2.0, 0.0, transmitter="glutamate"),
-        # Their gate is a fraction, not normalised to its peak.
-        "nmda": NMDA(kinetics, gain=kinetics.peak(), transmitter=NMDA_PORT),
+        # Their gate is a fraction, not normalised to its peak, and rises from what is occupied.
+        "nmda": NMDA(kinetics, gain=kinetics.peak() * 100.0 / 98.0, transmitter=NMDA_PORT),
         "gaba_a": Exponential(10.0, -70.0, transmitter="gaba"),
     }
     return leaky_integrate_and_fire(

@@ -9,6 +9,7 @@ from cortexmg.part import whole
 from cortexmg.projection import Projection
 from cortexmg.synapses import Exponential, Synapse
 from cortexmg.wiring import fixed_probability
+from cortexmg.wiring.draw import generator
 
 
 def cobahh(n: int = 4000, key: int = 0) -> Network:
@@ -20,7 +21,7 @@ def cobahh(n: int = 4000, key: int = 0) -> Network:
     21 of I) are 0.
     """
     n = whole("n", n, 2)
-    rng = np.random.default_rng(np.random.SeedSequence([key, 2007]))
+    rng = generator(key, 2007)
     n_e, p = n * 4 // 5, min(1.0, 80.0 / n)
 
     def start(mean: float, sd: float) -> np.ndarray:

@@ -32,11 +32,13 @@ from cortexmg.stimuli import Poisson
 from cortexmg.surface import Screening
 from cortexmg.synapses import AMPA, GABAA, GABAB, NMDA, Synapse
 from cortexmg.wiring import Gaussian, by_distance, fixed_in_degree
+from cortexmg.wiring.draw import generator
 
 CONTACTS = {"E": 160, "I": 40}  # onto every cell, at any size of the network
 WEIGHTS = {"E to E": 0.34, "E to I": 0.36, "I to E": 2.2, "I to I": 5.2}  # nS, mean = s.d.
 OUTSIDE = {"E": (97.0, 14.0), "I": (950.0, 2.0)}  # Hz, nS
 NMDA_RATIO = {"E": 0.5, "I": 0.23}  # NMDA to AMPA peak conductance without magnesium
+GABA_B = 10.0  # nS per cell, a third of the leak of E cells
 REACH = {"E": 200.0, "I": 120.0}  # um, of the contacts of a cell
 NEUTRAL = ("release", "gaba", "surface")  # which change nothing at the reference
 MECHANISMS = (*NEUTRAL, "calcium")
@@ -91,7 +93,7 @@ def cortex(
     """
     n = whole("n", n, 2)
     _check_choices(wiring, mechanisms, cells)
-    rng = np.random.default_rng(np.random.SeedSequence([key, 1990]))
+    rng = generator(key, 1990)
     sizes = {"E": n * 4 // 5, "I": n - n * 4 // 5}
     populations = {}
     for name, size in sizes.items():
@@ -158,7 +160,7 @@ def _receptors(nmda: float, gaba_b: bool, potentiated: bool) -> dict[str, Synaps
         "gaba_a": GABAA(factors=potentiation),
     }
     if gaba_b:
-        receptors["gaba_b"] = GABAB(gain=0.05)
+        receptors["gaba_b"] = GABAB(g_max=GABA_B, gain=0.05 * GABA_B)
     return receptors
 
 

@@ -4,8 +4,6 @@ import math
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from cortexmg.cells import FS_AREA, RS_AREA
 from cortexmg.channels import KCC2, HillPump, Inactivation, IonLeak, Leak
 from cortexmg.environment import Environment
@@ -13,6 +11,7 @@ from cortexmg.factors import PumpEnergy
 from cortexmg.models.barreto_cressman import AREA, RATIO, VOLUME
 from cortexmg.models.cortex import OUTSIDE, cortex
 from cortexmg.network import Network
+from cortexmg.part import number
 from cortexmg.pools import IonBalance
 from cortexmg.population import Population
 from cortexmg.starting import start
@@ -55,8 +54,7 @@ def cortex_slice(
 
     `options` are those of `cortex`.
     """
-    number = isinstance(drive, int | float | np.number) and not isinstance(drive, bool)
-    if not (number and drive >= 0.0):
+    if number(drive) is None or not drive >= 0.0:
         raise ValueError(
             f"drive must be at least 0, the share of input that is left, got {drive!r}."
         )

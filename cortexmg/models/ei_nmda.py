@@ -10,6 +10,7 @@ from cortexmg.projection import Projection
 from cortexmg.stimuli import Poisson
 from cortexmg.synapses import NMDA, Exponential, Synapse, TwoExponentialKinetics
 from cortexmg.wiring import fixed_in_degree
+from cortexmg.wiring.draw import generator
 
 
 def ei_nmda(n: int = 10_000, key: int = 0) -> Network:
@@ -20,7 +21,7 @@ def ei_nmda(n: int = 10_000, key: int = 0) -> Network:
     receives 2,400 outside events of 1.5 nS per second. One population "cells", the E cells first.
     """
     n = whole("n", n, 2)
-    rng = np.random.default_rng(np.random.SeedSequence([key, 800]))
+    rng = generator(key, 800)
     n_e, kinetics = n * 4 // 5, TwoExponentialKinetics(2.0, 100.0)
     # x += 0.02 makes g = 0.02 / 2 * 2 * 100 / 98 (exp(-t/100) - exp(-t/2)), for a weight of 0.1.
     gain = 0.02 / 0.1 * 100.0 / 98.0 * kinetics.peak()

@@ -11,6 +11,7 @@ from cortexmg.population import Population
 from cortexmg.sheet import Sheet
 from cortexmg.tissues import Buffer, ExtracellularSpace, voxels_of
 from cortexmg.units import FARADAY, whole_cell_nS, whole_cell_pA, whole_cell_pF
+from cortexmg.wiring.draw import generator
 
 INSIDE, OUTSIDE = 2160.0, 720.0  # um3
 AREA = 9.55589e-5 * FARADAY * 100.0  # um2, of what converts current to concentration
@@ -24,7 +25,7 @@ def hubel_dahlem(n: int = 1, key: int = 0) -> Network:
     the others up to 2 mV away. For a step of 0.02 to 0.05 ms.
     """
     n = whole("n", n, 1)
-    rng = np.random.default_rng(np.random.SeedSequence([key, 2014]))
+    rng = generator(key, 2014)
     away = rng.uniform(-2.0, 2.0, n + 1)[1:] * (np.arange(n) > 0)
 
     def g(density: float) -> float:

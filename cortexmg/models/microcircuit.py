@@ -15,11 +15,12 @@ from cortexmg.connectivity import Connectivity
 from cortexmg.distributions import Normal
 from cortexmg.environment import acsf
 from cortexmg.network import Network
-from cortexmg.part import shown
+from cortexmg.part import number, shown
 from cortexmg.projection import Projection
 from cortexmg.stimuli import Poisson, Stimulus, step_current
 from cortexmg.synapses import ExponentialCurrent, Synapse
 from cortexmg.wiring import fixed_total_number
+from cortexmg.wiring.draw import generator
 
 POPULATIONS = ("L23E", "L23I", "L4E", "L4I", "L5E", "L5I", "L6E", "L6I")
 SIZES = (20683, 5834, 21915, 5479, 4850, 1065, 14395, 2948)
@@ -55,11 +56,10 @@ def microcircuit(scale: float = 1.0, key: int = 0) -> Network:
     van Albada et al. (2015, doi:10.1371/journal.pcbi.1004490). At full scale the contacts take
     3.6 GB.
     """
-    number = isinstance(scale, int | float | np.number) and not isinstance(scale, bool)
-    if not (number and 0.0 < scale <= 1.0):
+    if number(scale) is None or not 0.0 < scale <= 1.0:
         raise ValueError(f"scale must be above 0 and at most 1, got {shown(scale)}.")
     scale = float(scale)
-    rng = np.random.default_rng(np.random.SeedSequence([key, 2014]))
+    rng = generator(key, 2014)
     sizes = [max(1, round(n * scale)) for n in SIZES]
     populations, stimuli, dc = {}, {}, compensation(scale)
     for i, (name, n) in enumerate(zip(POPULATIONS, sizes, strict=True)):

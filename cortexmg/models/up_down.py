@@ -20,6 +20,7 @@ from cortexmg.surface import Screening
 from cortexmg.synapses import Exponential, Synapse
 from cortexmg.tissues import Noradrenaline
 from cortexmg.wiring import fixed_in_degree
+from cortexmg.wiring.draw import generator
 
 CONTACTS = {"E": 400, "I": 100}  # onto every cell
 WEIGHTS = {"E": 1.5, "I": 9.0}  # nS
@@ -51,7 +52,7 @@ def up_down(
     """
     n = whole("n", n, 2)
     start()  # reversals are computed
-    rng = np.random.default_rng(np.random.SeedSequence([key, 2019]))
+    rng = generator(key, 2019)
     sizes, env = {"E": n * 4 // 5, "I": n - n * 4 // 5}, acsf(mg=mg, ca=ca)
     populations = {
         name: _cells(name, size, rng.uniform(-65.0, -55.0, size).astype(np.float32), env)

@@ -11,7 +11,7 @@ from cortexmg.factors import product
 from cortexmg.membrane import Current, Pathway
 from cortexmg.network import Network, State
 from cortexmg.part import PerCell
-from cortexmg.recorders.recorder import Recorder, of_all_cells, population_of
+from cortexmg.recorders.recorder import Recorder, of_all_cells
 
 
 class ReceptorConductance(NamedTuple):
@@ -44,7 +44,7 @@ class Conductance(Recorder):
         return ReceptorConductance(*means)
 
     def check(self, network: Network) -> None:
-        receptors = population_of(self, network, self.population).receptors
+        receptors = self.recorded(network).receptors
         if self.receptor not in receptors:
             raise ValueError(
                 f"Conductance.receptor {self.receptor!r} is not in population "
@@ -78,7 +78,7 @@ class FieldPotential(Recorder):
         return jnp.mean(of_all_cells(network, self.population, each))
 
     def check(self, network: Network) -> None:
-        if not population_of(self, network, self.population).receptors:
+        if not self.recorded(network).receptors:
             raise ValueError(
                 f"FieldPotential needs synaptic currents, but population {self.population!r} has "
                 f"no receptors."

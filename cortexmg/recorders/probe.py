@@ -1,18 +1,18 @@
 """Any state variable of chosen cells."""
 
 from collections.abc import Sequence
-from operator import index
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 
 from cortexmg.network import Network, State
 from cortexmg.parameters import path_name
 from cortexmg.part import shown
-from cortexmg.recorders.recorder import Recorder, Trace, of_all_cells, population_of
+from cortexmg.recorders.recorder import Recorder, of_all_cells
 
 
 class Probe(Recorder):
@@ -31,17 +31,12 @@ class Probe(Recorder):
         self,
         population: str,
         variable: str = "v",
-        cells: Sequence[int] | np.ndarray | None = None,
+        cells: Sequence[int] | np.ndarray | Array | None = None,
         every: float | None = 1.0,
     ):
         self.population = population
         self.variable = variable
-        whole = isinstance(cells, Sequence | np.ndarray) and not any(
-            isinstance(c, bool | np.bool_ | str) for c in cells
-        )
-        if cells is not None and not whole:
-            raise TypeError(f"Probe.cells must be a list of numbers of cells, got {shown(cells)}.")
-        self.cells = None if cells is None else tuple(index(c) for c in cells)
+        self.cells = None if cells is None else _numbers(cells)
         self.every = every
 
     def read(self, acc: None, network: Network, state: State, steps: int) -> Any:
@@ -56,13 +51,8 @@ class Probe(Recorder):
     def by_cell(self) -> bool:
         return self.cells is None
 
-    def result(self, joined: Trace, network: Network, start: float, stop: float) -> Trace:
-        del start, stop
-        n = network.populations[self.population].n
-        return Trace(joined.t, joined.values[:, :n] if self.by_cell else joined.values)
-
     def check(self, network: Network) -> None:
-        n = population_of(self, network, self.population).n
+        n = self.recorded(network).n
         if self.cells is not None and not self.cells:
             raise ValueError("Probe.cells is empty: name at least one cell, or None for all.")
         wrong = [c for c in self.cells or () if not 0 <= c < n]
@@ -79,6 +69,16 @@ class Probe(Recorder):
                 f"Probe.variable {self.variable!r} is not in the state of population "
                 f"{self.population!r}, which has {sorted(_variables(shape))}."
             )
+
+
+def _numbers(cells: Any) -> tuple[int, ...]:
+    ids = np.asarray(cells)
+    if ids.ndim != 1 or (ids.size and ids.dtype.kind not in "iu"):
+        raise TypeError(
+            f"Probe.cells must be a list of numbers of cells, got {shown(cells)}; of a mask, take "
+            f"np.flatnonzero."
+        )
+    return tuple(ids.tolist())
 
 
 def _variables(state: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from cortexmg.network import Network, State
-from cortexmg.part import Part, shown
+from cortexmg.part import Part, check_positive
 from cortexmg.population import Population
 from cortexmg.spiking import Spikes
 
@@ -31,17 +31,14 @@ class Recorder(Part):
     interrupted, and shows progress, between intervals.
     """
 
-    if TYPE_CHECKING:  # fields of the final classes
+    if TYPE_CHECKING:  # fields of the final classes, the second of most
         every: ClassVar[float | None]
+        population: ClassVar[str]
 
     def __check_init__(self):
-        every = self.every
-        number = isinstance(every, int | float | np.number) and not isinstance(every, bool)
-        if every is not None and not (number and 0.0 < every < float("inf")):
-            raise ValueError(
-                f"{type(self).__name__}.every must be a positive time in ms, or None for every "
-                f"step, got {shown(every)}."
-            )
+        if self.every is not None:
+            name = f"{type(self).__name__}.every"
+            check_positive(name, self.every, "ms, or None for every step")
 
     @property
     def by_cell(self) -> bool:
@@ -75,25 +72,28 @@ class Recorder(Part):
 
     def result(self, joined: Any, network: Network, start: float, stop: float) -> Any:
         """What the user gets for the run from `start` to `stop` ms."""
-        del network, start, stop
-        return joined
+        del start, stop
+        if not self.by_cell:
+            return joined
+        n = network.populations[self.population].n  # the last ones fill up devices
+        return Trace(joined.t, jax.tree.map(lambda x: x[..., :n], joined.values))
 
     def check(self, network: Network) -> None:
         """Raise if there is nothing in `network` that this recorder could record."""
-        del network
+        if hasattr(self, "population"):
+            self.recorded(network)
 
+    def recorded(self, network: Network) -> Population:
+        """The population that this recorder names.
 
-def population_of(recorder: Recorder, network: Network, name: str) -> Population:
-    """The population that a recorder names.
-
-    Raises: if there is none.
-    """
-    if name not in network.populations:
-        raise ValueError(
-            f"{type(recorder).__name__} names population {name!r}, but the populations are "
-            f"{sorted(network.populations)}."
-        )
-    return network.populations[name]
+        Raises: if there is none.
+        """
+        if self.population not in network.populations:
+            raise ValueError(
+                f"{type(self).__name__} names population {self.population!r}, but the populations "
+                f"are {sorted(network.populations)}."
+            )
+        return network.populations[self.population]
 
 
 def of_all_cells(network: Network, name: str, x: Array) -> Array:

@@ -11,8 +11,9 @@ from jaxtyping import Array, Float, Int, UInt32
 
 from cortexmg.compaction import pack
 from cortexmg.network import Network, State
+from cortexmg.numerics import with_slope_of
 from cortexmg.part import shown
-from cortexmg.recorders.recorder import Emitted, Recorder, Trace, population_of
+from cortexmg.recorders.recorder import Emitted, Recorder
 from cortexmg.spike_trains import SpikeTrains
 
 
@@ -86,9 +87,6 @@ class Spikes(Recorder):
         real = joined.ids < n
         return SpikeTrains(joined.ids[real], joined.times[real], n, start, stop)
 
-    def check(self, network: Network) -> None:
-        population_of(self, network, self.population)
-
 
 class SpikeCount(Recorder):
     """Spikes of each cell in each interval; values [frames, n]. It can be differentiated."""
@@ -113,12 +111,12 @@ class SpikeCount(Recorder):
     def by_cell(self) -> bool:
         return True
 
-    def result(self, joined: Trace, network: Network, start: float, stop: float) -> Trace:
-        del start, stop
-        return Trace(joined.t, joined.values[:, : network.populations[self.population].n])
 
-    def check(self, network: Network) -> None:
-        population_of(self, network, self.population)
+class Counted(NamedTuple):
+    """Spikes in an interval."""
+
+    spikes: Int[Array, ""]
+    slope: Float[Array, ""]  # 0, with the derivative of the count
 
 
 class PopulationRate(Recorder):
@@ -127,28 +125,21 @@ class PopulationRate(Recorder):
     population: str = eqx.field(static=True)
     every: float | None = eqx.field(static=True, default=5.0)
 
-    def init(self, network: Network, state: State) -> Int[Array, ""]:
-        del network, state
-        return jnp.int32(0)
+    def init(self, network: Network, state: State) -> Counted:
+        del network
+        return Counted(jnp.int32(0), jnp.zeros((), state.dt.dtype))
 
-    def update(
-        self, acc: Int[Array, ""], network: Network, state: State, spikes: Emitted
-    ) -> Int[Array, ""]:
+    def update(self, acc: Counted, network: Network, state: State, spikes: Emitted) -> Counted:
         del state
-        fired = spikes[self.population].fired
         # Delivery packs the spikes anyway, so counting bits is nearly free.
-        words = pack(fired)
-        if network.split.parts > 1:  # without the cells that fill up the last parts
-            mine = network.split.part() * fired.shape[0] + jnp.arange(fired.shape[0])
-            words = words & pack(mine < network.count(self.population))
-        return acc + jax.lax.population_count(words).astype(jnp.int32).sum(dtype=jnp.int32)
+        words = pack(network.real(self.population, spikes[self.population].fired))
+        count = jax.lax.population_count(words).astype(jnp.int32).sum(dtype=jnp.int32)
+        amount = jnp.sum(network.real(self.population, spikes[self.population].amount))
+        return Counted(acc.spikes + count, with_slope_of(acc.slope, acc.slope + amount))
 
-    def read(
-        self, acc: Int[Array, ""], network: Network, state: State, steps: int
-    ) -> Float[Array, ""]:
-        spikes = network.split.everywhere(acc[None]).sum(dtype=jnp.int32)
+    def read(self, acc: Counted, network: Network, state: State, steps: int) -> Float[Array, ""]:
+        everywhere = network.split.everywhere
+        spikes = everywhere(acc.spikes[None]).sum(dtype=jnp.int32).astype(state.dt.dtype)
+        spikes = with_slope_of(spikes, jnp.sum(everywhere(acc.slope[None])))
         # One product, whose rounding does not depend on how many runs are computed together.
         return spikes * (1e3 / (float(network.count(self.population) * steps) * state.dt))
-
-    def check(self, network: Network) -> None:
-        population_of(self, network, self.population)

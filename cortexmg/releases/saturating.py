@@ -17,6 +17,8 @@ class Saturating(Release):
     presynaptic spikes alone, so it is followed once per presynaptic cell, and the receptors see
     its jumps. A spike that binds within a short time fills 1 - exp(-a tau_x) of what is free:
     1 - 1/e for Brunel and Wang (2001, doi:10.1023/A:1011204814320; a = 0.5 /ms, tau_x = 2 ms).
+    For s to be a fraction, receptors that rise and decay need a gain of
+    peak tau_decay / (tau_decay - tau_rise), with the `peak` of their kinetics.
     k times the transmitter, by the `factors`, leaves (1 - fraction)^k of it free (assumption).
     """
 

@@ -7,4 +7,8 @@ from cortexmg.stimuli.ornstein_uhlenbeck import (
 from cortexmg.stimuli.poisson import Poisson as Poisson
 from cortexmg.stimuli.spike_input import SpikeInput as SpikeInput
 from cortexmg.stimuli.steps import Ramp as Ramp, step_current as step_current
-from cortexmg.stimuli.stimulus import Arrivals as Arrivals, Stimulus as Stimulus
+from cortexmg.stimuli.stimulus import (
+    Arrivals as Arrivals,
+    Moment as Moment,
+    Stimulus as Stimulus,
+)

@@ -1,16 +1,15 @@
 """Independent Poisson input to every cell."""
 
-from typing import Any
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Int, Key
+from jaxtyping import Array, Key
 
 from cortexmg import noise
+from cortexmg.numerics import with_slope_of
 from cortexmg.part import Part, PerCell, count, quantity
-from cortexmg.stimuli.stimulus import Arrivals, Stimulus
+from cortexmg.stimuli.stimulus import Arrivals, Moment, Stimulus
 
 # Up to which mean counts larger than so many have a probability below 1e-9.
 LARGEST_MEAN = {7: 0.29, 15: 2.09, 31: 8.68}
@@ -38,17 +37,9 @@ class Poisson(Stimulus):
     def init(self, n: int, key: Key[Array, ""]) -> None:
         del n, key
 
-    def step(
-        self,
-        state: None,
-        step: Int[Array, ""],
-        key: Key[Array, ""],
-        n: int,
-        dt: float,
-        first: Any = 0,
-    ) -> tuple[None, Arrivals]:
-        bits = noise.bits(key, step, n, first)
-        counts = _poisson(bits, jnp.asarray(self.rate, jnp.float32) * (dt * 1e-3), self.most)
+    def step(self, state: None, at: Moment) -> tuple[None, Arrivals]:
+        bits = noise.bits(at.key, at.step, at.n, at.first)
+        counts = _poisson(bits, jnp.asarray(self.rate, jnp.float32) * (at.dt * 1e-3), self.most)
         return state, Arrivals(self.receptor, self.weight * counts)
 
     def check(self, n: int, dt: float) -> None:
@@ -70,7 +61,7 @@ def _poisson(bits: Array, mean: Array, most: int) -> Array:
     """Counts with this mean, one for each 32 random bits: the inverse of the distribution.
 
     The probability of at least k arrivals is a sum of positive terms, so that rare ones, at low
-    rates and short steps, keep all their digits.
+    rates and short steps, keep all their digits. Derivatives are those of what is expected.
     """
     bounds = list(_bounds(jax.lax.stop_gradient(mean), most))
     counts = jnp.zeros(bits.shape, jnp.int32)
@@ -79,20 +70,7 @@ def _poisson(bits: Array, mean: Array, most: int) -> Array:
         more = bits < bounds[half]
         counts = counts + jnp.where(more, half + 1, 0)
         bounds = [jnp.where(more, *x) for x in zip(bounds[half + 1 :], bounds[:half], strict=True)]
-    return _expected(counts.astype(jnp.float32), mean)
-
-
-@jax.custom_jvp
-def _expected(counts: Array, mean: Array) -> Array:
-    """The counts, with the derivative of what is expected of them."""
-    del mean
-    return counts
-
-
-@_expected.defjvp
-def _expected_jvp(primals, tangents):
-    counts, change = primals[0], tangents[1].astype(primals[0].dtype)
-    return counts, jnp.broadcast_to(change, counts.shape)
+    return with_slope_of(counts.astype(jnp.float32), mean)
 
 
 def _bounds(mean: Array, most: int) -> Array:

@@ -1,7 +1,5 @@
 """Given spike trains that reach given cells."""
 
-from typing import Any
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -10,7 +8,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Float, Int, Key
 
 from cortexmg.part import Part, Scalar, quantity, shown
-from cortexmg.stimuli.stimulus import Arrivals, Stimulus
+from cortexmg.stimuli.stimulus import Arrivals, Moment, Stimulus
 
 MOST = 2**20  # steps: from there on the last digits of a time are a quarter of a step
 
@@ -52,33 +50,25 @@ class SpikeInput(Stimulus):
     def init(self, n: int, key: Key[Array, ""]) -> None:
         del n, key
 
-    def step(
-        self,
-        state: None,
-        step: Int[Array, ""],
-        key: Key[Array, ""],
-        n: int,
-        dt: float,
-        first: Any = 0,
-    ) -> tuple[None, Arrivals]:
-        del key
+    def step(self, state: None, at: Moment) -> tuple[None, Arrivals]:
         if self.times.shape[0] == 0:
-            return state, Arrivals(self.receptor, jnp.zeros(n))
+            return state, Arrivals(self.receptor, jnp.zeros(at.n))
         # A time that is a whole number of steps belongs to the step it begins, whatever its
         # rounding: half a thousandth of a step, and the last digits of time, dt and quotient.
-        steps = jnp.asarray(self.times, jnp.result_type(float)) / dt
+        steps = jnp.asarray(self.times, jnp.result_type(float)) / at.dt
         steps = steps * (1.0 + 2.0 * jnp.finfo(steps.dtype).eps) + 5e-4
         steps = jnp.floor(steps).astype(jnp.int32)
-        begin = jnp.searchsorted(steps, step, side="left", method="scan_unrolled")
-        end = jnp.searchsorted(steps, step, side="right", method="scan_unrolled")
-        cells, weight = jnp.asarray(self.cells), jnp.asarray(self.weight, jnp.result_type(float))
+        begin = jnp.searchsorted(steps, at.step, side="left", method="scan_unrolled")
+        end = jnp.searchsorted(steps, at.step, side="right", method="scan_unrolled")
+        cells = jnp.asarray(self.cells)
 
-        def add(k, arrivals):
-            cell = cells[k] - first  # dropped where it is not among these cells
-            place = jnp.where(cell < 0, n, cell)
-            return arrivals.at[place].add(weight, mode="drop")
+        def add(k, counts):
+            cell = cells[k] - at.first  # dropped where it is not among these cells
+            place = jnp.where(cell < 0, at.n, cell)
+            return counts.at[place].add(1.0, mode="drop")
 
-        return state, Arrivals(self.receptor, jax.lax.fori_loop(begin, end, add, jnp.zeros(n)))
+        counts = jax.lax.fori_loop(begin, end, add, jnp.zeros(at.n))
+        return state, Arrivals(self.receptor, self.weight * counts)
 
     def check(self, n: int, dt: float) -> None:
         times, single = np.asarray(self.times), jnp.result_type(float) == np.float32

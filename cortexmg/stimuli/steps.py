@@ -1,16 +1,14 @@
 """Current that steps, and current that ramps."""
 
-from typing import Any
-
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, Int, Key
+from jaxtyping import Array, Key
 
 from cortexmg.membrane import Current
 from cortexmg.part import Part, PerCell, Scalar, quantity
-from cortexmg.stimuli.stimulus import Stimulus
+from cortexmg.stimuli.stimulus import Moment, Stimulus
 
 
 class Ramp(Stimulus):
@@ -39,17 +37,8 @@ class Ramp(Stimulus):
     def init(self, n: int, key: Key[Array, ""]) -> None:
         del n, key
 
-    def step(
-        self,
-        state: None,
-        step: Int[Array, ""],
-        key: Key[Array, ""],
-        n: int,
-        dt: float,
-        first: Any = 0,
-    ) -> tuple[None, Current]:
-        del key, n, first
-        passed = ((step + 0.5) * dt - self.start) / (self.stop - self.start)
+    def step(self, state: None, at: Moment) -> tuple[None, Current]:
+        passed = ((at.step + 0.5) * at.dt - self.start) / (self.stop - self.start)
         i = self.first + (self.last - self.first) * passed
         return state, Current(jnp.where((passed > 0.0) & (passed < 1.0), i, 0.0))
 

@@ -16,6 +16,16 @@ class Arrivals(NamedTuple):
     weight: PerCell  # nS
 
 
+class Moment(NamedTuple):
+    """The step at hand, and the cells that are stimulated in it."""
+
+    step: Int[Array, ""]  # steps done
+    key: Key[Array, ""]  # of this stimulus
+    n: int  # cells, of which the population may have more on other devices
+    dt: float  # ms
+    first: Any = 0  # the number of the first of these cells in the population
+
+
 class Stimulus(Part):
     """What acts on the cells of one population from outside.
 
@@ -31,19 +41,8 @@ class Stimulus(Part):
         """The state at the beginning, for a population of `n` cells."""
 
     @abc.abstractmethod
-    def step(
-        self,
-        state: Any,
-        step: Int[Array, ""],
-        key: Key[Array, ""],
-        n: int,
-        dt: float,
-        first: Any = 0,
-    ) -> tuple[Any, Current | Pathway | Arrivals]:
-        """State and effect in the step from `step * dt` to `(step + 1) * dt` ms.
-
-        On `n` cells of the population from number `first` on.
-        """
+    def step(self, state: Any, at: Moment) -> tuple[Any, Current | Pathway | Arrivals]:
+        """State and effect in the step from `at.step * at.dt` to `(at.step + 1) * at.dt` ms."""
 
     def check(self, n: int, dt: float) -> None:
         """Raise if this stimulus cannot act on `n` cells in steps of `dt` ms."""

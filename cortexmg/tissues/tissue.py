@@ -3,10 +3,9 @@
 import abc
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from cortexmg.clock import check_time
 from cortexmg.environment import Environment
 from cortexmg.evidence import Mechanism
-from cortexmg.part import Part, PerCell, Scalar, shown
+from cortexmg.part import Part, PerCell, Scalar, check_positive, shown
 from cortexmg.tissues.voxels import PerVoxel, Voxels
 
 
@@ -39,7 +38,7 @@ class Tissue(Mechanism):
     def __check_init__(self):
         Part.__check_init__(self)  # first of all these are numbers
         owner = type(self).__name__
-        check_time(f"{owner}.every", self.every)
+        check_positive(f"{owner}.every", self.every, "ms")
         _check_ions(owner, getattr(self, "ions", None))
         if not isinstance(self.voxels, Voxels):
             raise TypeError(

@@ -70,11 +70,8 @@ class Voxels(NamedTuple):
 
 def voxels_of(sheet: Sheet, columns: int = 1, rows: int = 1) -> Voxels:
     """`columns` x `rows` voxels of a sheet."""
-    for name, value in (("columns", columns), ("rows", rows)):
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-            raise ValueError(f"voxels_of: {name} must be a whole number above 0, got {value!r}.")
     place = float(sheet.width), float(sheet.height), sheet.periodic
-    return Voxels(*place, int(columns), int(rows))
+    return Voxels(*place, columns, rows)
 
 
 def _members(holding: np.ndarray, count: int) -> Int[np.ndarray, "voxels most"]:

@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import UInt32
 
+from cortexmg.noise import is_key
 from cortexmg.part import shown, whole
 from cortexmg.wiring.layout import capacity_for
 
@@ -38,8 +38,13 @@ def seed_of(key: Key) -> UInt32[np.ndarray, " 2"]:
     return np.random.SeedSequence(_entropy(key)).generate_state(2, np.uint32)
 
 
+def generator(key: int, own: int) -> np.random.Generator:
+    """Random numbers of a model, which follow from its key and a number of its own."""
+    return np.random.default_rng(np.random.SeedSequence([whole("key", key, 0), own]))
+
+
 def _entropy(key: Key) -> int | list[int]:
-    if isinstance(key, jax.Array) and _is_key(key):
+    if is_key(key) and key.ndim == 0:
         return np.ravel(jax.random.key_data(key)).tolist()
     if isinstance(key, int | np.integer) and not isinstance(key, bool) and key >= 0:
         return int(key)
@@ -49,15 +54,20 @@ def _entropy(key: Key) -> int | list[int]:
     )
 
 
-def _is_key(key: jax.Array) -> bool:
-    return key.ndim == 0 and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
-
-
 def blocks(rows: int, row_length: int, entries: int = BLOCK) -> Iterator[slice]:
     """Slices over `rows`, each of about so many `entries`."""
     step = max(1, entries // max(1, row_length))
     for first in range(0, rows, step):
         yield slice(first, min(first + step, rows))
+
+
+def row_blocks(starts: np.ndarray, entries: int = BLOCK) -> Iterator[slice]:
+    """Slices over rows: each of at most so many contacts, or of one row that has more."""
+    last = 0
+    while (first := last) < starts.size - 1:
+        full = np.searchsorted(starts, int(starts[first]) + entries, side="right") - 1
+        last = max(first + 1, int(full))
+        yield slice(first, last)
 
 
 def settle(

@@ -1,13 +1,13 @@
 """Wiring that is given, not drawn."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from cortexmg.connectivity import Connectivity
-from cortexmg.wiring.draw import Key, check_total, checked_ends, streams
+from cortexmg.part import number
+from cortexmg.wiring.draw import Key, check_total, checked_ends, row_blocks, streams
 from cortexmg.wiring.rows import (
     Delay,
     Weight,
@@ -16,7 +16,6 @@ from cortexmg.wiring.rows import (
     counting_sort,
     delay_bounds,
     delays_for,
-    number,
     weights_for,
 )
 
@@ -67,7 +66,7 @@ def from_arrays(
     size, draws = order.size, streams(key)
     weights, delays = _room(weight, size, 0.0), _room(delay, size, None)
     along = [(x, room) for x, room in ((weight, weights), (delay, delays)) if room is not None]
-    for rows in _row_blocks(starts, entries):
+    for rows in row_blocks(starts, entries):
         _settle_rows(starts[rows.start : rows.stop + 1], order, targets, n_post, along)
     if weights is None:
         weights = weights_for(weight, sources.size, size, draws.weights)
@@ -75,16 +74,6 @@ def from_arrays(
         delays = delays_for(delay, size, draws.delays)
     bounds = delay_bounds(delay, delays)
     return Connectivity(starts, order, weights, delays, n_pre, n_post, row, *bounds)
-
-
-def _row_blocks(starts: np.ndarray, entries: int) -> Iterator[slice]:
-    """Slices over the rows: each of at most so many contacts, or of one row that has more."""
-    first, n = 0, starts.size - 1
-    while first < n:
-        end = int(np.searchsorted(starts, int(starts[first]) + entries, "right")) - 1
-        last = max(first + 1, end)
-        yield slice(first, last)
-        first = last
 
 
 def _settle_rows(

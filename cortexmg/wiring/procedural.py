@@ -9,13 +9,13 @@ import numpy as np
 
 from cortexmg.connectivity import Connectivity
 from cortexmg.distributions import ByDistance
-from cortexmg.part import shown
+from cortexmg.part import number, shown
 from cortexmg.procedural import DIRECTIONS, FRACTION, RINGS, Anywhere, Law, Nearby, Procedural
 from cortexmg.rows import kind_of_targets
 from cortexmg.sheet import Sheet
 from cortexmg.wiring.draw import BLOCK, Key, check_total, checked_degree, checked_ends, seed_of
 from cortexmg.wiring.layout import capacity_for, row_for
-from cortexmg.wiring.rows import check_value, number, starts_of
+from cortexmg.wiring.rows import check_value, starts_of
 from cortexmg.wiring.spatial import Kernel, check_sheet
 
 Number = Any  # a float, or a JAX scalar

@@ -3,11 +3,11 @@
 import math
 from typing import Any
 
-import jax
 import numpy as np
 
 from cortexmg.connectivity import Connectivity
 from cortexmg.distributions import ByDistance, Distribution, Normal, Uniform
+from cortexmg.part import number
 from cortexmg.wiring.draw import BLOCK, Streams, blocks
 from cortexmg.wiring.layout import capacity_for, room_for_targets, row_for
 
@@ -107,15 +107,6 @@ def check_value(name: str, unit: str, value: Any, *also: type) -> None:
     """Raise unless `value` is a number, a distribution or one of `also`."""
     if number(value) is None and not isinstance(value, (Distribution, *also)):
         raise TypeError(_unknown(name, unit, value))
-
-
-def number(value: Any) -> Any:
-    """`value` as a float (a JAX scalar as it is), or None if it is not one number."""
-    if isinstance(value, jax.Array) and value.ndim == 0:
-        return value
-    if isinstance(value, int | float | np.number) and not isinstance(value, bool):
-        return float(value)
-    return None
 
 
 def delay_bounds(delay: Delay, delays: Any) -> tuple[float, float]:

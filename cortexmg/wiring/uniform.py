@@ -6,7 +6,7 @@ from statistics import NormalDist
 import numpy as np
 
 from cortexmg.connectivity import Connectivity
-from cortexmg.part import shown, whole
+from cortexmg.part import number, shown, whole
 from cortexmg.wiring.draw import (
     BLOCK,
     Key,
@@ -14,11 +14,12 @@ from cortexmg.wiring.draw import (
     check_total,
     checked_degree,
     checked_ends,
+    row_blocks,
     settle,
     streams,
 )
 from cortexmg.wiring.layout import capacity_for, room_for_targets, row_for
-from cortexmg.wiring.rows import Delay, Weight, by_source, check_values, connect, number, starts_of
+from cortexmg.wiring.rows import Delay, Weight, by_source, check_values, connect, starts_of
 
 
 def fixed_in_degree(
@@ -160,7 +161,7 @@ def fixed_total_number(
     starts = starts_of(draws.contacts.multinomial(n_contacts, np.full(n_pre, 1.0 / n_pre)))
     row = row_for(_spread(mean, mean * (1.0 - 1.0 / n_pre)))
     targets = room_for_targets(n_contacts, row, n_post)
-    for rows in _rows_of_contacts(starts):
+    for rows in row_blocks(starts):
         lengths = np.diff(starts[rows.start : rows.stop + 1])
         block = _sorted_targets(draws.contacts, lengths, columns)
         if not self_contacts:
@@ -191,15 +192,6 @@ def _partners(
         if available < others:
             partners += partners >= np.arange(rows.start, rows.stop)[:, None]
         yield rows, partners
-
-
-def _rows_of_contacts(starts: np.ndarray) -> Iterator[slice]:
-    """Slices over rows of which each has about BLOCK contacts, or is one row."""
-    last = 0
-    while (first := last) < starts.size - 1:
-        full = np.searchsorted(starts, int(starts[first]) + BLOCK, side="right") - 1
-        last = max(first + 1, int(full))
-        yield slice(first, last)
 
 
 def _sorted_targets(rng: np.random.Generator, lengths: np.ndarray, n: int) -> np.ndarray:
