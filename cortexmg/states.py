@@ -113,7 +113,7 @@ def dtype_in(network: Network) -> Callable[[Any, Any], np.dtype]:
     known = quantities(network)
 
     def dtype(path, x):
-        given = np.result_type(x)
+        given = x.dtype if hasattr(x, "dtype") else np.result_type(x)
         real = given.kind == "f" or (given.kind in "iu" and path_name(path) in known)
         return jnp.result_type(float) if real else jax.dtypes.canonicalize_dtype(given)
 

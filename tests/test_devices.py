@@ -140,7 +140,9 @@ def test_a_gradient_run_on_several_devices_is_close(network):
     np.testing.assert_allclose(*v, rtol=1e-4)
 
 
-def test_whole_numbers_may_be_larger_than_integers(single_precision, same_bits):
+def test_whole_numbers_may_be_larger_than_integers(
+    single_precision, same_bits, without_type_checks
+):
     population = cells.leaky_integrate_and_fire(40)
     drive = stimuli.step_current("cells", 400, 0, 3 * 10**9)
     network = cx.Network(cx.acsf(), {"cells": population}, stimuli={"drive": drive})

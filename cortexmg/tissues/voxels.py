@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from cortexmg.part import Scalar
+from cortexmg.part import Scalar, whole
 from cortexmg.sheet import Sheet
 
 PerVoxel = Float[Array, " voxels"]
@@ -71,7 +71,7 @@ class Voxels(NamedTuple):
 def voxels_of(sheet: Sheet, columns: int = 1, rows: int = 1) -> Voxels:
     """`columns` x `rows` voxels of a sheet."""
     place = float(sheet.width), float(sheet.height), sheet.periodic
-    return Voxels(*place, columns, rows)
+    return Voxels(*place, whole("columns", columns, 1), whole("rows", rows, 1))
 
 
 def _members(holding: np.ndarray, count: int) -> Int[np.ndarray, "voxels most"]:
