@@ -68,11 +68,12 @@ def cortex(
     """`n` cells, 80 % regular-spiking "E" and 20 % fast-spiking "I" (Pospischil et al. 2008).
 
     E cells contact AMPA and NMDA receptors of both kinds, I cells GABA_A receptors and, with
-    `gaba_b`, GABA_B receptors. `nmda` scales all NMDA conductances. Contacts between E cells
-    depress. Weights are log-normal. `wiring` is "uniform", or "distance" on a periodic sheet with
-    4,000 cells per mm2. Numbers of contacts per cell do not depend on `n`. Sizes and weights are
-    ours, set so that at 1 mM magnesium and 1.2 mM calcium the network is in the asynchronous
-    irregular state (an assumption, not a measurement).
+    `gaba_b`, GABA_B receptors (10 nS per cell, of which 0.8 are open in E and 2 in I cells: an
+    assumption). `nmda` scales all NMDA conductances. Contacts between E cells depress. Weights are
+    log-normal. `wiring` is "uniform", or "distance" on a periodic sheet with 4,000 cells per mm2.
+    Numbers of contacts per cell do not depend on `n`. Sizes and weights are ours, set so that at 1
+    mM magnesium and 1.2 mM calcium the network is in the asynchronous irregular state (an
+    assumption, not a measurement).
 
     Besides the block of NMDA receptors, magnesium and calcium act through these `mechanisms`:
     "release" of glutamate and GABA, "gaba" (potentiation of GABA_A receptors), "surface" (charge of
