@@ -14,6 +14,7 @@ from cortexmg.protocol import Protocol
 from cortexmg.targets import Loss, Targets
 
 Statistics = Float[np.ndarray, " q"]
+BIT = 0.05  # of a change that is taken to first order: single precision tells so much
 
 
 class Aim(abc.ABC):
@@ -29,6 +30,13 @@ class Aim(abc.ABC):
     @abc.abstractmethod
     def slope(self, mean: Statistics) -> Statistics:
         """The derivative of the loss by each statistic, 0 where it is undefined."""
+
+    def bend(
+        self, mean: Statistics, change: Float[np.ndarray, "seeds q"]
+    ) -> Float[np.ndarray, "seeds q"]:
+        """How much the slope changes with each of these changes of the mean, to first order."""
+        ends = [(self.slope(mean + BIT * c), self.slope(mean - BIT * c)) for c in change]
+        return np.stack([(up - down) / (2.0 * BIT) for up, down in ends])
 
     def residual(self, mean: Statistics) -> Statistics | None:
         """Distances in standard deviations, NaN where undefined; None without targets."""

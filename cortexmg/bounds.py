@@ -34,8 +34,7 @@ class Bounds(Part):
         converter=lambda x: tuple(x) if np.ndim(x) else x,
     )
 
-    def __check_init__(self):
-        Part.__check_init__(self)
+    def check_rules(self) -> None:
         if not self.low < self.high:
             raise ValueError(
                 f"Bounds.low must be below Bounds.high, got {self.low:g} and {self.high:g}."

@@ -52,7 +52,7 @@ class Connectivity(Wiring):
             self.fan_in = np.int32(_most_contacts(self))
         self.targets = narrow(self.targets, self.n_post)
 
-    def __check_init__(self):
+    def check_rules(self) -> None:
         if _concrete("starts", self.starts, np.int32):
             _check_starts(self)
         if _concrete("targets", self.targets, np.int32, np.uint16):
@@ -159,7 +159,7 @@ def _concrete(name: str, value, dtype, also: Any = None) -> bool:
 
 
 def _most_contacts(wiring: Connectivity) -> int:
-    """The largest in-degree; of wiring that `__check_init__` refuses anything."""
+    """The largest in-degree; of wiring that is refused anything."""
     total = np.zeros(wiring.n_post + 1, np.int64)
     targets = np.asarray(wiring.targets)[: int(np.max(wiring.starts, initial=0))]
     for begin in range(0, targets.size, 1 << 18):  # counting makes a wider copy

@@ -23,8 +23,7 @@ class Uniform(Distribution):
     low: float = quantity(UNIT, low=0.0)
     high: float = quantity(UNIT, low=0.0)
 
-    def __check_init__(self):
-        Part.__check_init__(self)  # first of all these are numbers
+    def check_rules(self) -> None:
         if self.low > self.high:
             raise ValueError(f"Uniform needs low <= high, got low={self.low} and high={self.high}.")
 
@@ -48,8 +47,7 @@ class Normal(Distribution):
     sd: float = quantity(UNIT, low=0.0)
     low: float = quantity(UNIT, 0.0, low=0.0)
 
-    def __check_init__(self):
-        Part.__check_init__(self)  # first of all these are numbers
+    def check_rules(self) -> None:
         if self.sd > self.mean - self.low or self.low == self.mean:
             below = f" - low, got low={self.low}," if self.low else ", got"
             raise ValueError(

@@ -71,7 +71,7 @@ def without_effect(protocol: Protocol, statistics: np.ndarray) -> list[str]:
         other = first.setdefault(mine.tobytes(), name)
         if other != name:
             said.append(
-                f"conditions {other!r} and {name!r} are the same to the last digit: nothing in "
-                f"this network depends on what tells them apart."
+                f"conditions {other!r} and {name!r} are the same to the last digit: either nothing "
+                f"in this network depends on what tells them apart, or these measures miss it."
             )
     return said

@@ -22,14 +22,13 @@ class Ion(Part):
     inside: PerCell = quantity("mM", low=0.0, high=MOST)
     valence: int = eqx.field(static=True, converter=as_int)
 
-    def __check_init__(self):
+    def check_rules(self) -> None:
         number = isinstance(self.valence, int) and not isinstance(self.valence, bool)
         if not number or self.valence == 0:
             raise ValueError(
                 f"Ion.valence must be a whole number that is not 0, such as 2 or -1, got "
                 f"{shown(self.valence)}."
             )
-        Part.__check_init__(self)  # first of all these are numbers
         if abs(self.valence) == 1:
             return
         for side, mM in (("outside", self.outside), ("inside", self.inside)):

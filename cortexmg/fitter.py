@@ -187,8 +187,8 @@ class Fitter(NamedTuple):
         """
         if estimate.sensitivity is None:
             return 0.0
-        off = np.nan_to_num((estimate.statistics - mean) * self.goal.scale(mean) ** 2)
-        return off @ np.nan_to_num(mean_over_seeds(estimate.sensitivity))
+        slopes = self.goal.bend(mean, np.nan_to_num(estimate.statistics - mean))
+        return slopes @ np.nan_to_num(mean_over_seeds(estimate.sensitivity))
 
     def _residuals(
         self, estimate: Estimate, mean: np.ndarray, off: np.ndarray, loss: float

@@ -176,7 +176,7 @@ def _weights(known: Known, priors: int) -> np.ndarray:
     weights = np.where(certain, 1.0 / variance, 0.0)
     # Noise makes statistics count for less. Priors must do so too, on average over what tells of
     # their parameter, or they would decide more than in the loss.
-    told, q = np.nan_to_num(known.sensitivity) ** 2, weights.size - priors
+    told, q = np.where(certain, known.sensitivity.T, 0.0).T ** 2, weights.size - priors
     share = (weights[:q] @ told[:q] + TINY) / (np.sum(told[:q], axis=0) + TINY)
     weights[q:] = [share[k] for k in np.argmax(told[q:], axis=1)]
     return weights

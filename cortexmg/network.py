@@ -63,8 +63,7 @@ class Network(Part):
         self.split = split
         self.at_once = at_once
 
-    def __check_init__(self):
-        Part.__check_init__(self)  # first of all populations are populations
+    def check_rules(self) -> None:
         if not self.populations:
             raise TypeError("Network needs at least one population, got none.")
         check_ions(self, self.environment.ions)

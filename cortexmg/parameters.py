@@ -51,8 +51,8 @@ def with_parameters[T](network: T, values: Mapping[str, ArrayLike]) -> T:
     """The same network with some numbers replaced, by path name. It works inside jit and vmap.
 
     A value may have the shape that the field had, or be one number for all cells, or one per
-    cell; of weights that are stored, one per contact. Known values are checked as when the part was
-    made; traced ones cannot be.
+    cell; of weights that are stored, outside of jit, one per contact. Known values are checked as
+    when the part was made; traced ones cannot be.
 
     Raises: KeyError for an unknown name, ValueError for an illegal value.
     """
@@ -73,6 +73,12 @@ def with_parameters[T](network: T, values: Mapping[str, ArrayLike]) -> T:
     )
     _check_again(changed, "", stored)
     return changed
+
+
+def stored(network: Any, name: str, values: np.ndarray) -> np.ndarray:
+    """Values of a parameter, one along the first axis for each run, as its part stores them."""
+    owner, field = quantities(network)[name]
+    return np.stack([np.asarray(owner.stored(field.name, x)) for x in values])
 
 
 def hint(name: str, known: Iterable[str]) -> str:
@@ -110,8 +116,7 @@ def _check_again(part: Any, prefix: str, values: Mapping[str, Any]) -> None:
     elif isinstance(part, Part):
         members = {f.name: getattr(part, f.name) for f in dataclasses.fields(part)}
         if not any(isinstance(x, Tracer) for x in members.values()):
-            for kind in type(part).__mro__:
-                vars(kind).get("__check_init__", lambda _: None)(part)
+            part.__check_init__()
     else:
         return
     for name, member in members.items():

@@ -69,7 +69,11 @@ class Part(eqx.Module):
             elif "count" in field.metadata:
                 whole(f"{owner}.{field.name}", value, field.metadata["count"])
             else:
-                check_parts(f"{owner}.{field.name}", field.type, value)
+                check_kind(f"{owner}.{field.name}", field.type, value)
+        self.check_rules()
+
+    def check_rules(self) -> None:
+        """Raise if its fields, each of which is what it may be, do not go together."""
 
     def stored(self, name: str, value: Any) -> Any:
         """A new value for the field `name`, as this part stores it."""
@@ -150,8 +154,12 @@ def check_lengths(owner: str, part: Any, n: int) -> None:
             )
 
 
-def check_parts(name: str, kind: Any, value: Any) -> None:
-    """Raise if a field for a part, or for parts by name, holds anything else."""
+def check_kind(name: str, kind: Any, value: Any) -> None:
+    """Raise if a field for a name, a part, or parts by name, holds anything else."""
+    if kind is str:
+        if not isinstance(value, str):
+            raise TypeError(f"{name} must be a str, got {shown(value)}.")
+        return
     if get_origin(kind) is dict:
         member = get_args(kind)[1]
         if isinstance(member, type) and issubclass(member, Part):

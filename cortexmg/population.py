@@ -67,8 +67,7 @@ class Population(Part):
         self.surface = surface
         self.v0 = v0
 
-    def __check_init__(self):
-        Part.__check_init__(self)  # first of all n is a number, and channels are channels
+    def check_rules(self) -> None:
         if not any(isinstance(c, Leak | IonLeak) for c in self.channels.values()):
             raise ValueError(
                 f"Population.channels must hold a Leak, got {sorted(self.channels)}: without one "

@@ -2,7 +2,7 @@
 
 import equinox as eqx
 
-from cortexmg.part import Part, Scalar, quantity, shown
+from cortexmg.part import Part, Scalar, quantity
 from cortexmg.releases import Certain, Release
 from cortexmg.rows import Wiring
 
@@ -20,11 +20,3 @@ class Projection(Part):
     connectivity: Wiring
     release: Release = Certain()
     strength: Scalar = quantity("1", 1.0, low=0.0)
-
-    def __check_init__(self):
-        kinds = {"pre": str, "post": str, "transmitter": str}
-        kinds |= {"connectivity": Wiring, "release": Release}
-        for name, kind in kinds.items():
-            value = getattr(self, name)
-            if not isinstance(value, kind):
-                raise TypeError(f"Projection.{name} must be a {kind.__name__}, got {shown(value)}.")

@@ -21,7 +21,7 @@ class Sheet(Part):
     height: float = quantity("um", above=0.0)
     periodic: bool = eqx.field(static=True, default=False)
 
-    def __check_init__(self):
+    def check_rules(self) -> None:
         if not isinstance(self.periodic, bool):
             raise TypeError(f"Sheet.periodic must be True or False, got {self.periodic!r}.")
 

@@ -18,7 +18,7 @@ from cortexmg.hostloop import HostLoop, frames_in
 from cortexmg.members import Members
 from cortexmg.memory import check_memory, room_of, steps_at_once
 from cortexmg.network import Network, State, check_network
-from cortexmg.parameters import with_parameters
+from cortexmg.parameters import stored, with_parameters
 from cortexmg.part import check_members, shown
 from cortexmg.processes import check_alike
 from cortexmg.programs import ManyDevices, OneDevice
@@ -79,6 +79,8 @@ def simulate(
     if not isinstance(gradients, bool | Tangents):
         raise TypeError(f"gradients must be True, False or Tangents, got {shown(gradients)}.")
     key = key_for(key, state)
+    if key.ndim:
+        raise ValueError(f"simulate needs one key, got {key.shape[0]}: sweep makes a run for each.")
     if traced(network, state, key):
         if at_once or devices is not None:
             raise ValueError(
@@ -87,8 +89,6 @@ def simulate(
                 f"spikes: leave them away there."
             )
         return simulate_traced(network, duration, dt, record, state, key, gradients)
-    if key.ndim:
-        raise ValueError(f"simulate needs one key, got {key.shape[0]}: sweep makes a run for each.")
     network = _with_queue(network, at_once, bool(gradients), state)
     plan = _planned(network, duration, dt, record)
     cells = 0 if gradients else sum(network.sizes.values())  # derivatives' sums are not exact
@@ -125,7 +125,7 @@ def sweep(
     wiring, and the noise too unless `key` is a list of seeds, or an array of keys, one for each.
     With a `state` all go on from there, with the key of that run unless another is given: a network
     that has settled is put into other fluids. They are spread over `devices`, by default all.
-    `at_once` and errors: as `simulate`. Warns if what varies makes no difference to any voltage.
+    `at_once` and errors: as `simulate`. Warns if what varies makes no difference.
     """
     start()
     record = _checked(record, network)
@@ -144,6 +144,7 @@ def sweep(
         )
     for i in range(next(iter(sizes.values()))):
         with_parameters(network, {name: v[i] for name, v in values.items()}).check(dt)
+    values = {name: stored(network, name, v) for name, v in values.items()}
     plan, size = _planned(network, duration, dt, record), next(iter(sizes.values()))
     mesh = mesh_of(devices, size)
     members = -(-size // mesh.size) * mesh.size if mesh else size  # the last again, to fill up
@@ -162,17 +163,21 @@ def sweep(
 
 
 def _warn_if_alike(values: dict[str, np.ndarray], runs: list[Run]) -> None:
-    """Warn if all runs ended alike, though something varies: nothing in the network reads it."""
+    """Warn if something varies and all runs are alike: nothing in the network reads it."""
     vary = [name for name, v in values.items() if np.any(v != v[0])]
-    ends = [[np.asarray(p.v) for p in run.state.populations.values()] for run in runs]
-    alike = all(np.array_equal(v, w) for end in ends for v, w in zip(end, ends[0], strict=True))
-    if vary and alike:
-        warnings.warn(
-            f"{' and '.join(vary)} made no difference: all runs ended with the same voltages, bit "
-            f"for bit. Either nothing in this network depends on it (cortexmg.mechanisms lists "
-            f"what does on ions), or the runs are too short.",
-            stacklevel=3,
-        )
+    if not vary or not all(run.complete for run in runs):
+        return
+    first = jax.tree.leaves((runs[0].state.populations, runs[0].recordings))
+    for run in runs[1:]:
+        mine = jax.tree.leaves((run.state.populations, run.recordings))
+        if not all(np.array_equal(x, y) for x, y in zip(mine, first, strict=True)):
+            return
+    warnings.warn(
+        f"{' and '.join(vary)} made no difference: all runs recorded the same and ended in the "
+        f"same state. Either nothing in this network depends on it (cortexmg.mechanisms lists what "
+        f"does on ions), or the runs are too short.",
+        stacklevel=3,
+    )
 
 
 def _with_queue(

@@ -75,8 +75,7 @@ class Reset(SpikeRule):
     width: PerCell = quantity("mV", 5.0, above=0.0)  # of the surrogate derivative
     escape: float | None = quantity("ms", None, above=0.0, optional=True)  # see `cross`
 
-    def __check_init__(self):
-        Part.__check_init__(self)  # first of all these are numbers
+    def check_rules(self) -> None:
         if any(isinstance(x, Tracer) for x in (self.reset, self.threshold)):
             return
         if np.any(np.asarray(self.reset) >= np.asarray(self.threshold)):

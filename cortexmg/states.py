@@ -144,7 +144,9 @@ def beginning(network: Network, state: State | None, key: Array, dt: float, exac
     """
     if state is None:
         return initial(network, key, dt=dt, exact=exact)
-    return _adopted(network, checked(network, state, dt), exact)._replace(key=key)
+    if isinstance(state, State):
+        state = state._replace(key=key)  # with which stimuli begin that have come
+    return _adopted(network, checked(network, state, dt), exact)
 
 
 def key_for(key: Any, state: Any) -> Array:
@@ -154,7 +156,8 @@ def key_for(key: Any, state: Any) -> Array:
     """
     if key is None and isinstance(state, State):
         return state.key
-    if isinstance(key, list | tuple | np.ndarray):
+    listed = isinstance(key, list | tuple) or isinstance(key, np.ndarray) and key.ndim == 1
+    if listed and len(key) and all(isinstance(k, int | np.integer) for k in key):
         return jnp.stack([key_of(k) for k in key])
     return key_of(0 if key is None else key)
 
@@ -173,5 +176,8 @@ def key_of(key: Any) -> Array:
             )
         return jax.random.key(key, impl="threefry2x32")
     if not is_key(key):
-        raise TypeError(f"key must be a whole number or a jax.random.key, got {shown(key)}.")
+        raise TypeError(
+            f"key must be a whole number or a jax.random.key, or for a sweep a list of numbers or "
+            f"an array of keys, got {shown(key)}."
+        )
     return key

@@ -15,7 +15,6 @@ from jaxtyping import Array, Float, Int
 from cortexmg.clock import whole_steps
 from cortexmg.environment import Environment
 from cortexmg.evidence import mechanisms
-from cortexmg.part import check_members
 from cortexmg.population import Population, PopulationState
 from cortexmg.starting import start
 from cortexmg.tissues import Exchange, Tissue
@@ -122,7 +121,6 @@ def check_tissues(
     tissues: Tissues, populations: dict[str, Population], environment: Environment
 ) -> None:
     """Raise if a tissue follows what no cell carries or another follows, or its bath differs."""
-    check_members("Network.tissues", tissues, Tissue)
     carried = {ion for p in populations.values() for ion in p.carries}
     followed = {
         ion: f"pool {pool!r} of population {name!r}"

@@ -31,6 +31,9 @@ class Target(NamedTuple):
     sd: Any = None
 
 
+ROUNDING = 1e-5  # by which what is measured in single precision may pass what a measure can be
+
+
 class Targets:
     """Values of measures under several conditions, weighted by their variance.
 
@@ -110,7 +113,7 @@ def _check_numbers(t: Target, measure: Measure) -> None:
             f"{shown(t.value)}: leave out what is undefined as a whole."
         )
     low, high = measure.least, measure.most
-    if np.any((value < low) | (value > high)):
+    if np.any((value < low - ROUNDING) | (value > high + ROUNDING)):
         span = f"from {low:g} to {high:g}" if high < np.inf else f"at least {low:g}"
         raise ValueError(f"{shown(t)}: {type(measure).__name__} is {span}, got {shown(t.value)}.")
     if not np.all((sd > 0) & (sd < np.inf)):

@@ -83,7 +83,7 @@ ILLEGAL = {
     "a valence is a word": (lambda: cx.Ion(1.0, 0.5, "2"), ["Ion.valence", "whole", "'2'"]),
     "a receptor is none": (
         lambda: network(stimuli={"s": stimuli.Poisson("E", None, 1000.0, 1.0)}),
-        ["Stimulus 's'", "receptor None", "'ampa'"],
+        ["Poisson.receptor", "str", "None"],
     ),
     "a refractory time cannot be counted": (
         lambda: run(network(E=lif(refractory=1e4))),
@@ -240,7 +240,7 @@ ILLEGAL = {
         ["5000000000", "2^31", "split"],
     ),
     # delays and times
-    "delay of zero": (lambda: contacts(delay=0.0), ["delay", "0", "longer than 0"]),
+    "delay of zero": (lambda: contacts(delay=0.0), ["Connectivity.delays", "above 0 ms", "0"]),
     "negative delay": (lambda: contacts(delay=-1.0), ["delay", "-1"]),
     "delay below one step": (
         lambda: run(network({"p": projection(connectivity=contacts(delay=0.05))})),

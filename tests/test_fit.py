@@ -1028,6 +1028,15 @@ def test_a_course_of_another_version_is_refused(formula, tmp_path):
         cx.fit(network(), BOUNDS, formula, steps=2, **given)
 
 
+def test_slopes_bend_as_their_differences_do(protocol, targets, formula):
+    loss = cx.Loss(away_from(60.0), MEASURES, CONDITIONS)
+    for aim in (aim_of(protocol, targets), aim_of(protocol, loss)):
+        mean = np.array([40.0, 0.6, 20.0, 0.5])
+        change = np.diag(1e-4 * mean)
+        slopes = [(aim.slope(mean + c) - aim.slope(mean - c)) / 2.0 for c in change]
+        np.testing.assert_allclose(aim.bend(mean, change), slopes, rtol=1e-3, atol=1e-9)
+
+
 def test_the_noise_of_a_gradient_is_that_between_fits(protocol, targets):
     """Estimates of one point with other seeds differ by as much as each says."""
     aim = aim_of(protocol, targets)
@@ -1040,5 +1049,7 @@ def test_the_noise_of_a_gradient_is_that_between_fits(protocol, targets):
         found.append(estimate.gradients.mean(axis=0))
         noise = estimate.gradients + fitter._noise(estimate, mean)
         said.append(variance_of_mean(noise))
+        silent = np.zeros_like(estimate.statistics)
+        assert not np.any(aim.bend(mean, silent))
     ratio = np.std(found, axis=0, ddof=1) / np.sqrt(np.mean(said, axis=0))
     assert np.all((ratio > 0.6) & (ratio < 1.6)), ratio

@@ -45,6 +45,19 @@ def test_noise_leaves_the_place_of_the_least_loss(error, of_sensitivity):
     np.testing.assert_allclose(u, 0.5, atol=1e-6)
 
 
+def test_a_statistic_that_does_not_count_takes_nothing_from_a_prior():
+    """A steep one whose noise is not known, one that wants 1, and a prior that wants 0."""
+    newton, u = cx.gauss_newton(secants=0), np.array([0.3])
+    state, ends = newton.init(u), (np.full(1, -5.0), np.full(1, 5.0))
+    slopes, noise = np.array([[20.0], [1.0], [1.0]]), np.array([np.nan, 0.0, 0.0])
+    for _ in range(20):
+        r = slopes[:, 0] * u[0] - np.array([30.0, 1.0, 0.0])
+        found = Residuals(r, noise, slopes, np.zeros(3), 1, True, 0.5 * float(r[1:] @ r[1:]), *ends)
+        change, state = newton.update(u, state, u, residuals=found)
+        u = u + change
+    np.testing.assert_allclose(u, 0.5, atol=1e-6)
+
+
 def test_a_secant_step_gives_the_sensitivity_the_change_that_was_found():
     newton = cx.gauss_newton(damping=0.0, memory=1.0, secants=5)
     u, wrong, losses = np.zeros(2), 2.0 * J + 0.3, []

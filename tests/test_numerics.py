@@ -9,7 +9,15 @@ from hypothesis import given, strategies as st
 from mpmath import mp
 
 from cortexmg.channels import CalciumL, Potassium, Sodium
-from cortexmg.numerics import bounded_exp, linoid, logistic, reach, relax, relax_gate
+from cortexmg.numerics import (
+    bounded_exp,
+    linoid,
+    logistic,
+    reach,
+    relax,
+    relax_gate,
+    with_slope_of,
+)
 
 mp.dps = 40
 
@@ -157,6 +165,18 @@ def test_bounded_exp_is_exp_where_that_can_be_held(precision):
 
 
 numbers = st.floats(-200.0, 200.0)
+
+
+def test_a_slope_that_is_lent_has_derivatives_of_its_own():
+    def f(y):
+        return jnp.sum(with_slope_of(jnp.arange(3.0), y**2) ** 2)
+
+    # x' = 2 y: f' = 2 sum(x) 2 y, f'' = 2 sum(4 y^2 + 2 x)
+    assert jax.grad(f)(2.0) == 24.0
+    for second in (jax.hessian(f), jax.jacfwd(jax.jacfwd(f)), jax.jacrev(jax.jacrev(f))):
+        assert second(2.0) == 108.0
+
+
 positive = st.floats(1e-3, 1e3)
 
 

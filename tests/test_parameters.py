@@ -131,6 +131,8 @@ def test_weights_can_be_given_one_for_each_contact(noisy_network):
     assert changed.weights.shape == old.weights.shape
     np.testing.assert_allclose(changed.weights[: new.size], new, rtol=1e-6)
     assert not np.any(changed.weights[new.size :])
+    runs = cx.sweep(noisy_network, {name: np.stack([new, 2.0 * new])}, 30.0, 0.1)
+    assert np.any(runs[0].state.populations["E"].v != runs[1].state.populations["E"].v)
 
 
 def test_a_name_like_no_other_answers_with_where_to_look(noisy_network):

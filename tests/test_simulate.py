@@ -171,19 +171,25 @@ def test_a_sweep_over_a_parameter_is_a_loop_of_runs(network, dt, request):
     assert not np.array_equal(runs[0]["v"].values, runs[1]["v"].values)
 
 
-def test_a_run_goes_on_with_the_noise_of_its_state_or_of_another_key(few_cells, same_bits):
+def test_a_run_goes_on_with_the_noise_of_its_state_or_of_another_key(
+    few_cells, same_bits, without_type_checks
+):
     whole = cx.simulate(few_cells, 40.0, 0.1, key=3)
     half = cx.simulate(few_cells, 20.0, 0.1, key=3).state
     same_bits(cx.simulate(few_cells, 20.0, 0.1, state=half).state, whole.state)
     same_bits(cx.simulate(few_cells, 20.0, 0.1, state=half, key=3).state, whole.state)
     other = cx.simulate(few_cells, 20.0, 0.1, state=half, key=4).state
     assert np.any(other.populations["E"].v != whole.state.populations["E"].v)
+    for key in ([], np.array(3.5), [1, jax.random.key(0)]):
+        with pytest.raises(TypeError, match="key must be a whole number or a jax.random.key"):
+            cx.simulate(few_cells, 20.0, 0.1, key=key)
     seeds = cx.sweep(few_cells, {}, 20.0, 0.1, state=half, key=[3, 4])
     for run, end in zip(seeds, (whole.state, other), strict=True):
         np.testing.assert_array_equal(run.state.populations["E"].v, end.populations["E"].v)
 
 
-def test_what_makes_no_difference_to_a_sweep_is_told(few_cells):
+def test_what_makes_no_difference_to_a_sweep_is_told(few_cells, pair):
+    cx.sweep(pair, {"stimuli/kick/last": [1000.0, 3000.0]}, 300.0, DT, record=SEEN)  # no warning
     with pytest.warns(UserWarning, match="ions/zn/outside made no difference"):
         cx.sweep(few_cells, {"environment/ions/zn/outside": [0.0, 1e-3]}, 5.0, 0.1)
 
@@ -545,11 +551,13 @@ def test_a_run_inside_jit_is_the_run_outside(pair):
     np.testing.assert_allclose(got["v"].t, outside["v"].t)
 
 
-def test_a_run_of_which_nothing_is_traced_can_be_inside_jit(pair):
+def test_a_run_of_which_nothing_is_traced_can_be_inside_jit(pair, without_type_checks):
     def spikes(x):
         return x * cx.simulate(pair, 20.0, DT, record=SEEN)["pre"].values.sum()
 
     assert jax.jit(spikes)(2.0) == spikes(2.0) == 2.0
+    with pytest.raises(ValueError, match="simulate needs one key, got 2"):
+        jax.jit(lambda x: x * cx.simulate(pair, 5.0, DT, key=[1, 2]).stop)(1.0)
     with pytest.raises(TypeError, match="sweep cannot be used inside jit"):
         jax.jit(lambda mg: cx.sweep(pair, {MG: mg}, 5.0))(jnp.array([0.5, 1.0]))
 

@@ -15,7 +15,7 @@ from cortexmg.estimators.estimator import (
     pulled,
 )
 from cortexmg.hardware import memory_available
-from cortexmg.part import Part, Scalar, as_int, quantity, shown
+from cortexmg.part import Scalar, as_int, quantity, shown
 from cortexmg.protocol import Protocol
 
 COPIES = 3  # of a sensitivity, that a step of a fit needs
@@ -49,8 +49,7 @@ class Differences(Estimator):
     points: int = eqx.field(static=True, default=2, converter=as_int)
     local: bool = eqx.field(static=True, default=False)
 
-    def __check_init__(self):
-        Part.__check_init__(self)
+    def check_rules(self) -> None:
         d = self.directions
         number = isinstance(d, int) and not isinstance(d, bool) and d > 0
         if d not in ("single", "orthogonal") and not number:

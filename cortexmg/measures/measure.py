@@ -30,7 +30,7 @@ class Measure(Part):
 
     population: str = eqx.field(static=True)
 
-    def __check_init__(self):
+    def check_rules(self) -> None:
         tuple(self.recorders)  # making them checks their intervals
 
     @property
@@ -64,7 +64,7 @@ class CountMeasure(Measure):
     if TYPE_CHECKING:  # fields of the final classes
         bin: ClassVar[float]
 
-    def __check_init__(self):
+    def check_rules(self) -> None:
         check_positive(f"{type(self).__name__}.bin", self.bin, "ms")
 
     @property

@@ -54,8 +54,8 @@ class BandPower(CountMeasure):
     high: float = eqx.field(static=True)
     bin: float = eqx.field(static=True, default=5.0)  # ms
 
-    def __check_init__(self):
-        CountMeasure.__check_init__(self)
+    def check_rules(self) -> None:
+        super().check_rules()
         numbers = number(self.low) is not None and number(self.high) is not None
         if not numbers or not 0.0 <= self.low < self.high <= 500.0 / self.bin:
             raise ValueError(

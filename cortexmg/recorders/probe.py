@@ -72,13 +72,16 @@ class Probe(Recorder):
 
 
 def _numbers(cells: Any) -> tuple[int, ...]:
-    ids = np.asarray(cells)
+    try:
+        ids = np.asarray(cells)
+    except ValueError:  # lists of different lengths
+        ids = np.zeros((0, 0))
     if ids.ndim != 1 or (ids.size and ids.dtype.kind not in "iu"):
         raise TypeError(
             f"Probe.cells must be a list of numbers of cells, got {shown(cells)}; of a mask, take "
             f"np.flatnonzero."
         )
-    return tuple(ids.tolist())
+    return tuple(int(i) for i in ids)
 
 
 def _variables(state: Any) -> dict[str, Any]:

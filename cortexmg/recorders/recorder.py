@@ -35,7 +35,7 @@ class Recorder(Part):
         every: ClassVar[float | None]
         population: ClassVar[str]
 
-    def __check_init__(self):
+    def check_rules(self) -> None:
         if self.every is not None:
             name = f"{type(self).__name__}.every"
             check_positive(name, self.every, "ms, or None for every step")

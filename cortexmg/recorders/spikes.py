@@ -34,7 +34,7 @@ class Spikes(Recorder):
     population: str = eqx.field(static=True)
     every: None = eqx.field(static=True, default=None)
 
-    def __check_init__(self):
+    def check_rules(self) -> None:
         if self.every is not None:
             raise ValueError(
                 f"Spikes.every must be left out, got {shown(self.every)}: the spikes of every step "

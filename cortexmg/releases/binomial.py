@@ -36,8 +36,7 @@ class Binomial(Release):
     release: Release = TsodyksMarkram()
     sites: int = count(1)
 
-    def __check_init__(self):
-        Release.__check_init__(self)  # first of all these are numbers
+    def check_rules(self) -> None:
         check_average("Binomial.release", self.release)
         if self.sites > MOST:
             raise ValueError(f"Binomial.sites must be at most {MOST}, got {self.sites}.")

@@ -46,7 +46,7 @@ class SlowDepression(Release, Mechanism):
     share: PerCell = quantity("1", 0.025, low=0.0, high=0.99)
     tau: PerCell = quantity("ms", 9200.0, above=0.0)
 
-    def __check_init__(self):
+    def check_rules(self) -> None:
         check_average("SlowDepression.release", self.release)
 
     def init(self, n: int) -> Supply:

@@ -8,7 +8,7 @@ from jaxtyping import Array, Key
 
 from cortexmg import noise
 from cortexmg.numerics import with_slope_of
-from cortexmg.part import Part, PerCell, count, quantity
+from cortexmg.part import PerCell, count, quantity
 from cortexmg.stimuli.stimulus import Arrivals, Moment, Stimulus
 
 # Up to which mean counts larger than so many have a probability below 1e-9.
@@ -29,8 +29,7 @@ class Poisson(Stimulus):
     weight: PerCell = quantity("nS", low=0.0)
     most: int = count(7)
 
-    def __check_init__(self):
-        Part.__check_init__(self)
+    def check_rules(self) -> None:
         if self.most not in LARGEST_MEAN:
             raise ValueError(f"Poisson.most must be one of {[*LARGEST_MEAN]}, got {self.most}.")
 

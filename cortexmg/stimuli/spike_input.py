@@ -7,7 +7,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float, Int, Key
 
-from cortexmg.part import Part, Scalar, quantity, shown
+from cortexmg.part import Scalar, quantity, shown
 from cortexmg.stimuli.stimulus import Arrivals, Moment, Stimulus
 
 MOST = 2**20  # steps: from there on the last digits of a time are a quarter of a step
@@ -25,8 +25,7 @@ class SpikeInput(Stimulus):
     cells: Int[np.ndarray | Array, " k"]
     weight: Scalar = quantity("nS", low=0.0)
 
-    def __check_init__(self):
-        Part.__check_init__(self)  # first of all these are numbers
+    def check_rules(self) -> None:
         if isinstance(self.times, Tracer):
             return
         if isinstance(self.cells, list | tuple):  # a branch of the pytree, not a leaf

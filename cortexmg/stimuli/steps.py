@@ -7,7 +7,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Key
 
 from cortexmg.membrane import Current
-from cortexmg.part import Part, PerCell, Scalar, quantity
+from cortexmg.part import PerCell, Scalar, quantity
 from cortexmg.stimuli.stimulus import Moment, Stimulus
 
 
@@ -23,8 +23,7 @@ class Ramp(Stimulus):
     start: Scalar = quantity("ms", 0.0, low=0.0)
     stop: Scalar = quantity("ms", 1e9, above=0.0)
 
-    def __check_init__(self):
-        Part.__check_init__(self)  # first of all these are numbers
+    def check_rules(self) -> None:
         times = (self.start, self.stop)
         if any(isinstance(t, Tracer) for t in times):
             return

@@ -34,8 +34,7 @@ class TwoExponentialKinetics(Part):
     tau_decay: PerCell = quantity("ms", above=0.0)
     q10: PerCell = quantity("1", 1.0, above=0.0)
 
-    def __check_init__(self):
-        Part.__check_init__(self)  # first of all these are numbers
+    def check_rules(self) -> None:
         if isinstance(self.tau_rise, Tracer) or isinstance(self.tau_decay, Tracer):
             return
         rise, decay = np.asarray(self.tau_rise), np.asarray(self.tau_decay)

@@ -55,8 +55,8 @@ class ExtracellularSpace(Tissue):
     every: float = eqx.field(static=True, default=1.0)  # ms
     ions: tuple[str, ...] = eqx.field(static=True, default=KNOWN)  # potassium, and which others
 
-    def __check_init__(self):
-        Tissue.__check_init__(self)  # first of all these are numbers
+    def check_rules(self) -> None:
+        super().check_rules()
         if "k" not in self.ions or not set(self.ions) <= set(KNOWN):
             raise ValueError(
                 f"ExtracellularSpace.ions must hold 'k', and 'na' and 'cl' if these are to move "

@@ -44,8 +44,8 @@ class Noradrenaline(Tissue):
     voxels: Voxels = eqx.field(static=True, default=Voxels())
     every: float = eqx.field(static=True, default=1.0)  # ms
 
-    def __check_init__(self):
-        Tissue.__check_init__(self)  # first of all these are numbers
+    def check_rules(self) -> None:
+        super().check_rules()
         if self.voxels.number != 1:
             raise ValueError(
                 f"Noradrenaline.voxels must be 1, as it is the same everywhere, got "

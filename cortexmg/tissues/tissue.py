@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from cortexmg.environment import Environment
 from cortexmg.evidence import Mechanism
-from cortexmg.part import Part, PerCell, Scalar, check_positive, shown
+from cortexmg.part import PerCell, Scalar, check_positive, shown
 from cortexmg.tissues.voxels import PerVoxel, Voxels
 
 
@@ -35,8 +35,7 @@ class Tissue(Mechanism):
         every: ClassVar[float]
         voxels: ClassVar[Voxels]
 
-    def __check_init__(self):
-        Part.__check_init__(self)  # first of all these are numbers
+    def check_rules(self) -> None:
         owner = type(self).__name__
         check_positive(f"{owner}.every", self.every, "ms")
         _check_ions(owner, getattr(self, "ions", None))
