@@ -156,8 +156,8 @@ def key_for(key: Any, state: Any) -> Array:
     """
     if key is None and isinstance(state, State):
         return state.key
-    listed = isinstance(key, list | tuple) or isinstance(key, np.ndarray) and key.ndim == 1
-    if listed and len(key) and all(isinstance(k, int | np.integer) for k in key):
+    key = key.tolist() if isinstance(key, np.ndarray) else key
+    if isinstance(key, list | tuple) and key and all(isinstance(k, int | np.integer) for k in key):
         return jnp.stack([key_of(k) for k in key])
     return key_of(0 if key is None else key)
 
