@@ -5,6 +5,7 @@ import inspect
 import itertools
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import jax
@@ -295,7 +296,9 @@ def test_magnesium_acts_through_nmda_and_the_mechanisms_that_are_chosen(nmda, me
     network = models.cortex(40, nmda=nmda, mechanisms=mechanisms)
     ladder = {"environment/ions/mg/outside": [0.05, 2.0]}
     record = {"v": recorders.Probe("E")}
-    low, high = cx.sweep(network, ladder, 50.0, dt=0.05, record=record)
+    said = pytest.warns(UserWarning, match="made no difference") if same else nullcontext()
+    with said:
+        low, high = cx.sweep(network, ladder, 50.0, dt=0.05, record=record)
     assert np.array_equal(low["v"].values, high["v"].values) == same
 
 
