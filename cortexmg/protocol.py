@@ -122,8 +122,13 @@ class Protocol:
     def slopes(self, statistics: Float[np.ndarray, " q"]) -> Float[np.ndarray, " q"]:
         """The derivative of each scaled statistic by itself, 0 where it is undefined."""
         defined = np.isfinite(statistics)
-        each = jax.grad(lambda x: jnp.sum(self.scaled(x)))(jnp.where(defined, statistics, 1.0))
+        each = self._slopes(np.where(defined, statistics, 1.0))
         return np.where(defined, np.asarray(each, float), 0.0)
+
+    @cached_property
+    def _slopes(self) -> Callable:
+        """Compiled, as every step of a fit asks a dozen times."""
+        return jax.jit(jax.grad(lambda x: jnp.sum(self.scaled(x))))
 
     def run(
         self, us: Float[np.ndarray, "s m p"], keys: Key[Array, " s"]

@@ -157,6 +157,14 @@ def test_brunel_wang_is_all_to_all_with_balanced_potentiation():
         assert np.count_nonzero(dense) >= dense.size - min(dense.shape)
 
 
+def test_gaba_b_of_cortex_is_a_tenth_of_what_could_open():
+    network = models.cortex(400, gaba_b=True)
+    seen = {name: recorders.Conductance(name, "gaba_b", every=10.0) for name in "EI"}
+    run = cx.simulate(network, 800.0, 0.1, record=seen)
+    g = {name: run[name].values.open[40:].mean() for name in "EI"}
+    assert 0.4 < g["E"] < 1.2 and 1.2 < g["I"] < 3.0, g
+
+
 def test_the_gate_of_brunel_wang_opens_as_far_as_theirs():
     """After one spike, s' = -s / 100 + x (1 - s) / 2 and x' = -x / 2: the integral over time."""
     dt = 0.02

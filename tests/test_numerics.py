@@ -167,6 +167,12 @@ def test_bounded_exp_is_exp_where_that_can_be_held(precision):
 numbers = st.floats(-200.0, 200.0)
 
 
+def test_slow_things_relax_in_small_steps(single_precision):
+    """A distance of 1 with a time constant of 1.5 s, in one step of 0.01 ms."""
+    left = relax(jnp.float32(0.0), 1.0, jnp.float32(1500.0), jnp.float32(0.01))
+    np.testing.assert_allclose(left, -np.expm1(-0.01 / 1500.0), rtol=1e-6)
+
+
 def test_a_slope_that_is_lent_has_derivatives_of_its_own():
     def f(y):
         return jnp.sum(with_slope_of(jnp.arange(3.0), y**2) ** 2)

@@ -212,9 +212,10 @@ def test_what_cannot_be_recorded_is_refused_with_the_alternatives(noisy_network,
         assert word in str(error.value)
 
 
-def test_a_fraction_of_a_cell_is_refused():
-    with pytest.raises(TypeError):
-        recorders.Probe("E", cells=[1.5])
+@pytest.mark.parametrize("cells", [[1.5], [True, 2], [[1], [2, 3]], np.ones((2, 2), int), "ab"])
+def test_cells_that_are_no_numbers_are_refused(cells, without_type_checks):
+    with pytest.raises(TypeError, match="Probe.cells must be a list of numbers of cells, got"):
+        recorders.Probe("E", cells=cells)
 
 
 def test_a_current_is_in_the_field_potential_and_has_no_conductance():

@@ -76,7 +76,8 @@ def _numbers(cells: Any) -> tuple[int, ...]:
         ids = np.asarray(cells)
     except ValueError:  # lists of different lengths
         ids = np.zeros((0, 0))
-    if ids.ndim != 1 or (ids.size and ids.dtype.kind not in "iu"):
+    flags = ids.ndim == 1 and any(isinstance(c, bool | np.bool_) for c in cells)
+    if ids.ndim != 1 or flags or (ids.size and ids.dtype.kind not in "iu"):
         raise TypeError(
             f"Probe.cells must be a list of numbers of cells, got {shown(cells)}; of a mask, take "
             f"np.flatnonzero."
