@@ -35,8 +35,7 @@ def account(network: Network, **settings: Any) -> dict[str, Any]:
     """How a result came about: settings, versions, commit, machine and every parameter."""
     return {
         "settings": settings,
-        "versions": versions(),
-        "commit": commit(),
+        **origin(),
         "machine": {"platform": platform.platform(), "device": str(jax.devices()[0])},
         "mechanisms": {path: known._asdict() for path, known in mechanisms(network).items()},
         "parameters": {
@@ -44,6 +43,11 @@ def account(network: Network, **settings: Any) -> dict[str, Any]:
             for name, p in parameters(network).items()
         },
     }
+
+
+def origin() -> dict[str, Any]:
+    """What numbers were made with: versions and commit."""
+    return {"versions": versions(), "commit": commit()}
 
 
 def versions() -> dict[str, str]:
@@ -71,16 +75,19 @@ def commit() -> str | None:
     """The commit this package runs from, "+changes" if it was edited; None outside a checkout."""
 
     def git(*words: str) -> str:
-        here = Path(__file__).parent
-        run = subprocess.run(
-            ["git", "-C", str(here), *words], capture_output=True, text=True, check=True
-        )
-        return run.stdout.strip()
+        command = ["git", "-C", str(Path(__file__).parent), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
         return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", ".") else "")
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+def write(file: Path, **numbers: Any) -> None:
+    """Write numbers of an experiment as one file of JSON, after what they were made with."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(origin() | numbers, indent=1, default=np.ndarray.tolist))
 
 
 def check_folder(folder: Path) -> None:
@@ -221,11 +228,8 @@ def _described(value: Any) -> Any:
     if x.size <= LARGEST:
         return x.tolist()
     numbers = {"mean": x.mean(), "sd": x.std(), "min": x.min(), "max": x.max()}
-    return {
-        "shape": list(x.shape),
-        **{k: float(v) for k, v in numbers.items()},
-        "sha256": _sha256(x),
-    }
+    floats = {k: float(v) for k, v in numbers.items()}
+    return {"shape": list(x.shape), **floats, "sha256": _sha256(x)}
 
 
 def plain(x: Any) -> Any:

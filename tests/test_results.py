@@ -45,6 +45,14 @@ def test_what_is_saved_comes_back(tmp_path):
     assert [p.name for p in folder.parent.iterdir()] == ["result"]
 
 
+def test_numbers_are_written_after_what_they_were_made_with(tmp_path):
+    file = tmp_path / "deep" / "rows.json"
+    results.write(file, n=3, rows=[{"rate": np.arange(2.0)}])
+    found = json.loads(file.read_text())
+    assert found == results.origin() | {"n": 3, "rows": [{"rate": [0.0, 1.0]}]}
+    assert list(found)[:2] == ["versions", "commit"]
+
+
 def test_a_run_is_saved_by_the_names_of_what_it_recorded(few_cells, tmp_path):
     record = {"E": recorders.Spikes("E"), "v": recorders.Probe("E", "v", [0])}
     run = cx.simulate(few_cells, 10.0, 0.1, record=record)

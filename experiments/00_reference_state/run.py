@@ -5,10 +5,7 @@ cells and several seeds, and with all NMDA conductances at 0. Run with --quick f
 """
 
 import argparse
-import json
 from pathlib import Path
-
-import numpy as np
 
 from cortexmg import ladder, models, results
 
@@ -46,10 +43,7 @@ def main() -> None:
             f"{row['n']:7d} {row['key']:3d} {row['mg']:4.1f} {row.get('nmda', 1.0):4.1f} {numbers}"
         )
     if not quick:
-        out = HERE / "results"
-        out.mkdir(exist_ok=True)
-        account = {"versions": results.versions(), "commit": results.commit(), "rows": rows}
-        (out / "states.json").write_text(json.dumps(account, indent=1, default=np.ndarray.tolist))
+        results.write(HERE / "results/states.json", rows=rows)
 
 
 if __name__ == "__main__":

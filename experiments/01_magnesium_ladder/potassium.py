@@ -7,7 +7,6 @@ depress for seconds (`--slow`)? Run with --quick for a small version.
 """
 
 import argparse
-import json
 from itertools import product
 from pathlib import Path
 
@@ -104,8 +103,7 @@ def main() -> None:
         cells = [f"{x} {np.mean(y):.3g} +- {np.std(y):.2g}" for x, y in each.items()]
         print(*case.values(), *cells, sep="; ")
     if not quick:
-        account = {"versions": results.versions(), "commit": results.commit(), "n": n, "rows": rows}
-        (HERE / f"results/potassium{end}.json").write_text(json.dumps(account, indent=1))
+        results.write(HERE / f"results/potassium{end}.json", n=n, rows=rows)
 
 
 if __name__ == "__main__":

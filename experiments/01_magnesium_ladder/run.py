@@ -6,7 +6,6 @@ with --quick for a small version.
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import numpy as np
@@ -122,11 +121,8 @@ def main() -> None:
     if quick:
         return
     out = HERE / "results"
-    out.mkdir(exist_ok=True)
+    results.write(out / "ladder.json", n=n, factors=single_factors(), rows=rows)
     draw(rows, shown, out)
-    account = {"versions": results.versions(), "commit": results.commit(), "n": n}
-    account |= {"factors": single_factors(), "rows": rows}
-    (out / "ladder.json").write_text(json.dumps(account, indent=1))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ tenth and a fifth of it. Run with --quick for a small version.
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import numpy as np
@@ -115,9 +114,7 @@ def main() -> None:
     for kind in SLICES:
         show(slices, {"kind": kind}, BATHS, SLICE_COLUMNS)
     if not quick:
-        account = {"versions": results.versions(), "commit": results.commit()}
-        account |= {"ladders": ladders, "slices": slices}
-        (HERE / "results/slow_depression.json").write_text(json.dumps(account, indent=1))
+        results.write(HERE / "results/slow_depression.json", ladders=ladders, slices=slices)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ all its input between 1 and 2 mM calcium. Run with --quick for a small version.
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import jax
@@ -119,15 +118,12 @@ def main() -> None:
     if quick:
         return
     out = HERE / "results"
-    out.mkdir(exist_ok=True)
+    results.write(out / "calcium.json", slices=slices, ladders=ladders)
     figure = plots.against(LADDER, chi, "[Ca²⁺]ₒ (mM)", "synchrony of E cells", log=False)
     plots.save(figure, out / "synchrony.png")
     for kind, p in found.items():
         figure = plots.against(size[2], p, "input from outside", "slices that burst", log=False)
         plots.save(figure, out / f"slices_{kind.replace(' ', '_')}.png")
-    account = {"versions": results.versions(), "commit": results.commit()}
-    account |= {"slices": slices, "ladders": ladders}
-    (out / "calcium.json").write_text(json.dumps(account, indent=1))
 
 
 if __name__ == "__main__":

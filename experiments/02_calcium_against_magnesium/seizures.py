@@ -8,7 +8,6 @@ version.
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import numpy as np
@@ -89,8 +88,7 @@ def main() -> None:
         cells = [f"{x} {np.mean(y):.3g} +- {np.std(y):.2g}" for x, y in each.items()]
         print(fluid, f"seizures, series in {share}", *cells, sep="; ")
     if not quick:
-        account = {"versions": results.versions(), "commit": results.commit(), "n": n, "rows": rows}
-        (OUT / f"seizures_{kind}.json").write_text(json.dumps(account, indent=1))
+        results.write(OUT / f"seizures_{kind}.json", n=n, rows=rows)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ without inhibition, and with more of it? Run with --quick for a small version.
 """
 
 import argparse
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -100,7 +99,7 @@ def main() -> None:
     if quick:
         return
     out = HERE / "results"
-    out.mkdir(exist_ok=True)
+    results.write(out / "epilepsy.json", pharmacology=rows, fronts=moving)
     more = {"0.05 mM": speeds.pop("more inhibition")}
     del speeds["no kick"]
     figure = plots.against(SPREAD, speeds, "[Mg²⁺]ₒ (mM)", "speed of the front (mm/s)")
@@ -108,9 +107,6 @@ def main() -> None:
     figure_more = plots.against(STRONGER, more, label, "speed of the front (mm/s)")
     plots.save(figure_more, out / "inhibition.png")
     plots.save(figure, out / "speed.png")
-    account = {"versions": results.versions(), "commit": results.commit()}
-    account |= {"pharmacology": rows, "fronts": moving}
-    (out / "epilepsy.json").write_text(json.dumps(account, indent=1))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ depress for seconds, with the numbers of `releases.SlowDepression`. Run with --q
 """
 
 import argparse
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -84,8 +83,7 @@ def main() -> None:
             draw(rates, until, OUT / "yielding.png")
     print(*rows, sep="\n")
     if not quick:
-        account = {"versions": results.versions(), "commit": results.commit(), "n": n, "rows": rows}
-        (OUT / "yielding.json").write_text(json.dumps(account, indent=1))
+        results.write(OUT / "yielding.json", n=n, rows=rows)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ with --quick for less.
 """
 
 import argparse
-import json
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -110,7 +109,7 @@ def main() -> None:
     print(*started, *moving, *after, sep="\n")
     if quick:
         return
-    OUT.mkdir(exist_ok=True)
+    results.write(OUT / "waves.json", thresholds=started, speeds=moving, recovery=after)
     by_g = {}
     for g in (30.0, 10.0, 1.0, 0.0):
         found = [[c["mm/min"] for c in moving if (c["mg"], c["g"]) == (m, g)] for m in MG]
@@ -118,9 +117,6 @@ def main() -> None:
     plots.save(plots.against(MG, by_g, "[Mg²⁺]ₒ (mM)", "speed (mm/min)"), OUT / "speed.png")
     figure = plots.traces(t, traces, ["0.5 mm", "1 mm", "1.5 mm"], ylabel="[K⁺]ₒ (mM)")
     plots.save(figure, OUT / "recovery.png")
-    account = {"versions": results.versions(), "commit": results.commit()}
-    account |= {"thresholds": started, "speeds": moving, "recovery": after}
-    (OUT / "waves.json").write_text(json.dumps(account, indent=1))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ in one corner. Run with --quick for less.
 """
 
 import argparse
-import json
 from itertools import product
 from pathlib import Path
 
@@ -96,9 +95,7 @@ def main() -> None:
         return
     times = [round(10 * t) - 1 for t in SHOWN]
     draw(potassium[MG.index(1.0), times], OUT / "sheet.png")
-    account = {"versions": results.versions(), "commit": results.commit(), "waves": cases}
-    account |= {"thresholds": started, "recovery": after}
-    (OUT / "sheet.json").write_text(json.dumps(account, indent=1))
+    results.write(OUT / "sheet.json", waves=cases, thresholds=started, recovery=after)
 
 
 if __name__ == "__main__":

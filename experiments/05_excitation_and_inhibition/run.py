@@ -7,7 +7,6 @@ measured in the same run, relative to 1 mM. Run with --quick for a small version
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import numpy as np
@@ -69,7 +68,7 @@ def main() -> None:
     if quick:
         return
     out = HERE / "results"
-    out.mkdir(exist_ok=True)
+    results.write(out / "balance.json", mg=MAGNESIUM, tables=tables)
     ratios = {kind: table["E/I"] for kind, table in tables.items()}
     figure = plots.against(MAGNESIUM, ratios, "[Mg²⁺]ₒ (mM)", "E/I conductance onto E cells")
     plots.save(figure, out / "ratio.png")
@@ -84,9 +83,6 @@ def main() -> None:
     terms = {k: tables["all"][name] / tables["all"][name][REFERENCE] for k, name in shown.items()}
     figure = plots.against(MAGNESIUM, terms, "[Mg²⁺]ₒ (mM)", "relative to 1 mM")
     plots.save(figure, out / "terms.png")
-    account = {"versions": results.versions(), "commit": results.commit(), "mg": MAGNESIUM}
-    listed = {k: {name: x.tolist() for name, x in t.items()} for k, t in tables.items()}
-    (out / "balance.json").write_text(json.dumps({**account, "tables": listed}, indent=1))
 
 
 if __name__ == "__main__":

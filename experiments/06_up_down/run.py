@@ -8,7 +8,6 @@ version.
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import jax
@@ -126,11 +125,8 @@ def main() -> None:
     if quick:
         return
     out = HERE / "results"
-    out.mkdir(exist_ok=True)
+    results.write(out / "up_down.json", tables=results.plain(tables))
     draw(drawn, out)
-    account = {"versions": results.versions(), "commit": results.commit()}
-    account = results.plain(account | {"tables": tables})
-    (out / "up_down.json").write_text(json.dumps(account, indent=1))
 
 
 def _cell(values: list[float]) -> str:

@@ -7,7 +7,6 @@ small version.
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -64,10 +63,7 @@ def main() -> None:
         rows[name] = [rate(*case(dt), dt) for dt in steps]
         print(f"{name:24s}" + "".join(f"{hz:10.2f}" for hz in rows[name]), flush=True)
     if not quick:
-        out = HERE / "results"
-        out.mkdir(exist_ok=True)
-        account = {"versions": results.versions(), "commit": results.commit(), "dt": steps}
-        (out / "rates.json").write_text(json.dumps({**account, "rates": rows}, indent=1))
+        results.write(HERE / "results/rates.json", dt=steps, rates=rows)
 
 
 if __name__ == "__main__":

@@ -5,14 +5,11 @@ memory, at the scales given. Run with --quick for a small version.
 """
 
 import argparse
-import json
 import resource
 import time
 from pathlib import Path
 
-import numpy as np
-
-from cortexmg import models, recorders, results, simulate, statistics
+from cortexmg import bench, models, recorders, results, simulate, statistics
 
 HERE = Path(__file__).parent
 DT, SETTLE = 0.1, 1000.0  # ms
@@ -62,8 +59,7 @@ def main() -> None:
         row = measure(0.02, 1, 200.0, 100.0) if a.quick else measure(a.scale, seed, a.duration)
         show(row)
         if not a.quick:
-            versions = {"versions": results.versions(), "commit": results.commit()}
-            append(json.dumps(row | versions, default=np.ndarray.tolist))
+            bench.append(HERE / "results/runs.jsonl", row | results.origin())
 
 
 def show(row: dict) -> None:
@@ -72,14 +68,6 @@ def show(row: dict) -> None:
         print(f"  {name:5s} {row['rate'][name]:7.3f} Hz  CV {row['cv'][name]:.3f}")
     for name, value in row["seconds"].items():
         print(f"  {name}: {value:.1f} s")
-
-
-def append(line: str) -> None:
-    """One more line in the file of results."""
-    out = HERE / "results"
-    out.mkdir(exist_ok=True)
-    with (out / "runs.jsonl").open("a") as file:
-        file.write(line + "\n")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from cortexmg import models, recorders, results, simulate, statistics
+from cortexmg import bench, models, recorders, results, simulate, statistics
 
 HERE = Path(__file__).parent
 DT, SETTLE = 0.05, 100.0  # ms
@@ -50,10 +50,7 @@ def report(cells: int, duration: float, keep: bool) -> None:
         return
     print(json.dumps(row, indent=1))
     if keep:
-        about = {"versions": results.versions(), "commit": results.commit()}
-        (HERE / "results").mkdir(exist_ok=True)
-        with (HERE / "results" / "runs.jsonl").open("a") as file:
-            file.write(json.dumps(row | about) + "\n")
+        bench.append(HERE / "results/runs.jsonl", row | results.origin())
 
 
 def one_of(processes: int, me: int, port: int, *options) -> None:
