@@ -49,7 +49,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
     quick = parser.parse_args().quick
-    steps, seconds = (STEPS[:2], 0.5) if quick else (STEPS, 4.0)
+    steps, seconds = (STEPS[:2], 0.4) if quick else (STEPS, 4.0)
     cases = {
         "cobahh(4000)": lambda dt: (models.cobahh(4000), "cells", 250 * seconds),
         "ei_nmda(2000)": lambda dt: (models.ei_nmda(2000), "cells", 1e3 * seconds),
