@@ -14,14 +14,13 @@ from cortexmg.estimators.estimator import (
     Broken,
     Diverged,
     Overflow,
-    Residuals,
     check_derivatives,
     mean_over_seeds,
     variance_of_mean,
     without_derivatives,
 )
 from cortexmg.fitted import Fit, fitted
-from cortexmg.gauss_newton import Trust
+from cortexmg.gauss_newton import Known, Residuals, Trust
 from cortexmg.measures import CellRates, Rate
 from cortexmg.part import shown
 from cortexmg.protocol import Protocol, keys_of
@@ -203,14 +202,12 @@ class Fitter(NamedTuple):
         error_of_told = variance_of_mean(estimate.sensitivity).sum(axis=1) * scale**2
         believed = np.isfinite(c.prior_sd)
         none = np.zeros(believed.sum())
-        return Residuals(
+        found = Known(
+            1.0,
             np.concatenate([residual, off[believed]]),
             np.concatenate([error, none]),
+            float(np.any(np.isfinite(told))),
             np.concatenate([told, np.diag(1.0 / c.prior_sd)[believed]]),
             np.concatenate([error_of_told, none]),
-            none.size,
-            bool(np.any(np.isfinite(told))),
-            loss,
-            c.low,
-            c.high,
         )
+        return Residuals(found, none.size, loss, c.low, c.high)

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from cortexmg.estimators.estimator import Residuals
 from cortexmg.part import Part, Scalar, count, quantity
 
 if TYPE_CHECKING:  # loading it is slow, and most runs fit nothing
@@ -19,7 +18,7 @@ CHANGE = 0.5  # how much of a sensitivity may have changed since it was measured
 
 
 class Known(NamedTuple):
-    """What is known at a point, of the residuals in standard deviations of their targets."""
+    """What is known at a point, of the residuals in standard deviations; NaN where undefined."""
 
     estimates: float  # of how many the residual is the mean
     residual: Float[np.ndarray, " q"]
@@ -62,6 +61,16 @@ class Known(NamedTuple):
         gain = spread / np.maximum(spread + noise, 1e-12)
         more = np.nan_to_num(gain * (fresh.residual - self.residual))
         return self._replace(sensitivity=self.sensitivity + more[:, None] * step / length)
+
+
+class Residuals(NamedTuple):
+    """What a step is told of the point at which it begins."""
+
+    found: Known  # by one estimate, or none of the sensitivity of statistics
+    priors: int  # how many residuals at the end are those of priors
+    loss: float
+    low: Float[np.ndarray, " p"]
+    high: Float[np.ndarray, " p"]
 
 
 class Trust(NamedTuple):
@@ -136,19 +145,12 @@ def gauss_newton(
     return optax.GradientTransformationExtraArgs(init, update)  # pyright: ignore
 
 
-def _moved(state: Trust, params: np.ndarray, found: Residuals, how: GaussNewton) -> Trust:
+def _moved(state: Trust, params: np.ndarray, told: Residuals, how: GaussNewton) -> Trust:
     """The state with what was found at the parameters that it led to, or taken back."""
-    fresh = Known(
-        1.0,
-        found.residual,
-        found.error,
-        float(found.measured),
-        found.sensitivity,
-        found.error_of_sensitivity,
-    )
+    fresh, measured = told.found, told.found.sensitivities > 0
     # Of half the sum of squares of normal residuals.
     noise = np.sqrt(np.nansum(fresh.residual**2 * fresh.error + 0.5 * fresh.error**2))
-    worse = found.loss - state.loss
+    worse = told.loss - state.loss
     if worse > WORSE * np.hypot(noise, state.noise):
         # A loss that was low by chance would turn all later steps back.
         unsure = state._replace(noise=1.5 * max(state.noise, noise), secants=0)
@@ -157,9 +159,9 @@ def _moved(state: Trust, params: np.ndarray, found: Residuals, how: GaussNewton)
     if state.known.estimates:
         step = params - state.params
         known = state.known.carried(step, how.memory)
-        known = (known if found.measured else known.bent(fresh, step)).with_another(fresh)
-    left = how.secants if found.measured else state.secants - 1
-    return Trust(params, known, found.loss, noise, min(how.longest, 1.5 * state.radius), left)
+        known = (known if measured else known.bent(fresh, step)).with_another(fresh)
+    left = how.secants if measured else state.secants - 1
+    return Trust(params, known, told.loss, noise, min(how.longest, 1.5 * state.radius), left)
 
 
 def _mean(a: np.ndarray, b: np.ndarray, of_a: float, of_b: float) -> np.ndarray:

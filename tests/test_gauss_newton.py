@@ -7,7 +7,7 @@ import cortexmg as cx
 from cortexmg.bounds import Coordinates
 from cortexmg.course import beginning
 from cortexmg.estimators import Differences, careful_estimator, default_estimator
-from cortexmg.estimators.estimator import Residuals
+from cortexmg.gauss_newton import Known, Residuals
 
 J = np.array([[2.0, 0.5], [-1.0, 3.0], [0.3, 1.0]])
 GOAL = np.array([0.2, -0.1])
@@ -20,7 +20,8 @@ def residuals(u, sensitivity=None, loss=None):
     told = np.full(J.shape, np.nan) if sensitivity is None else sensitivity
     error = np.full(3, np.nan) if sensitivity is None else np.zeros(3)
     loss = 0.5 * float(r @ r) if loss is None else loss
-    return Residuals(r, np.zeros(3), told, error, 0, sensitivity is not None, loss, LOW, HIGH)
+    known = Known(1.0, r, np.zeros(3), float(sensitivity is not None), told, error)
+    return Residuals(known, 0, loss, LOW, HIGH)
 
 
 def test_a_linear_problem_is_solved_in_one_step():
@@ -39,7 +40,8 @@ def test_noise_leaves_the_place_of_the_least_loss(error, of_sensitivity):
     noise, of_slopes = np.array([error, 0.0]), np.array([of_sensitivity, 0.0])
     for _ in range(40):
         r = np.array([u[0] - 1.0, u[0]])
-        found = Residuals(r, noise, np.ones((2, 1)), of_slopes, 1, True, 0.5 * float(r @ r), *ends)
+        known = Known(1.0, r, noise, 1.0, np.ones((2, 1)), of_slopes)
+        found = Residuals(known, 1, 0.5 * float(r @ r), *ends)
         change, state = newton.update(u, state, u, residuals=found)
         u = u + change
     np.testing.assert_allclose(u, 0.5, atol=1e-6)
@@ -52,7 +54,8 @@ def test_a_statistic_that_does_not_count_takes_nothing_from_a_prior():
     slopes, noise = np.array([[20.0], [1.0], [1.0]]), np.array([np.nan, 0.0, 0.0])
     for _ in range(20):
         r = slopes[:, 0] * u[0] - np.array([30.0, 1.0, 0.0])
-        found = Residuals(r, noise, slopes, np.zeros(3), 1, True, 0.5 * float(r[1:] @ r[1:]), *ends)
+        known = Known(1.0, r, noise, 1.0, slopes, np.zeros(3))
+        found = Residuals(known, 1, 0.5 * float(r[1:] @ r[1:]), *ends)
         change, state = newton.update(u, state, u, residuals=found)
         u = u + change
     np.testing.assert_allclose(u, 0.5, atol=1e-6)
@@ -63,13 +66,13 @@ def test_a_secant_step_gives_the_sensitivity_the_change_that_was_found():
     u, wrong, losses = np.zeros(2), 2.0 * J + 0.3, []
     state = newton.init(u)
     for k in range(6):
-        before = state.params, residuals(state.params).residual
-        found = residuals(u, wrong if k == 0 else None)
-        change, state = newton.update(u, state, u, residuals=found)
+        before = state.params, residuals(state.params).found.residual
+        told = residuals(u, wrong if k == 0 else None)
+        change, state = newton.update(u, state, u, residuals=told)
         if k == 1:
-            step, changed = u - before[0], found.residual - before[1]
+            step, changed = u - before[0], told.found.residual - before[1]
             np.testing.assert_allclose(state.known.sensitivity @ step, changed, rtol=1e-6)
-        losses.append(found.loss)
+        losses.append(told.loss)
         u = u + change
     assert losses[-1] < 1e-2 * losses[0]
     assert state.needs_sensitivity

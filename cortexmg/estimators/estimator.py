@@ -63,20 +63,6 @@ class Estimate(NamedTuple):
         return self.gradients.mean(axis=0)
 
 
-class Residuals(NamedTuple):
-    """What Gauss-Newton steps need, in standard deviations of the targets; NaN where undefined."""
-
-    residual: Float[np.ndarray, " q"]
-    error: Float[np.ndarray, " q"]  # variance of the mean over seeds
-    sensitivity: Float[np.ndarray, "q p"]
-    error_of_sensitivity: Float[np.ndarray, " q"]  # variance, summed over parameters
-    priors: int  # how many at the end are those of priors
-    measured: bool  # whether the sensitivity of statistics is new; that of priors is always known
-    loss: float
-    low: Float[np.ndarray, " p"]
-    high: Float[np.ndarray, " p"]
-
-
 class Estimator(Part):
     """How derivatives of statistics are found.
 
