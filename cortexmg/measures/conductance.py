@@ -13,7 +13,7 @@ from cortexmg.recorders import Conductance, Probe, Recorder
 class MeanConductance(Measure):
     """Mean open conductance of a receptor (nS), compared in the logarithm."""
 
-    least = 0.0
+    least, floor = 0.0, 1e-3
 
     receptor: str = eqx.field(static=True)
     every: float = eqx.field(static=True, default=5.0)  # ms
@@ -26,14 +26,11 @@ class MeanConductance(Measure):
         del duration
         return jnp.mean(recorded["g"].open)
 
-    def scaled(self, value):
-        return jnp.log(value + 1e-3)  # finite where a receptor is blocked
-
 
 class ConductanceRatio(Measure):
     """Mean open conductance of one receptor over that of another, compared in the logarithm."""
 
-    least = 0.0
+    least, floor = 0.0, 1e-3
 
     over: str = eqx.field(static=True)
     under: str = eqx.field(static=True)
@@ -49,9 +46,6 @@ class ConductanceRatio(Measure):
         del duration
         over, under = (jnp.mean(recorded[name].open) for name in (self.over, self.under))
         return ratio(over, under, under > 0)
-
-    def scaled(self, value):
-        return jnp.log(value + 1e-3)  # finite where the first is blocked
 
 
 class MeanVoltage(Measure):

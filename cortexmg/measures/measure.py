@@ -25,6 +25,8 @@ class Measure(Part):
 
     tolerance: ClassVar[float] = 0.1  # s.d. of `scaled`, for a target that gives none: assumption
 
+    floor: ClassVar[float | None] = None  # if given, what is compared is log(value + floor)
+
     least: ClassVar[float] = -np.inf  # that it can be
     most: ClassVar[float] = np.inf
 
@@ -44,7 +46,7 @@ class Measure(Part):
 
     def scaled(self, value: Any) -> Any:
         """The value, each part by itself, on the scale on which a fit compares it."""
-        return value
+        return value if self.floor is None else jnp.log(value + self.floor)
 
     def check(self, network: Network, duration: float) -> None:
         """Raise if it cannot be measured in `duration` ms of a run of this network."""

@@ -12,26 +12,20 @@ LEAST = 0.1  # Hz: rates are compared in the logarithm of rate + LEAST, finite w
 class Rate(CountMeasure):
     """Firing rate averaged over all cells (Hz), compared in the logarithm."""
 
-    least = 0.0
+    least, floor = 0.0, LEAST
 
     bin: float = eqx.field(static=True, default=5.0)  # ms
 
     def of(self, counts: Counts) -> Float[Array, ""]:
         return jnp.mean(counts) * (1e3 / self.bin)
 
-    def scaled(self, value):
-        return jnp.log(value + LEAST)
-
 
 class CellRates(CountMeasure):
     """Firing rate of each cell (Hz), compared in the logarithm; one number per cell."""
 
-    tolerance, least = 0.5, 0.0
+    tolerance, least, floor = 0.5, 0.0, LEAST
 
     bin: float = eqx.field(static=True, default=5.0)  # ms
 
     def of(self, counts: Counts) -> Float[Array, " n"]:
         return jnp.mean(counts, axis=0) * (1e3 / self.bin)
-
-    def scaled(self, value):
-        return jnp.log(value + LEAST)
