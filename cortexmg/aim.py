@@ -178,16 +178,11 @@ class AtLoss(Aim):
         return self._seen[1]
 
     def _named(self, mean: Any) -> dict[str, dict[str, Any]]:
-        places: dict[str, dict[str, Any]] = {c: {} for c in self.protocol.conditions}
-        for i, s in enumerate(self.protocol.statistics):
-            places[s.condition].setdefault(s.measure, []).append((i, s.part))
-        return {
-            condition: {
-                name: mean[at[0][0]] if at[0][1] is None else mean[np.array([i for i, _ in at])]
-                for name, at in measures.items()
-            }
-            for condition, measures in places.items()
-        }
+        named: dict[str, dict[str, Any]] = {c: {} for c in self.protocol.conditions}
+        for (condition, measure), at in self.protocol.entries.items():
+            one = self.protocol.statistics[at.start].part is None
+            named[condition][measure] = mean[at.start] if one else mean[at]
+        return named
 
 
 def aim_of(protocol: Protocol, what: Targets | Loss) -> Aim:

@@ -1,8 +1,8 @@
 """What is done to a network and measured on it, as one compiled program for many runs."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import cached_property, lru_cache, partial
-from itertools import groupby
 from typing import Any, NamedTuple
 
 import jax
@@ -108,15 +108,19 @@ class Protocol:
             for part in range(shapes[name].size)
         ]
 
+    @cached_property
+    def entries(self) -> dict[tuple[str, str], slice]:
+        """Where a vector of statistics has those of each condition and measure, in order."""
+        entries, first = {}, 0
+        for key, parts in Counter((s.condition, s.measure) for s in self.statistics).items():
+            entries[key] = slice(first, first := first + parts)
+        return entries
+
     def scaled(self, statistics: Any) -> Any:
         """Statistics on the scale on which they are compared, along the last axis."""
-        wholes = [
-            (self.measures[name], len(list(parts)))
-            for (_, name), parts in groupby(self.statistics, lambda s: (s.condition, s.measure))
-        ]
-        ends = np.cumsum([size for _, size in wholes])
-        values = jnp.split(statistics, ends[:-1], axis=-1)
-        each = [measure.scaled(x) for (measure, _), x in zip(wholes, values, strict=True)]
+        values = jnp.split(statistics, [at.stop for at in self.entries.values()][:-1], axis=-1)
+        names = (name for _, name in self.entries)
+        each = [self.measures[name].scaled(x) for name, x in zip(names, values, strict=True)]
         return jnp.concatenate(each, axis=-1)
 
     def slopes(self, statistics: Float[np.ndarray, " q"]) -> Float[np.ndarray, " q"]:

@@ -84,16 +84,16 @@ class Targets:
 
         Raises: ValueError if a target has not as many values as its measure.
         """
-        statistics = protocol.statistics
-        value, sd = np.full(len(statistics), np.nan), np.full(len(statistics), np.inf)
+        q = len(protocol.statistics)
+        value, sd = np.full(q, np.nan), np.full(q, np.inf)
         for t in self.targets:
-            place = t.measure, t.condition
-            at = [i for i, s in enumerate(statistics) if (s.measure, s.condition) == place]
+            at = protocol.entries[t.condition, t.measure]
+            parts = at.stop - at.start
             for what, given in (("value", t.value), ("sd", t.sd)):
-                if np.size(given) not in (1, len(at)):
+                if np.size(given) not in (1, parts):
                     raise ValueError(
                         f"Target for {t.measure!r} must have one {what}, or one for each of its "
-                        f"{len(at)} parts, got {np.size(given)}: {shown(given)}."
+                        f"{parts} parts, got {np.size(given)}: {shown(given)}."
                     )
             value[at] = t.value
             known = self.measures[t.measure].tolerance if t.sd is None else t.sd
@@ -180,11 +180,8 @@ def targets_of(
     mean, sd = np.full((2, known.size), np.nan)
     mean[known] = np.nanmean(statistics[:, known], axis=0)
     sd[known] = np.nanstd(scaled[:, known], axis=0, ddof=1) / np.sqrt(of_seeds)
-    places: dict[tuple[str, str], list[int]] = {}
-    for i, s in enumerate(protocol.statistics):
-        places.setdefault((s.measure, s.condition), []).append(i)
     targets = []
-    for (measure, condition), at in places.items():
+    for (condition, measure), at in protocol.entries.items():
         if known[at].any():
             tolerance = protocol.measures[measure].tolerance
             each = np.where(sd[at] > 0, np.maximum(sd[at], 1e-3), tolerance)
