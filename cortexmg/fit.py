@@ -87,7 +87,8 @@ def fit(
     check_free(protocol)
     check_bounds(protocol)
     estimator, look = _estimators(coordinates, estimator)
-    optimiser = _taking_more(optimiser or _default_optimiser(aim, estimator))
+    residuals = isinstance(aim, Targets) and estimator.gives_sensitivity
+    optimiser = _taking_more(optimiser or (gauss_newton() if residuals else clipped_adam()))
     fitter = Fitter(protocol, aim_of(protocol, aim), estimator, look, optimiser, seeds, key)
     limits = steps, tolerance, patience
     journal = (
@@ -95,7 +96,6 @@ def fit(
     )
     fresh = beginning(coordinates.start, optimiser)
     check_optimiser(optimiser, fresh, bool(folder))
-    residuals = isinstance(aim, Targets) and estimator.gives_sensitivity
     if isinstance(fresh.optimiser, Trust) and not residuals:
         raise ValueError(NEEDS)
     course = journal.read(fresh)
@@ -135,12 +135,6 @@ def _taking_more(optimiser: Any) -> Any:
     import optax
 
     return optax.with_extra_args_support(optimiser)
-
-
-def _default_optimiser(aim: Targets | Loss, estimator: Estimator) -> Any:
-    if isinstance(aim, Targets) and estimator.gives_sensitivity:
-        return gauss_newton()
-    return clipped_adam()
 
 
 def clipped_adam() -> "optax.GradientTransformation":

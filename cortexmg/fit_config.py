@@ -50,7 +50,7 @@ PARAMETER = {"low": NUMBER, "high": NUMBER, "prior": PAIR, "start": NUMBERS}
 TARGET = {"measure": NAME, "value": NUMBERS, "condition": NAME, "sd": NUMBERS}
 OPTIONS = dict.fromkeys(("steps", "seeds", "patience", "key"), WHOLE)
 OPTIONS |= dict.fromkeys(("duration", "settle", "dt", "tolerance"), NUMBER)
-OPTIMISERS = ("adam", "gauss_newton")
+OPTIMISERS = {"adam": clipped_adam, "gauss_newton": gauss_newton}
 
 
 class Config(NamedTuple):
@@ -133,16 +133,11 @@ def _options(given: dict[str, Any]) -> dict[str, Any]:
         where = "[fit] estimator"
         options["estimator"] = _member(where, estimators, estimators.Estimator, given["estimator"])
     if "optimiser" in options:
-        if given["optimiser"] not in OPTIMISERS:
-            raise ValueError(
-                f"[fit] optimiser must be one of {OPTIMISERS}, got {given['optimiser']!r}."
-            )
-        options["optimiser"] = _optimiser(given["optimiser"])
+        name = given["optimiser"]
+        if name not in OPTIMISERS:
+            raise ValueError(f"[fit] optimiser must be one of {sorted(OPTIMISERS)}, got {name!r}.")
+        options["optimiser"] = OPTIMISERS[name]()
     return options
-
-
-def _optimiser(name: str) -> Any:
-    return gauss_newton() if name == "gauss_newton" else clipped_adam()
 
 
 def _member(where: str, family: Any, base: type, given: Any) -> Any:
