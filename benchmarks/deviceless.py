@@ -65,7 +65,7 @@ def step(name: str, model: str, n: int, dt: float):
     """A network of shapes and the program of its run on one device."""
     from cortexmg import choice, outline
 
-    network = outline.outline(choice.builder_of(model, n), n)
+    network = outline.outline(choice.MODELS[model], n)
     platform, devices = topology(name)
     return network, outline.compiled_step(network, dt, platform, devices[0])
 
@@ -77,7 +77,7 @@ def gradient(name: str, model: str, n: int, dt: float):
 
     from cortexmg import choice, outline
 
-    network, (platform, devices) = outline.outline(choice.builder_of(model, n), n), topology(name)
+    network, (platform, devices) = outline.outline(choice.MODELS[model], n), topology(name)
     given = _placed(network, SingleDeviceSharding(devices[0]))
     traced = jax.jit(_derivative(network, dt)).trace(given.environment, given)
     lowered = traced.lower(lowering_platforms=(platform,))
@@ -92,7 +92,7 @@ def gradients(name: str, model: str, n: int, dt: float):
     from cortexmg import choice, outline
     from cortexmg.waiting import AXIS
 
-    network, (platform, mesh) = outline.outline(choice.builder_of(model, n), n), _mesh(name)
+    network, (platform, mesh) = outline.outline(choice.MODELS[model], n), _mesh(name)
     runs = jax.vmap(_derivative(network, dt), in_axes=(0, None))
     specs = P(AXIS), P()
     every = jax.shard_map(runs, mesh=mesh, in_specs=specs, out_specs=P(AXIS), check_vma=False)
@@ -110,7 +110,7 @@ def several(name: str, model: str, n: int, dt: float):
     from cortexmg import choice, compaction, division, outline, programs
     from cortexmg.waiting import AXIS
 
-    network, (platform, mesh) = choice.builder_of(model, n)(n=n), _mesh(name)
+    network, (platform, mesh) = choice.MODELS[model](n), _mesh(name)
     network = network.with_queue(compaction.AT_ONCE)
     parts = outline.shapes(division.stacked_networks(network, 4, range(4)))
     parts = jax.eval_shape(lambda network: network.in_steps(dt), parts)

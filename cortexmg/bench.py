@@ -16,7 +16,7 @@ import jax
 import numpy as np
 
 from cortexmg import models, results
-from cortexmg.choice import builder_of
+from cortexmg.choice import network_of, size_of
 from cortexmg.devices import SHARE, WORK, Devices, mesh_of
 from cortexmg.hardware import cores, peak_memory
 from cortexmg.network import Network
@@ -241,7 +241,10 @@ def _shown(value: Any) -> str:
 
 def _main() -> None:
     model, n, how = sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3])
-    row = large(n, **how) if isinstance(how, dict) else measured(builder_of(model, n)(n), how)
+    if isinstance(how, dict):
+        row = large(n, **how)
+    else:
+        row = measured(network_of(model, size_of(model, n)), how)
     print(json.dumps({"model": model} | row | circumstances()))
 
 

@@ -24,8 +24,12 @@ Step = Annotated[float, typer.Option(help="Integration step (ms).")]
 FEW, LITTLE = 500, 0.02  # cells, and the scale of a model that has one
 
 
-def builder_of(model: str, n: int | None, scale: float | None = None) -> Callable[..., Network]:
-    """The function that makes a model, which can have `n` cells or a `scale`.
+def size_of(
+    model: str, n: int | None = None, scale: float | None = None, *, small: bool = False
+) -> dict[str, Any]:
+    """The arguments that make a model one of `n` cells, or of a `scale`: of a scale always one.
+
+    Of what is not given they are the defaults, or with `small` few cells or a small scale.
 
     Raises: ValueError if there is no such model, or if it does not take the one that is given.
     """
@@ -38,42 +42,28 @@ def builder_of(model: str, n: int | None, scale: float | None = None) -> Callabl
     if scale is not None and "scale" not in takes:
         instead = "use --cells and " if "n" in takes else ""
         raise ValueError(f"Model {model!r} has no scale; {instead}leave --scale away.")
-    return MODELS[model]
-
-
-def size_of(model: str, n: int | None, scale: float | None) -> dict[str, Any]:
-    """The arguments that give a model its size; of one with a scale, that by default is said too.
-
-    Raises: as `builder_of`.
-    """
-    takes = inspect.signature(builder_of(model, n, scale)).parameters
     if "scale" in takes:
-        return {"scale": takes["scale"].default if scale is None else scale}
+        otherwise = LITTLE if small else takes["scale"].default
+        return {"scale": otherwise if scale is None else scale}
+    if small and n is None and "n" in takes:
+        n = FEW
     return {} if n is None else {"n": n}
-
-
-def small(model: str, n: int | None, scale: float | None) -> tuple[int | None, float | None]:
-    """Cells and scale of a model of which it takes one: a small one unless it is given."""
-    takes = inspect.signature(builder_of(model, n, scale)).parameters
-    few, little = FEW if "n" in takes else None, LITTLE if "scale" in takes else None
-    return few if n is None else n, little if scale is None else scale
 
 
 def network_of(
     model: str,
-    n: int | None,
-    key: int,
-    changes: list[str] | None,
+    size: dict[str, Any],
+    key: int = 0,
+    changes: list[str] | None = None,
     mechanisms: str | None = None,
-    scale: float | None = None,
 ) -> Network:
-    """A model of `n` cells or at a `scale`, with some numbers replaced, each given as NAME=VALUE.
+    """A model of a size, see `size_of`, with some numbers replaced, each given as NAME=VALUE.
 
     `mechanisms` are names by commas, or "none", for a model that lets one choose.
 
     Raises: ValueError for what is none, KeyError for an unknown parameter.
     """
-    build, options = builder_of(model, n, scale), size_of(model, n, scale)
+    build, options = MODELS[model], dict(size)
     if mechanisms is not None:
         if "mechanisms" not in inspect.signature(build).parameters:
             raise ValueError(f"Model {model!r} has fixed mechanisms; leave --mechanisms away.")

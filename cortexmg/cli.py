@@ -3,7 +3,7 @@
 import inspect
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import jax
 import typer
@@ -11,7 +11,7 @@ import typer
 from cortexmg import evidence, ladder, outline, plots, results
 from cortexmg.bench_command import measure
 from cortexmg.cache import keep_compiled
-from cortexmg.choice import MODELS, Cells, Model, Scale, Step, network_of, size_of, small
+from cortexmg.choice import MODELS, Cells, Model, Scale, Step, network_of, size_of
 from cortexmg.fit_command import fit
 from cortexmg.memory import check_memory
 from cortexmg.parameters import parameters
@@ -75,13 +75,13 @@ def sweep(
     ] = False,
 ) -> None:
     """Simulate a model at several values of a parameter, by default along a magnesium ladder."""
+    size = size_of(model, n, scale, small=quick)
     if quick:
         duration, settle, values = 300.0, 200.0, "0.05,0.5,1,2"
-        n, scale = small(model, n, scale)
-    _check_before(model, n, scale, dt, duration, out)
+    _check_before(model, size, dt, duration, out)
     keep_compiled()
     steps = _numbers(values)
-    network = network_of(model, n, key, changes, mechanisms, scale)
+    network = network_of(model, size, key, changes, mechanisms)
     runs = ladder.run_ladder(
         network,
         steps,
@@ -123,9 +123,10 @@ def run(
     out: Out = Path("results/run"),
 ) -> None:
     """Simulate a model once and show rates and raster."""
-    _check_before(model, n, scale, dt, duration, out)
+    size = size_of(model, n, scale)
+    _check_before(model, size, dt, duration, out)
     keep_compiled()
-    network = network_of(model, n, key, changes, mechanisms, scale)
+    network = network_of(model, size, key, changes, mechanisms)
     record = ladder.recorders_for(network)
     done = simulate(network, duration, dt, record=record, key=noise, progress=True)
     _end_if_too_short(done, 0.0)
@@ -149,7 +150,7 @@ def info(
 ) -> None:
     """Show models, devices and versions, and check that this JAX computes right numbers."""
     if names:
-        for name, p in parameters(network_of(names, None, 0, None)).items():
+        for name, p in parameters(network_of(names, size_of(names))).items():
             shape = getattr(p.value, "shape", ())
             print(f"{name}  {list(shape) if shape else f'{float(p.value):g}'} {p.unit}")
         return
@@ -178,16 +179,13 @@ def main() -> None:
         sys.exit(130)
 
 
-def _check_before(
-    model: str, n: int | None, scale: float | None, dt: float, duration: float, out: Path
-) -> None:
+def _check_before(model: str, size: dict[str, Any], dt: float, duration: float, out: Path) -> None:
     """Raise before anything is built if statistics, results or network would have no place."""
     if not duration >= SHORTEST:
         least = f"at least {SHORTEST:g} ms, two bins of the correlation"
         raise ValueError(f"--duration must be {least}, got {duration:g} ms.")
     results.check_folder(out)
     start()  # before anything asks JAX for its devices
-    size = size_of(model, n, scale)
     if "scale" in size or size.get("n", 0) > LARGE:
         check_memory(outline.outline(MODELS[model], **size, dt=dt), {}, dt, 1)
 

@@ -17,9 +17,9 @@ os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"
 sys.path.insert(0, str(Path(__file__).parent.parent.parent))
 
 from cortexmg import bench, results  # noqa: E402
-from cortexmg.choice import builder_of  # noqa: E402
+from cortexmg.choice import network_of, size_of  # noqa: E402
 
 if __name__ == "__main__":
-    network = builder_of(TASK.model, TASK.n)(TASK.n, key=TASK.seed)
+    network = network_of(TASK.model, size_of(TASK.model, TASK.n), TASK.seed)
     dt = STEPS.get(TASK.model, bench.DT)
     serve(bench.turns(network, TASK.duration, devices=DEVICES, dt=dt), results.versions())
