@@ -96,11 +96,7 @@ def seconds(networks: list[Network], durations: list[float], repetitions: int) -
         next(turns)
     answers = [[next(turns) for turns in going] for _ in range(repetitions)]
     return [
-        {
-            "seconds": min(a["seconds"] for a in mine) / duration * 1e3,
-            "median": float(np.median([a["seconds"] for a in mine])) / duration * 1e3,
-            "rate_hz": float(np.mean([a["rate_hz"] for a in mine])),
-        }
+        bench.timed(mine, duration)
         for mine, duration in zip(zip(*answers, strict=True), durations, strict=True)
     ]
 

@@ -113,11 +113,8 @@ def measured(names: list[str], cells: int, repetitions: int) -> list[dict]:
     answers = [{name: next(turns) for name, turns in going.items()} for _ in range(repetitions)]
     rows = []
     for name in names:
-        times = [1e3 / DURATION * turn[name]["seconds"] for turn in answers]
-        rate = float(np.mean([turn[name]["rate_hz"] for turn in answers]))
         row = {"name": name, "beside": NETWORKS[name][0], "n": cells, "repetitions": repetitions}
-        rows.append(row | {"seconds": min(times), "median": float(np.median(times))})
-        rows[-1]["rate_hz"] = rate
+        rows.append(row | bench.timed([turn[name] for turn in answers], DURATION))
     least = {row["name"]: row["seconds"] for row in rows}
     return [row | {"ratio": row["seconds"] / least[row["beside"]]} for row in rows]
 

@@ -29,8 +29,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from cortexmg import bench
 from cortexmg.devices import SHARE
 
@@ -141,18 +139,10 @@ def compared(simulators: list[Simulator], duration: float, repetitions: int) -> 
                 mine.append(s.turn())
     rows = []
     for s, mine, rate, d in zip(simulators, answers, checks, deviations, strict=True):
-        times = [a["seconds"] / duration * 1e3 for a in mine]
-        row = {
-            "participant": s.name,
-            "threads": s.threads,
-            "check_hz": rate,
-            "deviation": d,
-            "rate_hz": float(np.mean([a["rate_hz"] for a in mine])) if mine else rate,
-            "seconds": min(times, default=None),
-            "median": float(np.median(times)) if times else None,
-            "peak_mb": mine[-1]["peak_mb"] if mine else None,
-        }
-        rows.append(row | s.first)
+        row = {"participant": s.name, "threads": s.threads, "check_hz": rate, "deviation": d}
+        untimed = {"seconds": None, "median": None, "rate_hz": rate, "peak_mb": None}
+        timed = bench.timed(mine, duration) | {"peak_mb": mine[-1]["peak_mb"]} if mine else untimed
+        rows.append(row | timed | s.first)
     return rows
 
 

@@ -15,7 +15,6 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 from speed import Simulator
 
 from cortexmg import bench
@@ -52,11 +51,9 @@ def measured(model: str, n: int, repetitions: int) -> list[dict]:
             s.end()
     rows = []
     for s, mine in zip(waiting, zip(*answers, strict=True), strict=True):
-        times = [a["seconds"] / duration * 1e3 for a in mine]
         about = {"model": model, "n": n, "duration": duration, "way": s.name, "threads": s.threads}
-        timed = {"seconds": min(times), "median": float(np.median(times))}
-        last = {name: mine[-1][name] for name in ("rate_hz", "peak_mb")}
-        rows.append(about | timed | last | s.first | {"repetitions": repetitions})
+        last = {"peak_mb": mine[-1]["peak_mb"], "repetitions": repetitions}
+        rows.append(about | bench.timed(mine, duration) | s.first | last)
     return rows
 
 

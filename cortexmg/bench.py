@@ -18,7 +18,7 @@ import numpy as np
 from cortexmg import models, results
 from cortexmg.choice import network_of, size_of
 from cortexmg.devices import SHARE, WORK, Devices, mesh_of
-from cortexmg.hardware import cores, peak_memory
+from cortexmg.hardware import cores, of_processor, peak_memory
 from cortexmg.network import Network
 from cortexmg.recorders import PopulationRate
 from cortexmg.simulate import simulate
@@ -91,17 +91,15 @@ def measured(
     going = turns(network, duration, transient)
     first = next(going)
     rows = [next(going) for _ in range(repetitions)]
-    times = [row["seconds"] / duration * 1e3 for row in rows]
-    return first | {
-        "n": n,
-        "seconds": min(times),
-        "median": float(np.median(times)),
-        "rate_hz": float(np.mean([row["rate_hz"] for row in rows])),
-        "peak_mb": peak_mb(),
-        "repetitions": repetitions,
-        "duration": duration,
-        "dt": DT,
-    }
+    about = {"repetitions": repetitions, "duration": duration, "dt": DT}
+    return first | {"n": n} | timed(rows, duration) | {"peak_mb": peak_mb()} | about
+
+
+def timed(turns: Sequence[dict[str, Any]], duration: float) -> dict[str, float]:
+    """What some turns of `duration` ms took (s per simulated second), and their mean rate (Hz)."""
+    each = np.array([turn["seconds"] for turn in turns]) / duration * 1e3
+    rate = float(np.mean([turn["rate_hz"] for turn in turns]))
+    return {"seconds": float(each.min()), "median": float(np.median(each)), "rate_hz": rate}
 
 
 def large(n: int, contacts: int, procedural: bool = False) -> dict[str, Any]:
@@ -145,10 +143,7 @@ def peak_mb() -> float:
 
 def processor() -> str:
     """The name of the processor here."""
-    try:
-        found = re.search(r"^model name\s*:\s*(.*)$", Path("/proc/cpuinfo").read_text(), re.M)
-    except OSError:
-        found = None
+    found = of_processor("model name")
     return found[1] if found else platform.processor() or platform.machine()
 
 

@@ -7,11 +7,12 @@ there is one folder for each kind of processor, with all rights for its owner an
 import hashlib
 import os
 import platform
-import re
 import stat
 from pathlib import Path
 
 import jax
+
+from cortexmg.hardware import of_processor
 
 SWITCH = "CORTEXMG_CACHE"  # environment variable; "off" keeps nothing
 LARGEST = 2**30  # bytes; the programs that are oldest go first
@@ -44,11 +45,7 @@ def _place() -> Path:
 
 def _processor() -> str:
     """A name for what the processor here can do."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text()
-        able = re.search(r"^(flags|Features)\s*:.*$", lines, re.MULTILINE)
-    except OSError:
-        able = None
+    able = of_processor("flags|Features")
     text = able[0] if able else platform.processor()
     return hashlib.sha256(f"{platform.machine()} {text}".encode()).hexdigest()[:12]
 

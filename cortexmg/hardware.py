@@ -87,6 +87,15 @@ def cores() -> int:
         return found
 
 
+def of_processor(names: str) -> re.Match[str] | None:
+    """The line of the system on the processor under one of `names`, "a|b"; [1] is what it says."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text()
+    except OSError:  # not Linux
+        return None
+    return re.search(rf"^(?:{names})[ \t]*:[ \t]*(.*)$", lines, re.MULTILINE)
+
+
 def memory_in_use() -> float:
     """How many bytes this process holds."""
     try:
