@@ -17,7 +17,7 @@ def not_checked_before():
 
 
 def test_this_jax_computes_right_numbers():
-    assert selfcheck.check_arithmetic() == 0.0
+    selfcheck.check_arithmetic()
 
 
 @pytest.mark.parametrize("version", ["0.10.2", "0.11.0", "0.11.1", "0.11.2"])
