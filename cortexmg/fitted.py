@@ -166,10 +166,8 @@ def _counts(sensitivity: Float[np.ndarray, "seeds q p"]) -> Float[np.ndarray, " 
     A difference of which one side ignites a burst, in some seeds, has a sensitivity ten times that
     of all others there, whose noise would hide what the other statistics tell.
     """
-    noise, seeds = (
-        np.nan_to_num(variance_of_mean(sensitivity)),
-        np.isfinite(sensitivity).sum(axis=0),
-    )
+    noise = np.nan_to_num(variance_of_mean(sensitivity))
+    seeds = np.isfinite(sensitivity).sum(axis=0)
     middle = np.nanmedian(sensitivity, axis=0)
     usual = (MAD * np.nanmedian(np.abs(sensitivity - middle), axis=0)) ** 2 / seeds
     room = np.maximum(OUTLYING * usual, middle**2)

@@ -22,9 +22,8 @@ from cortexmg.waiting import STEPS
 Memory = dict[str, float]  # bytes by part
 
 HOLES = "freed, and not given back yet"  # by the C library; it shrinks with the other parts
-LISTED = (
-    2.5 * 12.0
-)  # bytes of a spike in a list: two copies as pieces are joined, and what lies between
+# Bytes of a spike in a list: two copies as pieces are joined, and what lies between.
+LISTED = 2.5 * 12.0
 REMEDY = {
     "libraries and compiler": "use a machine with more memory",
     "wiring": "fewer contacts per cell, or one weight and one delay for all contacts of a "

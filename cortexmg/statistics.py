@@ -7,13 +7,7 @@ from jaxtyping import ArrayLike, Bool, Float, Int
 from scipy import ndimage, signal as scipy_signal
 
 from cortexmg.part import check_positive, whole
-from cortexmg.spike_trains import (
-    ROUNDING,
-    Number,
-    SpikeTrains,
-    check_finite,
-    check_trains,
-)
+from cortexmg.spike_trains import ROUNDING, Number, SpikeTrains, check_finite, check_trains
 
 
 class Spectrum(NamedTuple):
@@ -207,10 +201,8 @@ def _periods(active: Bool[np.ndarray, " bins"], gap: float, shortest: float):
     change = np.diff(np.concatenate([[0], active.astype(np.int8), [0]]))
     starts, stops = np.flatnonzero(change == 1), np.flatnonzero(change == -1)
     apart = starts[1:] - stops[:-1] >= gap - ROUNDING
-    starts, stops = (
-        np.append(starts[:1], starts[1:][apart]),
-        np.append(stops[:-1][apart], stops[-1:]),
-    )
+    starts = np.append(starts[:1], starts[1:][apart])
+    stops = np.append(stops[:-1][apart], stops[-1:])
     long = stops - starts >= shortest - ROUNDING
     return starts[long], stops[long]
 

@@ -10,16 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from problem import (
-    CONDITIONS,
-    EIGHT,
-    MEASURES,
-    SEEDS,
-    TIMES,
-    network,
-    start_of,
-    targets,
-)
+from problem import CONDITIONS, EIGHT, MEASURES, SEEDS, TIMES, network, start_of, targets
 from search import CMA, Nevergrad, Runs, compete, curve_of, followed, searched
 
 import cortexmg as cx

@@ -52,9 +52,7 @@ def fitted(network: cx.Network, key: int, times: dict, steps: int, folder: Path)
         bounds_of(network),
         targets(),
         start=drawn(network, key),
-        optimiser=cx.gauss_newton(
-            damping=1e-2
-        ),  # most of the numbers are known by their priors alone
+        optimiser=cx.gauss_newton(damping=1e-2),  # priors alone tell most of the numbers
         steps=steps,
         seeds=4,
         key=key,
