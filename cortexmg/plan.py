@@ -32,7 +32,7 @@ from cortexmg.rows import Wiring
 RETURNED = 2**25  # bytes of an array from which on it is given back at once
 
 
-class Step(NamedTuple):
+class CompiledStep(NamedTuple):
     """What a step of a model with a million cells was compiled to for a device."""
 
     kernels: int
@@ -45,20 +45,20 @@ class Step(NamedTuple):
 
 # By benchmarks/accelerators.py, with the contacts of the model.
 COMPILED = {
-    ("cobahh", "t4"): Step(19, 0, 345.1, 30.94, 0.1, "2026-11-30"),
-    ("cobahh", "a100"): Step(14, 0, 343.6, 30.44, 0.1, "2026-11-30"),
-    ("cobahh", "h100"): Step(8, 0, 235.4, 2.69, 0.1, "2026-11-30"),
-    ("cobahh", "b200"): Step(11, 0, 237.3, 2.346, 0.1, "2026-11-30"),
-    ("cobahh", "v5e"): Step(231, 2, 2927, 57.92, 0.1, "2026-11-30"),
-    ("cortex", "h100"): Step(54, 0, 680.9, 72.61, 0.05, "2026-11-30"),
-    ("cortex", "t4"): Step(83, 0, 658, 64.41, 0.05, "2026-11-30"),
-    ("cortex", "a100"): Step(57, 0, 680.1, 63.97, 0.05, "2026-11-30"),
-    ("cortex", "b200"): Step(59, 0, 643.4, 64.31, 0.05, "2026-11-30"),
-    ("cobahh", "v5p"): Step(194, 2, 2438, 117.6, 0.1, "2026-11-30"),
-    ("cobahh", "v6e"): Step(207, 2, 3629, 137.5, 0.1, "2026-11-30"),
-    ("cortex", "v5e"): Step(755, 3, 7435, 381.3, 0.05, "2026-11-30"),
-    ("cortex", "v5p"): Step(862, 3, 1.102e04, 501.8, 0.05, "2026-11-30"),
-    ("cortex", "v6e"): Step(881, 3, 1.547e04, 534.2, 0.05, "2026-11-30"),
+    ("cobahh", "t4"): CompiledStep(19, 0, 345.1, 30.94, 0.1, "2026-11-30"),
+    ("cobahh", "a100"): CompiledStep(14, 0, 343.6, 30.44, 0.1, "2026-11-30"),
+    ("cobahh", "h100"): CompiledStep(8, 0, 235.4, 2.69, 0.1, "2026-11-30"),
+    ("cobahh", "b200"): CompiledStep(11, 0, 237.3, 2.346, 0.1, "2026-11-30"),
+    ("cobahh", "v5e"): CompiledStep(231, 2, 2927, 57.92, 0.1, "2026-11-30"),
+    ("cortex", "h100"): CompiledStep(54, 0, 680.9, 72.61, 0.05, "2026-11-30"),
+    ("cortex", "t4"): CompiledStep(83, 0, 658, 64.41, 0.05, "2026-11-30"),
+    ("cortex", "a100"): CompiledStep(57, 0, 680.1, 63.97, 0.05, "2026-11-30"),
+    ("cortex", "b200"): CompiledStep(59, 0, 643.4, 64.31, 0.05, "2026-11-30"),
+    ("cobahh", "v5p"): CompiledStep(194, 2, 2438, 117.6, 0.1, "2026-11-30"),
+    ("cobahh", "v6e"): CompiledStep(207, 2, 3629, 137.5, 0.1, "2026-11-30"),
+    ("cortex", "v5e"): CompiledStep(755, 3, 7435, 381.3, 0.05, "2026-11-30"),
+    ("cortex", "v5p"): CompiledStep(862, 3, 1.102e04, 501.8, 0.05, "2026-11-30"),
+    ("cortex", "v6e"): CompiledStep(881, 3, 1.547e04, 534.2, 0.05, "2026-11-30"),
 }
 
 
@@ -111,7 +111,7 @@ def forecast(
     *,
     host: bool = False,
     program: Any = None,
-    known: Step | None = None,
+    known: CompiledStep | None = None,
     duration: float = 0.0,
     gradients: float = 0.0,
 ) -> Forecast:

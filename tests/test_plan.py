@@ -164,7 +164,7 @@ def test_what_was_compiled_for_a_device_is_what_is_stored():
     file = HERE / "benchmarks" / "results" / "accelerators.jsonl"
     rows = [json.loads(line) for line in file.read_text().splitlines()]
     newest = {
-        (row["model"], row["device"]): [row[k] for k in plan.Step._fields]
+        (row["model"], row["device"]): [row[k] for k in plan.CompiledStep._fields]
         for row in rows
         if row["what"] == "step" and row["n"] == 1_000_000 and "failed" not in row
     }

@@ -17,7 +17,7 @@ import cortexmg as cx
 from cortexmg import measures, models
 from cortexmg.bounds import Coordinates
 from cortexmg.protocol import Protocol, keys_of
-from cortexmg.targets import targets_of as observed
+from cortexmg.targets import targets_of
 
 DRIVE = "stimuli/outside E/weight"
 TYPICAL, SPREAD = 14.0, 0.2  # nS, of the hidden drives, and the s.d. of their logarithm
@@ -55,7 +55,7 @@ class Problem:
         protocol, recorded = self._protocol(there), 4 if quick else RECORDED
         u = np.broadcast_to(there.start, (recorded, 1, n))
         found = protocol.run(u, keys_of(1112, 0, recorded))[:, 0]
-        self.aim = observed(protocol, found, of_seeds=SEEDS)
+        self.aim = targets_of(protocol, found, of_seeds=SEEDS)
 
     def start(self, key: int) -> float:
         """The drive of all cells: 1.5 to 2 times too large and, for odd keys, too small."""

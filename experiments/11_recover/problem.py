@@ -6,7 +6,7 @@ import cortexmg as cx
 from cortexmg import measures, models
 from cortexmg.bounds import Coordinates
 from cortexmg.protocol import Protocol, keys_of
-from cortexmg.targets import targets_of as observed
+from cortexmg.targets import targets_of
 
 FOUR = {  # name: parameter, hidden value
     "Mg": ("environment/ions/mg/outside", 0.7),
@@ -63,7 +63,8 @@ def targets(net, names: list[str], recorded: int = RECORDED) -> cx.Targets:
     """The statistics of runs that no fit sees, at the hidden values, with their uncertainty."""
     protocol = Protocol(net, Coordinates(net, bounds_of(names)), MEASURES, CONDITIONS, **TIMES)
     u = np.broadcast_to(protocol.coordinates.start, (recorded, 1, len(names)))
-    return observed(protocol, protocol.run(u, keys_of(1111, 0, recorded))[:, 0], of_seeds=COMPARED)
+    found = protocol.run(u, keys_of(1111, 0, recorded))[:, 0]
+    return targets_of(protocol, found, of_seeds=COMPARED)
 
 
 def error(fit: cx.Fit, names: list[str]) -> dict[str, float]:
