@@ -24,7 +24,7 @@ from cortexmg.stimuli import Moment, Stimulus
 from cortexmg.surroundings import beginning, check_tissues, exchanged, felt_by
 from cortexmg.tissues import Tissue
 from cortexmg.transmission import Underway, arrive, exactly, in_floating_point, nothing_underway
-from cortexmg.waiting import WHOLE, Split, anew, delays_left, depart
+from cortexmg.waiting import WHOLE, Links, Split, anew, delays_left, depart
 
 
 class State(NamedTuple):
@@ -102,10 +102,11 @@ class Network(Part):
         tissues, populations = beginning(
             self.tissues, self.populations, self.environment, self.split
         )
+        links, queued = self._links(dt), self.at_once and exact
         return State(
             step=jnp.int32(0),
             populations=populations,
-            underway=self._nothing_underway(dt, exact),
+            underway=nothing_queued(links) if queued else nothing_underway(links, exact),
             releases={
                 name: p.release.init(p.connectivity.n_senders)
                 for name, p in self.projections.items()
@@ -125,7 +126,11 @@ class Network(Part):
 
     def step(self, state: State, dt: float) -> tuple[State, dict[str, Spikes]]:
         """Transmitter arrives, stimuli act, cells integrate and fire, their spikes depart."""
-        arrived, releases, underway = self._arrive(state, dt)
+        links = self._links(dt)
+        arrivals = arrive_at_once if self.at_once and state.underway.exact else arrive
+        arrived, releases, underway = arrivals(
+            links, state.underway, state.releases, self.environment, state.step, state.key
+        )
         inputs: dict[str, list] = {name: [] for name in self.populations}
         stimuli = {}
         for name, s in self.stimuli.items():
@@ -140,7 +145,7 @@ class Network(Part):
             )
         given = self.environment, state.step, dt, self.split
         tissues, populations = exchanged(self.tissues, state.tissues, populations, *given)
-        waiting = depart(underway.waiting, spikes, self.projections, state.step, dt, self.split)
+        waiting = depart(underway.waiting, spikes, state.step, links)
         underway = underway._replace(waiting=waiting)
         after = populations, underway, releases, stimuli, tissues, state.key, state.dt
         return State(state.step + 1, *after), spikes
@@ -149,16 +154,8 @@ class Network(Part):
         """The environment of a population, as tissues have made it."""
         return felt_by(self.tissues, state.populations[population].tissues, self.environment)
 
-    def _nothing_underway(self, dt: float, exact: bool) -> Underway:
-        if self.at_once and exact:
-            return nothing_queued(self.projections, self.sizes, dt, self.at_once)
-        return nothing_underway(self.projections, self.sizes, dt, exact)
-
-    def _arrive(self, state: State, dt: float):
-        given = state.underway, state.releases, self.projections, self.sizes, self.environment
-        if self.at_once and state.underway.exact:
-            return arrive_at_once(*given, state.step, state.key, dt, self.split, self.at_once)
-        return arrive(*given, state.step, state.key, dt, self.split)
+    def _links(self, dt: float) -> Links:
+        return Links(self.projections, self.sizes, self.split, self.at_once, dt)
 
     def in_steps(self, dt: float) -> "Network":
         """The same with delays in steps, for a loop over `step`."""

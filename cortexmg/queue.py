@@ -22,7 +22,7 @@ from cortexmg.rows import Wiring
 from cortexmg.slots import put
 from cortexmg.transmission import TOGETHER, Underway
 from cortexmg.waiting import (
-    Split,
+    Links,
     Waiting,
     bathing,
     check_size,
@@ -50,14 +50,12 @@ class Taken(NamedTuple):
     there: Bool[Array, " sent"]  # which there are
 
 
-def _lanes(
-    projections: dict[str, Projection], sizes: dict[str, int], dt: float
-) -> dict[tuple[str, str], _Lane]:
-    lanes = {}
-    for post in sorted({p.post for p in projections.values()}):
-        onto = [p for p in projections.values() if p.post == post]
+def _lanes(links: Links) -> dict[tuple[str, str], _Lane]:
+    lanes, projections, dt = {}, links.projections.values(), links.dt
+    for post in sorted({p.post for p in projections}):
+        onto = [p for p in projections if p.post == post]
         slots = 1 + max(wait(p, dt) + spread(p, dt) for p in onto)
-        transmitters, n = sorted({p.transmitter for p in onto}), sizes[post]
+        transmitters, n = sorted({p.transmitter for p in onto}), links.sizes[post]
         check_size(post, slots * len(transmitters), n)
         ring = TOGETHER.join(transmitters)
         for i, transmitter in enumerate(transmitters):
@@ -65,25 +63,23 @@ def _lanes(
     return lanes
 
 
-def nothing_queued(
-    projections: dict[str, Projection], sizes: dict[str, int], dt: float, at_once: int
-) -> Underway:
+def nothing_queued(links: Links) -> Underway:
     """The state at time 0."""
     waiting, amounts, rings = {}, {}, {}
-    for pre in sorted({p.pre for p in projections.values()}):
-        sent = {name: p for name, p in projections.items() if p.pre == pre}
-        slots, words = 1 + min(wait(p, dt) for p in sent.values()), words_for(sizes[pre])
-        check_size(pre, slots, sizes[pre])
+    for pre in sorted({p.pre for p in links.projections.values()}):
+        sent, n = links.sent_by(pre), links.sizes[pre]
+        slots, words = 1 + min(wait(p, links.dt) for p in sent.values()), words_for(n)
+        check_size(pre, slots, n)
+        waiting[pre] = Waiting(
+            jnp.zeros(slots * words, jnp.uint32), None, None, counters(words, links.at_once)
+        )
         for name, p in sent.items():
-            _check_together(name, words * at_once // TILE, p.connectivity.longest)
-        bits = jnp.zeros(slots * words, jnp.uint32)
-        waiting[pre] = Waiting(bits, None, None, counters(words, at_once))
-        for name, p in sent.items():
+            _check_together(name, words * links.at_once // TILE, p.connectivity.longest)
             if type(p.release) is not Certain:
                 amounts[name] = jnp.zeros(slots * p.connectivity.n_senders)
-    for (post, _), lane in _lanes(projections, sizes, dt).items():
+    for (post, _), lane in _lanes(links).items():
         rings[post] = {lane.ring: jnp.zeros(lane.slots * lane.width, number_kind(True))}
-    return Underway(waiting, rings, quanta(projections), amounts)
+    return Underway(waiting, rings, quanta(links.projections), amounts)
 
 
 def _check_together(name: str, cells: int, longest: int) -> None:
@@ -96,54 +92,46 @@ def _check_together(name: str, cells: int, longest: int) -> None:
         )
 
 
-def taken(
-    w: Waiting, n: int, blocks: int, step: Int[Array, ""], at_once: int
-) -> tuple[Taken, Waiting]:
-    """The spikes of a population of `n` that are delivered now, oldest first, and the others."""
-    words = words_for(n // blocks)
-    queue = w.fired.reshape(-1, blocks * words)
+def _taken(links: Links, pre: str, w: Waiting, step: Int[Array, ""]) -> tuple[Taken, Waiting]:
+    """The spikes of a population that are delivered now, oldest first, and the others."""
+    n, words = links.sizes[pre], words_for(links.sizes[pre])
+    queue = w.fired.reshape(-1, links.split.parts * words)
     slots = queue.shape[0]
-    found, left = first_active(queue, step % slots, at_once)
-    cell = found.cell(words, n // blocks)
+    found, left = first_active(queue, step % slots, links.at_once)
+    cell = found.cell(words, n)
     sent = Taken(cell, step - slots + found.row, found.there)
     return sent, w._replace(fired=left.reshape(-1), late=w.late + found.more)  # pyright: ignore
 
 
 def arrive_at_once(
+    links: Links,
     underway: Underway,
     releases: dict[str, Any],
-    projections: dict[str, Projection],
-    sizes: dict[str, int],
     env: Environment,
     step: Int[Array, ""],
     key: Key[Array, ""],
-    dt: float,
-    split: Split,
-    at_once: int,
 ) -> tuple[Inputs, dict[str, Any], Underway]:
     """What arrives in this step (nS), the releases after it, and what is still underway."""
-    lanes = _lanes(projections, sizes, dt)
+    lanes = _lanes(links)
     rings = _emptied(underway.rings, lanes, step)
     waiting, sent = {}, {}
     for pre, w in underway.waiting.items():
-        n = split.parts * sizes[pre]
-        sent[pre], waiting[pre] = taken(w, n, split.parts, step, at_once)
+        sent[pre], waiting[pre] = _taken(links, pre, w, step)
     after, amounts = dict(releases), dict(underway.amounts)
-    for name in sorted(projections):
-        p = projections[name]
-        fluid = bathing(env, p, sizes[p.pre], split)
+    for name, p in sorted(links.projections.items()):
+        fluid = bathing(env, p, links)
         if name in amounts:
-            new = _newest(underway.waiting[p.pre], p, split, sizes, step)
-            after[name], new = p.release.step(releases[name], new, fluid, dt)
+            new = _newest(underway.waiting[p.pre], p, links, step)
+            after[name], new = p.release.step(releases[name], new, fluid, links.dt)
             amount = amounts[name] = put(amounts[name], new, step - 1)
         else:
-            amount = p.release.step(None, jnp.ones(1), fluid, dt)[1]
+            amount = p.release.step(None, jnp.ones(1), fluid, links.dt)[1]
         unit, lane = underway.quanta[p.post][p.transmitter], lanes[p.post, p.transmitter]
         ring = rings[p.post][lane.ring]
-        rows = contacts(name, p, amount, sent[p.pre].step, 0, key, dt)
+        rows = contacts(links, name, amount, sent[p.pre].step, key)
         given = p, rows, ring, lane, sent[p.pre], amount, unit
-        rings[p.post][lane.ring] = _add(*given, 1 + wait(p, dt))
-    arrived = _arriving(rings, lanes, sizes, underway.quanta, step)
+        rings[p.post][lane.ring] = _add(*given, 1 + wait(p, links.dt))
+    arrived = _arriving(rings, lanes, links.sizes, underway.quanta, step)
     return arrived, after, Underway(waiting, rings, underway.quanta, amounts)
 
 
@@ -180,11 +168,11 @@ def _arriving(
     return arrived
 
 
-def _newest(w: Waiting, p: Projection, split: Split, sizes: dict[str, int], step: Array) -> Array:
+def _newest(w: Waiting, p: Projection, links: Links, step: Array) -> Array:
     """1 for each cell with a row that fired in the last step, else 0."""
-    n, words = split.parts * sizes[p.pre], split.parts * words_for(sizes[p.pre])
-    queue = w.fired.reshape(-1, words)
-    fired = unpack(queue[(step - 1) % queue.shape[0]], n, split.parts)
+    parts = links.split.parts
+    queue = w.fired.reshape(-1, parts * words_for(links.sizes[p.pre]))
+    fired = unpack(queue[(step - 1) % queue.shape[0]], links.everywhere(p.pre), parts)
     return fired[p.connectivity.senders].astype(jnp.result_type(float))
 
 

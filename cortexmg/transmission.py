@@ -24,7 +24,7 @@ from cortexmg.quanta import Inputs, number_kind, quanta, quantum_for
 from cortexmg.shadows import followed
 from cortexmg.slots import put, read
 from cortexmg.together import deliver_together
-from cortexmg.waiting import Split, Waiting, bathing, check_size, contacts, due, spread, wait
+from cortexmg.waiting import Links, Waiting, bathing, check_size, contacts, due, spread, wait
 
 TOGETHER = "\n"  # between the names of transmitters that share a ring; not in any of them
 
@@ -56,56 +56,51 @@ class _Lane(NamedTuple):
     slots: int  # steps to come that it must hold, with the present one
 
 
-def nothing_underway(
-    projections: dict[str, Projection], sizes: dict[str, int], dt: float, exact: bool
-) -> Underway:
+def nothing_underway(links: Links, exact: bool) -> Underway:
     """The state at time 0."""
     waiting = {}
-    for pre in sorted({p.pre for p in projections.values()}):
-        slots = 1 + max(wait(p, dt) for p in projections.values() if p.pre == pre)
-        check_size(pre, slots, sizes[pre])
-        bits, n = jnp.zeros(slots * words_for(sizes[pre]), jnp.uint32), sizes[pre]
+    for pre in sorted({p.pre for p in links.projections.values()}):
+        slots, n = 1 + links.longest_wait(pre), links.sizes[pre]
+        check_size(pre, slots, n)
+        bits = jnp.zeros(slots * words_for(n), jnp.uint32)
         waiting[pre] = Waiting(bits, None, None, None)
         if not exact:
             waiting[pre] = Waiting(bits, bits, jnp.zeros(slots * n), None)
     rings: Inputs = {}
-    for (post, transmitter), lane in _lanes(projections, sizes, dt).items():
+    for (post, transmitter), lane in _lanes(links).items():
         if lane.slots > 1:
-            zeros = jnp.zeros(lane.slots * sizes[post], number_kind(exact))
+            zeros = jnp.zeros(lane.slots * links.sizes[post], number_kind(exact))
             rings.setdefault(post, {})[transmitter] = zeros
-    return Underway(waiting, rings, quanta(projections) if exact else {}, {})
+    return Underway(waiting, rings, quanta(links.projections) if exact else {}, {})
 
 
 def arrive(
+    links: Links,
     underway: Underway,
     releases: dict[str, Any],
-    projections: dict[str, Projection],
-    sizes: dict[str, int],
     env: Environment,
     step: Int[Array, ""],
     key: Key[Array, ""],
-    dt: float,
-    split: Split,
 ) -> tuple[Inputs, dict[str, Any], Underway]:
     """What arrives in this step (nS), the releases after it, and what is still underway."""
     exact, after, waiting = underway.exact, {}, dict(underway.waiting)
-    lanes = _lanes(projections, sizes, dt)
-    inboxes, shadows = _inboxes(underway.rings, lanes, sizes, exact), dict(underway.shadows)
+    lanes, sizes, shadows = _lanes(links), links.sizes, dict(underway.shadows)
+    inboxes = _inboxes(underway.rings, lanes, sizes, exact)
     alike: dict[Any, list] = {}  # of projections with the same spikes, what they deliver
-    for name in sorted(projections):
-        p = projections[name]
-        lane, c = lanes[p.post, p.transmitter], p.connectivity
-        n_pre = split.parts * sizes[p.pre]
-        spikes, waiting[p.pre] = due(waiting[p.pre], p, n_pre, step, dt, split.parts)
-        fluid = bathing(env, p, sizes[p.pre], split)
-        after[name], amount = p.release.step(releases[name], spikes.amount, fluid, dt)
+    for name, p in sorted(links.projections.items()):
+        lane, c, waited = lanes[p.post, p.transmitter], p.connectivity, wait(p, links.dt)
+        then = step - 1 - waited  # when the spikes were fired that are due
+        spikes, waiting[p.pre] = due(waiting[p.pre], p, then, links)
+        fluid = bathing(env, p, links)
+        after[name], amount = p.release.step(releases[name], spikes.amount, fluid, links.dt)
         scale = p.strength / underway.quanta[p.post][p.transmitter] if exact else p.strength
-        rows = contacts(name, p, amount, step, 1 + wait(p, dt), key, dt)
-        layout = Layout(n_pre, split.parts, c.senders.start, c.row, *lane, c.n_post)
+        rows = contacts(links, name, amount, then, key)
+        n_pre, blocks = links.everywhere(p.pre), links.split.parts
+        layout = Layout(n_pre, blocks, c.senders.start, c.row, *lane, c.n_post)
         of = p.post, p.transmitter if lane.slots > 1 else None
         if exact:
             given = of, *_sent(p, amount, scale, exact), rows, layout
-            same = p.pre, wait(p, dt), c.senders.start, c.n_senders
+            same = p.pre, waited, c.senders.start, c.n_senders
             alike.setdefault(same, []).append((spikes.fired, given))
             continue
         who = {"fired": spikes.fired, "near": spikes.near, "step": step, "layout": layout}
@@ -207,13 +202,12 @@ def in_floating_point(underway: Underway, sizes: dict[str, int]) -> Underway:
     return Underway(waiting, rings, {}, {})
 
 
-def _lanes(
-    projections: dict[str, Projection], sizes: dict[str, int], dt: float
-) -> dict[tuple[str, str], _Lane]:
+def _lanes(links: Links) -> dict[tuple[str, str], _Lane]:
     slots: dict[tuple[str, str], int] = {}
-    for p in projections.values():
+    sizes = links.sizes
+    for p in links.projections.values():
         place = (p.post, p.transmitter)
-        slots[place] = max(slots.get(place, 1), spread(p, dt) + 1)
+        slots[place] = max(slots.get(place, 1), spread(p, links.dt) + 1)
         check_size(p.post, slots[place], sizes[p.post])
     lanes, filled = {}, dict.fromkeys(sizes, 0)
     for (post, transmitter), count in sorted(slots.items()):

@@ -1,6 +1,7 @@
 """Spikes that wait until the shortest delay of a projection has passed, kept as bits."""
 
 import math
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -47,6 +48,28 @@ class Split(NamedTuple):
 
 
 WHOLE = Split()  # one device has all cells
+
+
+class Links(NamedTuple):
+    """The projections of a network in steps of `dt`, and where on its devices their cells are."""
+
+    projections: dict[str, Projection]
+    sizes: dict[str, int]  # cells of each population on this device
+    split: Split
+    at_once: int  # see `Network`
+    dt: float  # ms
+
+    def everywhere(self, population: str) -> int:
+        """Cells of a population on all devices, with those that fill up their parts."""
+        return self.split.parts * self.sizes[population]
+
+    def sent_by(self, pre: str) -> dict[str, Projection]:
+        """The projections from one population."""
+        return {name: p for name, p in self.projections.items() if p.pre == pre}
+
+    def longest_wait(self, pre: str) -> int:
+        """For how many steps spikes of a population wait at most."""
+        return max(wait(p, self.dt) for p in self.sent_by(pre).values())
 
 
 class Waiting(NamedTuple):
@@ -106,32 +129,26 @@ def check_size(population: str, slots: int, n: int) -> None:
         )
 
 
-def contacts(
-    name: str,
-    p: Projection,
-    amounts: Array,
-    step: Array,
-    ago: int,
-    key: Key[Array, ""],
-    dt: float,
-) -> Any:
-    """The rows of a projection for spikes of `ago` steps before `step`, which release `amounts`.
+def contacts(links: Links, name: str, amounts: Array, step: Array, key: Key[Array, ""]) -> Any:
+    """The rows of a projection for spikes that were fired in `step` and release `amounts`.
 
     These can hold several steps, as `Release.varied` takes them.
     """
-    rows = p.connectivity.rows(delays_left(p, dt))
+    p = links.projections[name]
+    rows = p.connectivity.rows(delays_left(p, links.dt))
     if not p.release.varies:
         return rows
     amounts = amounts.reshape(-1, p.connectivity.n_senders)
-    return p.release.varied(rows, amounts, step - ago, stream(stream(key, "projections"), name))
+    return p.release.varied(rows, amounts, step, stream(stream(key, "projections"), name))
 
 
-def bathing(env: Environment, p: Projection, n: int, split: Split) -> Environment:
-    """What bathes the presynaptic cells with a row, for their release; a device has `n` of them."""
+def bathing(env: Environment, p: Projection, links: Links) -> Environment:
+    """What bathes the presynaptic cells with a row, for their release."""
+    n = links.sizes[p.pre]
 
     def of_rows(x):
         each = n > 1 and jnp.shape(x) == (n,)
-        return split.everywhere(x)[p.connectivity.senders] if each else x
+        return links.split.everywhere(x)[p.connectivity.senders] if each else x
 
     return jax.tree.map(of_rows, env)
 
@@ -139,10 +156,8 @@ def bathing(env: Environment, p: Projection, n: int, split: Split) -> Environmen
 def depart(
     waiting: dict[str, Waiting],
     spikes: dict[str, Spikes],
-    projections: dict[str, Projection],
     step: Int[Array, ""],
-    dt: float,
-    split: Split,
+    links: Links,
 ) -> dict[str, Waiting]:
     """The spikes of this step take the place of those for which all delays have passed.
 
@@ -151,11 +166,11 @@ def depart(
     at the branch, and of a volley of all cells a few of every tile are delivered in each step, for
     which the queue needs all of the delay.
     """
-    after = {}
+    after, split = {}, links.split
     for pre, w in waiting.items():
         new = spikes[pre]
         if w.late is not None:
-            senders = [p.connectivity.senders for p in projections.values() if p.pre == pre]
+            senders = [p.connectivity.senders for p in links.sent_by(pre).values()]
             after[pre] = _queued(w, new, senders, step, split)
             continue
         fired = split.put(w.fired, pack(new.fired), step)
@@ -164,24 +179,21 @@ def depart(
         else:
             near = split.put(w.near, pack(new.near), step)
             after[pre] = Waiting(fired, near, split.put(w.amount, new.amount, step), None)
-    alone = split.parts == 1 or not projections
-    if alone or any(w.late is not None for w in waiting.values()):
+    if split.parts == 1 or not waiting or any(w.late is not None for w in waiting.values()):
         return after
-    window = 1 + min(wait(p, dt) for p in projections.values())
-    slots = {
-        pre: 1 + max(wait(p, dt) for p in projections.values() if p.pre == pre) for pre in after
-    }
+    window = 1 + min(wait(p, links.dt) for p in links.projections.values())
 
     def exchanged():
-        return {
-            pre: jax.tree.map(lambda ring: _exchanged(ring, slots[pre], step, window, split), w)  # noqa: B023
-            for pre, w in after.items()
+        each = {
+            pre: partial(_exchanged, 1 + links.longest_wait(pre), step, window, split)
+            for pre in after
         }
+        return {pre: jax.tree.map(each[pre], w) for pre, w in after.items()}
 
     return jax.lax.cond((step + 1) % window == 0, exchanged, lambda: after)
 
 
-def _exchanged(ring: Array, slots: int, step: Array, window: int, split: Split) -> Array:
+def _exchanged(slots: int, step: Array, window: int, split: Split, ring: Array) -> Array:
     """The ring with what other devices have put into it in the last `window` steps."""
     rows = ring.reshape(slots, split.parts, -1)
     last = (step - jnp.arange(window)) % slots
@@ -200,15 +212,14 @@ def _queued(w: Waiting, new: Spikes, senders: list[slice], step: Array, split: S
     return w._replace(fired=jnp.where(mine, fired, rows).reshape(-1))
 
 
-def due(
-    w: Waiting, p: Projection, n: int, step: Array, dt: float, blocks: int
-) -> tuple[Spikes, Waiting]:
-    """The spikes of the `n` presynaptic cells for which the shortest delay has just passed.
+def due(w: Waiting, p: Projection, step: Array, links: Links) -> tuple[Spikes, Waiting]:
+    """The spikes of `step` of the presynaptic cells of a projection, and what waits to go on with.
 
-    `fired` and `near` are packed, and without cells that make no contacts. What waits is handed on.
+    `fired` and `near` are packed, and without cells that make no contacts.
     """
-    c, words = p.connectivity, blocks * words_for(n // blocks)
-    slot = (step - 1 - wait(p, dt)) % (w.fired.shape[0] // words)
+    c, n, blocks = p.connectivity, links.everywhere(p.pre), links.split.parts
+    words = blocks * words_for(links.sizes[p.pre])
+    slot = step % (w.fired.shape[0] // words)
     mask = with_row([c.senders], n, blocks)
     fired = piece(w.fired, slot * words, words) & mask
     if w.amount is None or w.near is None:
