@@ -1,4 +1,4 @@
-"""The interface of a factor."""
+"""The interfaces of a factor and of a law of release."""
 
 import abc
 from collections.abc import Mapping
@@ -21,4 +21,20 @@ def product(factors: Mapping[str, Factor], env: Environment) -> PerCell:
     result = 1.0
     for name in sorted(factors):  # rounding must not depend on the order in which they were given
         result = result * factors[name](env)
+    return result
+
+
+class ReleaseLaw(Factor):
+    """Probability of release, relative to that at the reference."""
+
+    @abc.abstractmethod
+    def largest(self) -> PerCell:
+        """The most that the law can give, at any concentration."""
+
+
+def largest(laws: Mapping[str, ReleaseLaw]) -> PerCell:
+    """The most that all of them together can give."""
+    result = 1.0
+    for law in laws.values():
+        result = result * law.largest()
     return result

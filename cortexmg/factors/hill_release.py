@@ -4,7 +4,7 @@ import jax.numpy as jnp
 
 from cortexmg.environment import Environment
 from cortexmg.evidence import Evidence
-from cortexmg.factors.release_law import ReleaseLaw
+from cortexmg.factors.factor import ReleaseLaw
 from cortexmg.numerics import anchored
 from cortexmg.part import PerCell, quantity
 

@@ -2,8 +2,8 @@
 
 from cortexmg.environment import Environment
 from cortexmg.evidence import Evidence
+from cortexmg.factors.factor import ReleaseLaw
 from cortexmg.factors.hill_release import HillRelease, calcium_curve
-from cortexmg.factors.release_law import ReleaseLaw
 from cortexmg.numerics import anchored
 from cortexmg.part import PerCell, quantity
 
