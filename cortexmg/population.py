@@ -80,7 +80,7 @@ class Population(Part):
         """Every mechanism settled at the initial voltage, no spike on its way."""
         v = jnp.zeros(self.n) + self.v0
         pools = {name: pool.init(v, env) for name, pool in self.pools.items()}
-        env = self._local(env, pools)
+        env = self.local(pools, env)
         felt = felt_by_gates(self.surface.shift(env) if self.surface else None)
         channels = {name: c.init(felt(v, c), env) for name, c in self.channels.items()}
         receptors = {name: r.init(v, env) for name, r in self.receptors.items()}
@@ -107,7 +107,7 @@ class Population(Part):
 
         `arrived` is what the ring of each transmitter holds for this step (nS).
         """
-        env, v = self._local(env, state.pools), state.v
+        env, v = self.local(state.pools, env), state.v
         shift = self.surface.shift(env) if self.surface else None
         felt = felt_by_gates(shift)
         receptors = {}
@@ -140,9 +140,11 @@ class Population(Part):
         change = change if state.change is not None else None
         return PopulationState(after, change, channels, receptors, pools, rule, tissues), spikes
 
-    def local(self, state: PopulationState, env: Environment) -> Environment:
-        """The environment as these cells see it."""
-        return self._local(env, state.pools)
+    def local(self, pools: dict[str, Any], env: Environment) -> Environment:
+        """The environment as cells with these states of their pools see it."""
+        for name, pool in self.pools.items():
+            env = pool.local(pools[name], env)
+        return env
 
     def check(self, name: str, dt: float) -> None:
         """Raise if a step of `dt` ms is too long for these cells."""
@@ -179,11 +181,6 @@ class Population(Part):
         """What each channel and receptor adds to the membrane at a voltage."""
         through = [c.pathway(channels[name], felt(v, c), env) for name, c in self.channels.items()]
         return through + [r.pathway(receptors[name], v, env) for name, r in self.receptors.items()]
-
-    def _local(self, env: Environment, pools: dict[str, Any]) -> Environment:
-        for name, pool in self.pools.items():
-            env = pool.local(pools[name], env)
-        return env
 
     def _fill(self, state: PopulationState, through, v: PerCell, env: Environment, dt: float):
         """Pools and exchanges after the currents of a step, whose mean voltage was `v`."""

@@ -167,7 +167,7 @@ def test_calcium_that_enters_through_nmda_receptors_fills_the_pool_and_opens_pot
         mid = state.v + 0.5 * state.change
         path = receptors["nmda"].pathway(after.receptors["nmda"], mid, env)
         ampa = receptors["ampa"].pathway(after.receptors["ampa"], mid, env).g
-        ahp = channels["ahp"].pathway(after.channels["ahp"], mid, cell.local(state, env)).g
+        ahp = channels["ahp"].pathway(after.channels["ahp"], mid, cell.local(state.pools, env)).g
         rate = (28.953 + path.g + ampa + ahp) / 289.53
         mean = mean_of_step(state.v, after.v, rate, 0.05)
         charge -= 0.6 * 8.0 / (8.0 + 120.0 / 1.38) * path.g * (mean - 40.0) * 0.05
@@ -175,7 +175,7 @@ def test_calcium_that_enters_through_nmda_receptors_fills_the_pool_and_opens_pot
     rise = state.pools["ca"] - shell.rest
     np.testing.assert_allclose(rise, charge * mM_per_pA_ms(2, shell.area * shell.depth), rtol=1e-6)
     assert rise[0] > 5.0 * rise[1] > 0.0
-    opened = channels["ahp"].pathway(None, -65.0, cell.local(state, env)).g
+    opened = channels["ahp"].pathway(None, -65.0, cell.local(state.pools, env)).g
     assert opened[0] > opened[1] > channels["ahp"].pathway(None, -65.0, env).g
 
 

@@ -371,7 +371,7 @@ def test_calcium_in_a_cell_is_the_charge_through_all_its_calcium_channels(mean_o
     for _ in range(200):
         after, _ = step(state)
         mid = state.v + 0.5 * state.change  # the voltage in the middle of the step
-        e = cell.local(state, ENV).reversal("ca")
+        e = cell.local(state.pools, ENV).reversal("ca")
         open_nS = sum(gates[name].pathway(after.channels[name], mid, ENV).g for name in gates)
         mean = mean_of_step(state.v, after.v, (28.953 + open_nS) / 289.53, 0.05)
         charge += open_nS * (e - mean) * 0.05
@@ -380,4 +380,4 @@ def test_calcium_in_a_cell_is_the_charge_through_all_its_calcium_channels(mean_o
     rise = state.pools["ca"] - shell.rest
     np.testing.assert_allclose(rise, rise_mM(charge, shell.area * shell.depth), rtol=1e-6)
     # And the channels see it: more inside, a lower reversal.
-    assert np.all(cell.local(state, ENV).reversal("ca") < ENV.reversal("ca"))
+    assert np.all(cell.local(state.pools, ENV).reversal("ca") < ENV.reversal("ca"))

@@ -35,7 +35,7 @@ class Conductance(Recorder):
         del acc, steps
         population, s = network.populations[self.population], state.populations[self.population]
         receptor, bound = population.receptors[self.receptor], s.receptors[self.receptor]
-        env = population.local(s, network.local(self.population, state))
+        env = population.local(s.pools, network.local(self.population, state))
         through = receptor.pathway(bound, s.v, env)
         assert isinstance(through, Pathway)  # `check` has refused others
         unblocked = receptor.bound(bound) * product(getattr(receptor, "factors", {}), env)
@@ -72,7 +72,7 @@ class FieldPotential(Recorder):
     def read(self, acc: None, network: Network, state: State, steps: int) -> Any:
         del acc, steps
         population, s = network.populations[self.population], state.populations[self.population]
-        env = population.local(s, network.local(self.population, state))
+        env = population.local(s.pools, network.local(self.population, state))
         paths = [r.pathway(s.receptors[k], s.v, env) for k, r in population.receptors.items()]
         each = sum((jnp.abs(_current(path, s.v)) for path in paths), jnp.zeros_like(s.v))
         return jnp.mean(of_all_cells(network, self.population, each))
