@@ -400,9 +400,6 @@ class Poison(Stimulus):
     step_number: int = eqx.field(static=True)
     amplitude: Scalar = quantity("pA", 1.0)
 
-    def init(self, n, key):
-        pass
-
     def step(self, state, at):
         last = at.first + jnp.arange(at.n) == at.n - 1
         now = (at.step == self.step_number) & last & (self.amplitude > 0)

@@ -4,7 +4,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Key
+from jaxtyping import Array
 
 from cortexmg import noise
 from cortexmg.numerics import with_slope_of
@@ -32,9 +32,6 @@ class Poisson(Stimulus):
     def check_rules(self) -> None:
         if self.most not in LARGEST_MEAN:
             raise ValueError(f"Poisson.most must be one of {[*LARGEST_MEAN]}, got {self.most}.")
-
-    def init(self, n: int, key: Key[Array, ""]) -> None:
-        del n, key
 
     def step(self, state: None, at: Moment) -> tuple[None, Arrivals]:
         bits = noise.bits(at.key, at.step, at.n, at.first)

@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Float, Int
 
 from cortexmg.part import Scalar, quantity, shown
 from cortexmg.stimuli.stimulus import Arrivals, Moment, Stimulus
@@ -45,9 +45,6 @@ class SpikeInput(Stimulus):
                 f"SpikeInput.times must ascend, got {times[k]:g} before {times[k + 1]:g} ms at "
                 f"index {k}: sort times and cells together."
             )
-
-    def init(self, n: int, key: Key[Array, ""]) -> None:
-        del n, key
 
     def step(self, state: None, at: Moment) -> tuple[None, Arrivals]:
         if self.times.shape[0] == 0:

@@ -4,7 +4,6 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, Key
 
 from cortexmg.membrane import Current
 from cortexmg.part import PerCell, Scalar, quantity
@@ -32,9 +31,6 @@ class Ramp(Stimulus):
                 f"{type(self).__name__}.start must be before stop, got {self.start} and "
                 f"{self.stop} ms."
             )
-
-    def init(self, n: int, key: Key[Array, ""]) -> None:
-        del n, key
 
     def step(self, state: None, at: Moment) -> tuple[None, Current]:
         passed = ((at.step + 0.5) * at.dt - self.start) / (self.stop - self.start)

@@ -36,9 +36,9 @@ class Stimulus(Part):
     if TYPE_CHECKING:  # fields of the final classes
         target: ClassVar[str]
 
-    @abc.abstractmethod
     def init(self, n: int, key: Key[Array, ""]) -> Any:
-        """The state at the beginning, for a population of `n` cells."""
+        """The state at the beginning, for a population of `n` cells: None unless it has one."""
+        del n, key
 
     @abc.abstractmethod
     def step(self, state: Any, at: Moment) -> tuple[Any, Current | Pathway | Arrivals]:
