@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from cortexmg.clock import MOST_STEPS, whole_steps
-from cortexmg.frames import Plan, Record
+from cortexmg.frames import Plan, Record, plan_of
 from cortexmg.memory import steps_at_once
 from cortexmg.network import Network
 from cortexmg.part import shown
@@ -43,12 +43,16 @@ class Late(Stopped, RuntimeError):
 
 
 class HostLoop:
-    """Pieces of a run, one compiled call each; recordings are unpacked while the next one runs."""
+    """Pieces of a run, one compiled call each; recordings are unpacked while the next one runs.
 
-    def __init__(self, program, network: Network, plan: Plan, duration: float, dt: float):
-        self.program, self.network, self.plan, self.dt = program, network, plan, dt
-        self.frame = plan[0][0]
-        self.steps = frames_in(duration, dt, plan) * self.frame
+    `values` are those that a sweep goes along.
+    """
+
+    def __init__(self, program, network: Network, record: Record, duration, dt, values: dict):
+        self.program, self.network, self.record, self.dt = program, network, record, dt
+        self.values, self.plan = values, plan_of(record, dt)
+        self.frame = self.plan[0][0]
+        self.steps = frames_in(duration, dt, self.plan) * self.frame
         self.first = program.first
         if self.first + self.steps >= MOST_STEPS:
             raise ValueError(
@@ -56,29 +60,28 @@ class HostLoop:
                 f"end after 2^31 or more steps of {dt:g} ms: shorten it or use a larger dt."
             )
 
-    def run(self, record: Record, values: dict[str, Any], progress: Progress) -> list[Run]:
-        """The whole of it; `values` are those that a sweep goes along."""
+    def run(self, progress: Progress) -> list[Run]:
+        """The whole of it."""
         began, done = time.perf_counter(), 0
         cells = sum(self.network.sizes.values()) * self.program.members
         most = steps_at_once(cells, self.frame)
-        self.pieces = [{name: [] for name in record} for _ in range(self.program.members)]
+        self.pieces = [{name: [] for name in self.record} for _ in range(self.program.members)]
         pending, interrupted = None, _Interrupt()
         with interrupted, progress:
             while done < self.steps and not anywhere(interrupted.asked, self.program.mesh):
                 frames, before = min(most, (self.steps - done) // self.frame), self.program.state
                 saved, healthy = self.program.advance(
-                    record, frames, plan=self.plan, dt=self.dt, most=most
+                    self.record, frames, plan=self.plan, dt=self.dt, most=most
                 )
                 if pending:
-                    self._keep(record, *pending, values, progress)
+                    self._keep(*pending, progress)
                 pending = (saved, healthy, done, frames, before, self.program.state)
                 done += frames * self.frame
             if pending:
-                self._keep(record, *pending, values, progress)
-        seconds = time.perf_counter() - began
-        return self._results(record, done, seconds)
+                self._keep(*pending, progress)
+        return self._results(done, time.perf_counter() - began)
 
-    def _keep(self, record, saved, healthy, done, frames, before, after, values, progress) -> None:
+    def _keep(self, saved, healthy, done, frames, before, after, progress) -> None:
         """Move the recordings of a piece to the host.
 
         Raises: NotFinite or Late, with all that was before the piece, if something went wrong.
@@ -86,9 +89,9 @@ class HostLoop:
         program = self.program
         begin = (self.first + done) * self.dt
         when = f"between {begin:g} and {begin + frames * self.frame * self.dt:g} ms"
-        late = self._lateness(healthy.late, when, values)
+        late = self._lateness(healthy.late, when)
         wrong = late or not all(np.all(ok) for ok in healthy.finite.values())
-        for name, r in record.items():
+        for name, r in self.record.items():
             steps = next(s for s, names in self.plan if name in names)
             count = 0 if wrong else frames * self.frame // steps
             for m in range(program.members):
@@ -97,23 +100,23 @@ class HostLoop:
                 self.pieces[m][name].append(piece)
         if wrong:
             program.state = after  # not that of a piece which is computed already
-            message = late or self._sickness(healthy.finite, when, values)
+            message = late or self._sickness(healthy.finite, when)
             program.state = before
-            raise (Late if late else NotFinite)(message, self._results(record, done, 0.0))
+            raise (Late if late else NotFinite)(message, self._results(done, 0.0))
         progress.show((done + frames * self.frame) * self.dt)
 
-    def _which(self, m: int, values: dict[str, Any]) -> str:
+    def _which(self, m: int) -> str:
         """Which run of a sweep."""
-        if not values and self.program.members == 1:
+        if not self.values and self.program.members == 1:
             return ""
-        mine = {k: float(v[m]) if v.ndim == 1 else shown(v[m]) for k, v in values.items()}
+        mine = {k: float(v[m]) if v.ndim == 1 else shown(v[m]) for k, v in self.values.items()}
         return f", in run {m} ({mine})"
 
-    def _lateness(self, late, when: str, values: dict[str, Any]) -> str:
+    def _lateness(self, late, when: str) -> str:
         """Of which population spikes could not be delivered in time; empty if of none."""
         for name, count in late.items():
             if np.any(count):
-                which = self._which(int(np.argmax(count)), values)
+                which = self._which(int(np.argmax(count)))
                 return (
                     f"At least {np.max(count)} spikes of population {name!r} could not be "
                     f"delivered in time {when}{which}: of 128 cells more than at_once = "
@@ -122,26 +125,26 @@ class HostLoop:
                 )
         return ""
 
-    def _sickness(self, finite, when: str, values: dict[str, Any]) -> str:
+    def _sickness(self, finite, when: str) -> str:
         """Which voltage is not finite, and when that began."""
         name = next(name for name, ok in finite.items() if not np.all(ok))
         ill = ~np.isfinite(self.program.voltage(name))
         m, cell = (int(i) for i in np.argwhere(ill)[0])
-        which = f", cell {cell} first of {np.sum(ill)}{self._which(m, values)}"
+        which = f", cell {cell} first of {np.sum(ill)}{self._which(m)}"
         return (
             f"The voltage of population {name!r} stopped being finite {when}{which}. Use a "
             f"smaller dt (now {self.dt:g} ms), or look for weights and currents that are too "
             f"large."
         )
 
-    def _results(self, record: Record, done: int, seconds: float) -> list[Run]:
+    def _results(self, done: int, seconds: float) -> list[Run]:
         start, stop = self.first * self.dt, (self.first + done) * self.dt
         runs = []
         for pieces, end in zip(self.pieces, self.program.ends(), strict=True):
             recordings = {
                 # Taken out, so that there are never both all pieces and the whole of them.
                 name: r.result(_join(pieces.pop(name)), self.network, start, stop)
-                for name, r in record.items()
+                for name, r in self.record.items()
                 if pieces[name]
             }
             runs.append(Run(recordings, end, start, stop, seconds, done == self.steps))

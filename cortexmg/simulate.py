@@ -102,8 +102,8 @@ def simulate(
     numbers = network if mesh else numbers  # several devices get parts of what is on the host
     program = ManyDevices(numbers, begin, dt, mesh) if mesh else OneDevice(numbers, begin, dt)
     del numbers, begin  # they have their parts of them now
-    loop = HostLoop(program, network, plan, duration, dt)
-    return loop.run(record, {}, Progress(progress and not jax.process_index(), duration, 1))[0]
+    loop = HostLoop(program, network, record, duration, dt, {})
+    return loop.run(Progress(progress and not jax.process_index(), duration, 1))[0]
 
 
 def sweep(
@@ -155,9 +155,8 @@ def sweep(
     begin = None if state is None else checked(numbers, state, dt)
     program = Members(numbers, values, begin, keys, dt, mesh)
     del numbers, begin
-    loop = HostLoop(program, network, plan, duration, dt)
-    shown_progress = Progress(progress and not jax.process_index(), duration, size)
-    runs = loop.run(record, values, shown_progress)
+    loop = HostLoop(program, network, record, duration, dt, values)
+    runs = loop.run(Progress(progress and not jax.process_index(), duration, size))
     _warn_if_alike(values, runs)
     return runs
 
