@@ -90,7 +90,7 @@ def gradients(name: str, model: str, n: int, dt: float):
     from jax.sharding import NamedSharding, PartitionSpec as P
 
     from cortexmg import choice, outline
-    from cortexmg.waiting import AXIS
+    from cortexmg.split import AXIS
 
     network, (platform, mesh) = outline.outline(choice.MODELS[model], n), _mesh(name)
     runs = jax.vmap(_derivative(network, dt), in_axes=(0, None))
@@ -108,7 +108,7 @@ def several(name: str, model: str, n: int, dt: float):
     from jax.sharding import NamedSharding, PartitionSpec as P
 
     from cortexmg import choice, compaction, division, outline, programs
-    from cortexmg.waiting import AXIS
+    from cortexmg.split import AXIS
 
     network, (platform, mesh) = choice.MODELS[model](n), _mesh(name)
     network = network.with_queue(compaction.AT_ONCE)
@@ -144,7 +144,7 @@ def _mesh(name: str):
     import numpy as np
     from jax.sharding import Mesh
 
-    from cortexmg.waiting import AXIS
+    from cortexmg.split import AXIS
 
     platform, devices = topology(name, 4)
     return platform, Mesh(np.array(devices), (AXIS,))

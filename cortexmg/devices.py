@@ -10,8 +10,8 @@ from jax.sharding import Mesh
 
 from cortexmg.hardware import cores
 from cortexmg.part import shown
+from cortexmg.split import AXIS
 from cortexmg.starting import number_said
-from cortexmg.waiting import AXIS
 
 Devices = Any  # how many, a list of them, a Mesh, or None
 # Devices of a CPU share a run by default if it is so much work, eight seconds or more of one core,

@@ -15,8 +15,9 @@ from cortexmg.parameters import path_name
 from cortexmg.part import Part, PerCell, quantities
 from cortexmg.procedural import Procedural, procedural_parts
 from cortexmg.rows import Wiring, in_rows, kind_of_targets, some_of
+from cortexmg.split import Split
 from cortexmg.transmission import Underway
-from cortexmg.waiting import Split, Waiting, anew
+from cortexmg.waiting import Waiting, anew
 from cortexmg.wiring.layout import capacity_for, row_for
 
 MULTIPLE = 256  # cells: a part has a multiple of them, which words of flags and vectors divide

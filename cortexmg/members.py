@@ -15,8 +15,8 @@ from cortexmg.noise import is_key
 from cortexmg.parameters import with_parameters
 from cortexmg.processes import everywhere, spread
 from cortexmg.programs import FIXED, OneDevice, free, in_steps
+from cortexmg.split import AXIS
 from cortexmg.starting import LONG, compiler_options
-from cortexmg.waiting import AXIS
 
 
 class Members(OneDevice):

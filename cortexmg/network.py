@@ -20,11 +20,12 @@ from cortexmg.population import Population, PopulationState
 from cortexmg.projection import Projection
 from cortexmg.queue import arrive_at_once, nothing_queued
 from cortexmg.spiking import Spikes
+from cortexmg.split import WHOLE, Split
 from cortexmg.stimuli import Moment, Stimulus
-from cortexmg.surroundings import beginning, check_tissues, exchanged, felt_by
+from cortexmg.surroundings import Surroundings, check_tissues
 from cortexmg.tissues import Tissue
 from cortexmg.transmission import Underway, arrive, exactly, in_floating_point, nothing_underway
-from cortexmg.waiting import WHOLE, Links, Split, anew, delays_left, depart
+from cortexmg.waiting import Links, anew, delays_left, depart
 
 
 class State(NamedTuple):
@@ -83,7 +84,7 @@ class Network(Part):
 
     def count(self, population: str) -> int:
         """How many cells a population has on all devices together."""
-        return dict(self.split.whole).get(population, self.populations[population].n)
+        return self.split.cells_of(population, self.populations[population].n)
 
     def real(self, population: str, x: Array) -> Array:
         """Numbers of the cells on this device, 0 for those that only fill up its part."""
@@ -99,9 +100,7 @@ class Network(Part):
         With `exact`, synaptic input is summed in whole numbers: results do not depend on the
         number of devices, and have no derivative.
         """
-        tissues, populations = beginning(
-            self.tissues, self.populations, self.environment, self.split
-        )
+        tissues, populations = self._surroundings.begin(self.populations)
         links, queued = self._links(dt), self.at_once and exact
         return State(
             step=jnp.int32(0),
@@ -143,8 +142,8 @@ class Network(Part):
             populations[name], spikes[name] = p.step(
                 state.populations[name], arrived[name], inputs[name], self.local(name, state), dt
             )
-        given = self.environment, state.step, dt, self.split
-        tissues, populations = exchanged(self.tissues, state.tissues, populations, *given)
+        around = self._surroundings
+        tissues, populations = around.exchanged(state.tissues, populations, state.step, dt)
         waiting = depart(underway.waiting, spikes, state.step, links)
         underway = underway._replace(waiting=waiting)
         after = populations, underway, releases, stimuli, tissues, state.key, state.dt
@@ -152,7 +151,11 @@ class Network(Part):
 
     def local(self, population: str, state: State) -> Environment:
         """The environment of a population, as tissues have made it."""
-        return felt_by(self.tissues, state.populations[population].tissues, self.environment)
+        return self._surroundings.felt_by(state.populations[population].tissues)
+
+    @property
+    def _surroundings(self) -> Surroundings:
+        return Surroundings(self.tissues, self.environment, self.split)
 
     def _links(self, dt: float) -> Links:
         return Links(self.projections, self.sizes, self.split, self.at_once, dt)

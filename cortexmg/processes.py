@@ -13,7 +13,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec as P
 
 from cortexmg.noise import is_key
-from cortexmg.waiting import AXIS
+from cortexmg.split import AXIS
 
 
 def shared(mesh: Mesh | None) -> bool:

@@ -17,9 +17,9 @@ from cortexmg.frames import run_frames
 from cortexmg.network import Network, State
 from cortexmg.noise import is_key
 from cortexmg.processes import assembled, everywhere, own_parts
+from cortexmg.split import AXIS
 from cortexmg.starting import LONG, compiler_options
 from cortexmg.states import dtype_in
-from cortexmg.waiting import AXIS
 
 FIXED = ("plan", "dt", "most")
 

@@ -22,9 +22,9 @@ from cortexmg.part import check_members
 from cortexmg.processes import check_alike, everywhere, own_parts, spread
 from cortexmg.progress import Progress
 from cortexmg.recipe import Conditions, Recipe, plain_run, resolved
+from cortexmg.split import AXIS
 from cortexmg.starting import compiler_options, start
 from cortexmg.states import arrays, key_of
-from cortexmg.waiting import AXIS
 
 TOGETHER = 16_000  # cells of runs that a CPU computes side by side: more would leave its cache
 ON_ACCELERATORS = 2_000_000  # the same on an accelerator, which has room for them in its memory

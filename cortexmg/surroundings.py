@@ -5,7 +5,7 @@ all cells are summed by voxel in an order that does not depend on the number of 
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,109 +16,104 @@ from cortexmg.clock import whole_steps
 from cortexmg.environment import Environment
 from cortexmg.evidence import mechanisms
 from cortexmg.population import Population, PopulationState
+from cortexmg.split import Split
 from cortexmg.starting import start
 from cortexmg.tissues import Exchange, Tissue
-from cortexmg.waiting import Split
-
-Tissues = dict[str, Tissue]
-Populations = dict[str, PopulationState]
 
 
-def felt_by(tissues: Tissues, exchanges: Mapping[str, Exchange], env: Environment) -> Environment:
-    """The environment of cells that read this of each tissue."""
-    for name, tissue in tissues.items():
-        felt = exchanges[name].felt
-        if tissue.voxels.number == 1:  # what follows is computed once, and not for every cell
-            felt = jax.tree.map(lambda x: x[0], felt)
-        env = tissue.local(felt, env)
-    return env
+class Surroundings(NamedTuple):
+    """The tissues around cells, and what bathes them all."""
 
+    tissues: dict[str, Tissue]
+    environment: Environment
+    split: Split
 
-def beginning(tissues: Tissues, populations: dict[str, Population], env: Environment, split: Split):
-    """The tissues and the populations among them at time 0."""
-    states, cells = {name: t.init(env) for name, t in tissues.items()}, {}
-    for name, p in populations.items():
-        exchanges = {}
-        for tissue, t in tissues.items():
-            read = _read(t.felt(states[tissue]), t, p.n, dict(split.whole).get(name, p.n), split)
-            none = {ion: jnp.zeros(p.n) for ion in t.ions if ion in p.carries}
-            exchanges[tissue] = Exchange(read, none)
-        cells[name] = p.init(felt_by(tissues, exchanges, env))._replace(tissues=exchanges)
-    return states, cells
+    def felt_by(self, exchanges: Mapping[str, Exchange]) -> Environment:
+        """The environment of cells that read this of each tissue."""
+        env = self.environment
+        for name, tissue in self.tissues.items():
+            felt = exchanges[name].felt
+            if tissue.voxels.number == 1:  # what follows is computed once, and not for every cell
+                felt = jax.tree.map(lambda x: x[0], felt)
+            env = tissue.local(felt, env)
+        return env
 
+    def begin(self, populations: dict[str, Population]):
+        """The tissues and the populations among them at time 0."""
+        states, cells = {name: t.init(self.environment) for name, t in self.tissues.items()}, {}
+        for pop, p in populations.items():
+            exchanges = {}
+            for name, t in self.tissues.items():
+                none = {ion: jnp.zeros(p.n) for ion in t.ions if ion in p.carries}
+                exchanges[name] = Exchange(self._read(t, t.felt(states[name]), pop, p.n), none)
+            cells[pop] = p.init(self.felt_by(exchanges))._replace(tissues=exchanges)
+        return states, cells
 
-def exchanged(
-    tissues: Tissues,
-    states: dict[str, Any],
-    populations: Populations,
-    env: Environment,
-    step: Int[Array, ""],
-    dt: float,
-    split: Split,
-) -> tuple[dict[str, Any], Populations]:
-    """Tissues and cells at the end of a step: each tissue moves if its time has come."""
-    after = {}
-    for name, tissue in tissues.items():
+    def exchanged(
+        self,
+        states: dict[str, Any],
+        populations: dict[str, PopulationState],
+        step: Int[Array, ""],
+        dt: float,
+    ) -> tuple[dict[str, Any], dict[str, PopulationState]]:
+        """Tissues and cells at the end of a step: each tissue moves if its time has come."""
+        after = {}
+        for name, tissue in self.tissues.items():
 
-        def moved(given, tissue=tissue):
-            return _moved(tissue, given[0], given[1], env, (step + 1) * dt, split)
+            def moved(given, tissue=tissue):
+                return self._moved(tissue, given[0], given[1], (step + 1) * dt)
 
-        every = whole_steps(tissue.every, dt, f"every of tissue {name!r}")
-        given = states[name], {pop: p.tissues[name] for pop, p in populations.items()}
-        if every == 1:
-            after[name], exchanges = moved(given)
-        else:
-            due = (step + 1) % every == 0
-            after[name], exchanges = jax.lax.cond(due, moved, lambda given: given, given)
-        populations = {
-            pop: p._replace(tissues=p.tissues | {name: exchanges[pop]})
-            for pop, p in populations.items()
-        }
-    return after, populations
+            every = whole_steps(tissue.every, dt, f"every of tissue {name!r}")
+            given = states[name], {pop: p.tissues[name] for pop, p in populations.items()}
+            if every == 1:
+                after[name], exchanges = moved(given)
+            else:
+                due = (step + 1) % every == 0
+                after[name], exchanges = jax.lax.cond(due, moved, lambda given: given, given)
+            populations = {
+                pop: p._replace(tissues=p.tissues | {name: exchanges[pop]})
+                for pop, p in populations.items()
+            }
+        return after, populations
 
+    def _moved(
+        self, tissue: Tissue, state: Any, exchanges: dict[str, Exchange], time: Float[Array, ""]
+    ):
+        """A tissue one step later, and what cells know of it then."""
+        sizes = {pop: jax.tree.leaves(x.felt)[0].shape[0] for pop, x in exchanges.items()}
+        currents = {}
+        for ion in tissue.ions:
+            total = jnp.zeros(tissue.voxels.number)
+            for pop in sorted(exchanges):
+                if ion in exchanges[pop].charge:
+                    charge = self.split.everywhere(exchanges[pop].charge[ion])
+                    # Without the cells that fill up the last device.
+                    total = total + tissue.voxels.sums(
+                        charge[: self.split.cells_of(pop, sizes[pop])]
+                    )
+            currents[ion] = total / tissue.every
+        # Between barriers the step is compiled alike wherever the cells are, and so rounds alike.
+        state, currents, time = jax.lax.optimization_barrier((state, currents, time))
+        state = jax.lax.optimization_barrier(tissue.step(state, currents, self.environment, time))
+        value, after = tissue.felt(state), {}
+        for pop, x in exchanges.items():
+            read = self._read(tissue, value, pop, sizes[pop])
+            after[pop] = Exchange(read, jax.tree.map(jnp.zeros_like, x.charge))
+        return state, after
 
-def _moved(
-    tissue: Tissue,
-    state: Any,
-    exchanges: dict[str, Exchange],
-    env: Environment,
-    time: Float[Array, ""],
-    split: Split,
-):
-    """A tissue one step later, and what cells know of it then."""
-    sizes = {pop: jax.tree.leaves(x.felt)[0].shape[0] for pop, x in exchanges.items()}
-    whole = sizes | dict(split.whole)
-    currents = {}
-    for ion in tissue.ions:
-        total = jnp.zeros(tissue.voxels.number)
-        for pop in sorted(exchanges):
-            if ion in exchanges[pop].charge:
-                # Without the cells that fill up the last device.
-                charge = split.everywhere(exchanges[pop].charge[ion])[: whole[pop]]
-                total = total + tissue.voxels.sums(charge)
-        currents[ion] = total / tissue.every
-    # Between barriers the step is compiled alike wherever the cells are, and so rounds alike.
-    state, currents, time = jax.lax.optimization_barrier((state, currents, time))
-    state = jax.lax.optimization_barrier(tissue.step(state, currents, env, time))
-    value, after = tissue.felt(state), {}
-    for pop, x in exchanges.items():
-        read = _read(value, tissue, sizes[pop], whole[pop], split)
-        after[pop] = Exchange(read, jax.tree.map(jnp.zeros_like, x.charge))
-    return state, after
-
-
-def _read(value: Any, tissue: Tissue, n: int, whole: int, split: Split) -> Any:
-    """What each of the `n` cells here reads, of `whole` on all devices together."""
-    if tissue.voxels.number == 1:
-        return jax.tree.map(lambda x: jnp.broadcast_to(x, n), value)
-    # The last cell stands for those that fill up the last device.
-    cell = jnp.minimum(split.part() * n + jnp.arange(n), whole - 1)
-    voxel = jnp.asarray(tissue.voxels.holding(whole))[cell]
-    return jax.tree.map(lambda x: x[voxel], value)
+    def _read(self, tissue: Tissue, value: Any, population: str, n: int) -> Any:
+        """What each of the `n` cells of a population that are here reads."""
+        if tissue.voxels.number == 1:
+            return jax.tree.map(lambda x: jnp.broadcast_to(x, n), value)
+        # The last cell stands for those that fill up the last device.
+        whole = self.split.cells_of(population, n)
+        cell = jnp.minimum(self.split.part() * n + jnp.arange(n), whole - 1)
+        voxel = jnp.asarray(tissue.voxels.holding(whole))[cell]
+        return jax.tree.map(lambda x: x[voxel], value)
 
 
 def check_tissues(
-    tissues: Tissues, populations: dict[str, Population], environment: Environment
+    tissues: dict[str, Tissue], populations: dict[str, Population], environment: Environment
 ) -> None:
     """Raise if a tissue follows what no cell carries or another follows, or its bath differs."""
     carried = {ion for p in populations.values() for ion in p.carries}

@@ -16,38 +16,12 @@ from cortexmg.noise import stream
 from cortexmg.projection import Projection
 from cortexmg.releases import Certain
 from cortexmg.rows import piece
-from cortexmg.slots import put, read
+from cortexmg.slots import read
 from cortexmg.spiking import Spikes, without_amount
+from cortexmg.split import AXIS, Split
 
 STEPS = jnp.dtype("uint16")  # of delays, once they are in steps
 HALF = 0.501  # of a step: what is half way goes down, whatever its last digits
-AXIS = "cells"  # of the devices among which cells are divided
-
-
-class Split(NamedTuple):
-    """How populations are divided among devices: each has an equal part of every one."""
-
-    parts: int = 1
-    whole: tuple[tuple[str, int], ...] = ()  # cells of each population, all parts together
-
-    def everywhere(self, mine: Array) -> Array:
-        """What all devices have, one after the other; inside `shard_map` if there are several."""
-        return mine if self.parts == 1 else jax.lax.all_gather(mine, AXIS, tiled=True)
-
-    def put(self, ring: Array, mine: Array, step: Array) -> Array:
-        """The ring of all devices with what this one has in the slot of a step."""
-        if self.parts == 1:
-            return put(ring, mine, step)
-        slots = ring.reshape(-1, self.parts, mine.shape[0])
-        begin = step % slots.shape[0], self.part(), jnp.int32(0)
-        return jax.lax.dynamic_update_slice(slots, mine[None, None], begin).reshape(-1)
-
-    def part(self) -> Array:
-        """The number of this device."""
-        return jnp.int32(0) if self.parts == 1 else jax.lax.axis_index(AXIS)
-
-
-WHOLE = Split()  # one device has all cells
 
 
 class Links(NamedTuple):

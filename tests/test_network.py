@@ -256,7 +256,7 @@ LAYERS = [
     },
     {"factors", "surface", "permeation"},
     {"compaction", "rows", "slots", "noise", "magnesium", "parameters", "spiking", "statistics"},
-    {"connectivity", "procedural", "quantal", "form"},
+    {"connectivity", "procedural", "quantal", "form", "split"},
     {"channels", "synapses", "releases", "stimuli", "pools", "wiring", "contraction", "tissues"},
     {"population", "projection", "rounds"},
     {"events", "consistency"},
