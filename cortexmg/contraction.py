@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from cortexmg.compaction import next_active
-from cortexmg.form import OUTSIDE, Form, Layout, at, entry_of, shared
+from cortexmg.form import OUTSIDE, Form, Layout, at, entry_of, with_share
 from cortexmg.rows import Rows, entry, piece
 
 SHORT = 256  # contacts: of rows up to here several are visited together
@@ -110,13 +110,13 @@ class _RowByRow(Form):
 
     def add_to_x(self, total, visited):
         ((member, i, c),) = visited
-        new = shared(self.w(member, c.first) * self.y(member, c), c.share)
+        new = with_share(self.w(member, c.first) * self.y(member, c), c.share)
         new = jnp.sum(jnp.where(c.mine, new, 0.0), axis=-1, keepdims=jnp.ndim(member) > 0)
         return total.at[at(self.onto, member, i)].add(new, mode="promise_in_bounds")
 
     def add_to_w(self, total, visited):
         ((member, i, c),) = visited
-        new = shared(self.x(member, i) * self.y(member, c), c.share)
+        new = with_share(self.x(member, i) * self.y(member, c), c.share)
         new = jnp.where(c.mine, new, 0.0)
         if self.onto.shape[1] == 1:
             return total.at[at(self.onto, member, 0)].add(jnp.sum(new))

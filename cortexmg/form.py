@@ -38,7 +38,7 @@ def entry_of(array, member, i):
     return array.reshape(-1)[place] if jnp.ndim(place) else entry(array.reshape(-1), place)
 
 
-def shared(new, share):
+def with_share(new, share):
     """What contacts deliver of `new`, where each has a share of its own."""
     return new if share is None else new * share
 
@@ -79,6 +79,6 @@ class Form:
 
     def amount(self, member, i, first, share=None):
         """What contacts deliver, one number for each or one for all."""
-        new = shared(self.x(member, i) * self.w(member, first), share)
+        new = with_share(self.x(member, i) * self.w(member, first), share)
         whole = jnp.issubdtype(self.onto.dtype, jnp.integer)
         return jax.lax.round(new, EVEN).astype(self.onto.dtype) if whole else new

@@ -13,7 +13,7 @@ from cortexmg.frames import run_frames
 from cortexmg.network import State
 from cortexmg.noise import is_key
 from cortexmg.parameters import with_parameters
-from cortexmg.processes import everywhere, spread
+from cortexmg.processes import everywhere, laid_out
 from cortexmg.programs import FIXED, OneDevice, free, in_steps
 from cortexmg.split import AXIS
 from cortexmg.starting import LONG, compiler_options
@@ -36,7 +36,7 @@ class Members(OneDevice):
         if mesh:
             whole = (self.network, self.values, self.state)
             specs = (P(), P(AXIS), members_specs(self.key_axis))
-            self.network, self.values, self.state = spread(whole, mesh, specs)
+            self.network, self.values, self.state = laid_out(whole, mesh, specs)
 
     def advance(self, record, frames: int, **fixed) -> tuple[Any, Any]:
         cells = 0 if self.mesh else self.members * sum(self.network.sizes.values())

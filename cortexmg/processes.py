@@ -16,7 +16,7 @@ from cortexmg.noise import is_key
 from cortexmg.split import AXIS
 
 
-def shared(mesh: Mesh | None) -> bool:
+def several_processes(mesh: Mesh | None) -> bool:
     """Whether other processes have some of the devices."""
     return mesh is not None and len({d.process_index for d in mesh.devices.flat}) > 1
 
@@ -27,7 +27,7 @@ def own_parts(mesh: Mesh) -> list[int]:
     return [k for k, d in enumerate(mesh.devices.flat) if d.process_index == here]
 
 
-def spread(tree: Any, mesh: Mesh, specs: Any) -> Any:
+def laid_out(tree: Any, mesh: Mesh, specs: Any) -> Any:
     """Arrays that every process has whole, laid out on the devices as `specs`, a prefix, says."""
 
     def put(spec, part):
@@ -61,7 +61,7 @@ def assembled(tree: Any, mesh: Mesh) -> Any:
 
 def everywhere(tree: Any, mesh: Mesh | None) -> Any:
     """Arrays that this process can read although other processes have parts of them."""
-    return _copied(mesh)(tree) if mesh is not None and shared(mesh) else tree
+    return _copied(mesh)(tree) if mesh is not None and several_processes(mesh) else tree
 
 
 @cache
@@ -77,7 +77,7 @@ def said(values: list[int], mesh: Mesh) -> np.ndarray:
 
 def anywhere(flag: bool, mesh: Mesh | None) -> bool:
     """Whether `flag` is set in one of the processes."""
-    return bool(said([flag], mesh).any()) if mesh is not None and shared(mesh) else flag
+    return bool(said([flag], mesh).any()) if mesh is not None and several_processes(mesh) else flag
 
 
 def check_alike(mesh: Mesh | None, **given: Any) -> None:
@@ -85,7 +85,7 @@ def check_alike(mesh: Mesh | None, **given: Any) -> None:
 
     Raises: ValueError, with the names of those that differ.
     """
-    if mesh is None or not shared(mesh):
+    if mesh is None or not several_processes(mesh):
         return
     sums = said([_checksum(tree) for tree in given.values()], mesh)
     differ = [name for name, column in zip(given, sums.T, strict=True) if len(set(column)) > 1]

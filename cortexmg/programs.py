@@ -75,7 +75,7 @@ class ManyDevices(OneDevice):
         return v.reshape(1, -1)[:, : self.whole.sizes[name]]  # without those that fill up
 
     def ends(self) -> list[State]:
-        return [free(everywhere(together(self.parts)(self.whole, self.state), self.mesh))]
+        return [free(everywhere(joined(self.parts)(self.whole, self.state), self.mesh))]
 
 
 @cache
@@ -123,7 +123,7 @@ def divided(mesh: Mesh):
 
 
 @cache
-def together(parts: int):
+def joined(parts: int):
     """The jitted `joined_state`."""
     return jax.jit(partial(joined_state, parts=parts))
 

@@ -19,7 +19,7 @@ from cortexmg.measures import Measure
 from cortexmg.network import Network
 from cortexmg.parameters import with_parameters
 from cortexmg.part import check_members
-from cortexmg.processes import check_alike, everywhere, own_parts, spread
+from cortexmg.processes import check_alike, everywhere, laid_out, own_parts
 from cortexmg.progress import Progress
 from cortexmg.recipe import Conditions, Recipe, plain_run, resolved
 from cortexmg.split import AXIS
@@ -177,7 +177,7 @@ class Protocol:
         return jax.tree.map(lambda x: x.reshape(-1, k, *x.shape[1:]), whole)
 
     def _placed(self, tree: Any, spec: P) -> Any:
-        return spread(tree, self.mesh, spec) if self.mesh else tree
+        return laid_out(tree, self.mesh, spec) if self.mesh else tree
 
     @property
     def parts(self) -> int:

@@ -20,7 +20,7 @@ from cortexmg.quanta import Inputs, number_kind, quanta
 from cortexmg.releases import Certain
 from cortexmg.rows import Wiring
 from cortexmg.slots import put
-from cortexmg.transmission import TOGETHER, Underway
+from cortexmg.transmission import SEPARATOR, Underway
 from cortexmg.waiting import (
     Links,
     Waiting,
@@ -28,7 +28,7 @@ from cortexmg.waiting import (
     check_size,
     contacts,
     counters,
-    spread,
+    delay_range,
     wait,
 )
 
@@ -54,10 +54,10 @@ def _lanes(links: Links) -> dict[tuple[str, str], _Lane]:
     lanes, projections, dt = {}, links.projections.values(), links.dt
     for post in sorted({p.post for p in projections}):
         onto = [p for p in projections if p.post == post]
-        slots = 1 + max(wait(p, dt) + spread(p, dt) for p in onto)
+        slots = 1 + max(wait(p, dt) + delay_range(p, dt) for p in onto)
         transmitters, n = sorted({p.transmitter for p in onto}), links.sizes[post]
         check_size(post, slots * len(transmitters), n)
-        ring = TOGETHER.join(transmitters)
+        ring = SEPARATOR.join(transmitters)
         for i, transmitter in enumerate(transmitters):
             lanes[post, transmitter] = _Lane(ring, slots, n * len(transmitters), n * i)
     return lanes

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from cortexmg.compaction import AT_ONCE, TILE, first_active
-from cortexmg.form import OUTSIDE, Form, at, shared
+from cortexmg.form import OUTSIDE, Form, at, with_share
 
 
 def contract_in_rounds(onto, a, b, active, near, step, *leaves, out, layout, tree):
@@ -62,13 +62,13 @@ class _SideBySide(Form):
         return _added(total, self.places(self.onto, member, c), new, c.mine)
 
     def add_to_x(self, total, member, i, c):
-        new = shared(self.w(member, c.first) * self.y(member, c), c.share)
+        new = with_share(self.w(member, c.first) * self.y(member, c), c.share)
         new = jnp.sum(jnp.where(c.mine, new, 0.0), axis=-1, keepdims=True)
         some = jnp.any(c.mine, axis=-1, keepdims=True)
         return _added(total, at(self.onto, member, i), new, some)
 
     def add_to_w(self, total, member, i, c):
-        new = shared(self.x(member, i) * self.y(member, c), c.share)
+        new = with_share(self.x(member, i) * self.y(member, c), c.share)
         first = c.first if self.onto.shape[1] > 1 else 0
         return _added(total, at(self.onto, member, first), new, c.mine)
 

@@ -14,7 +14,7 @@ from cortexmg.part import Part
 
 MANY = 16  # rows, from which on they are read ahead
 LINES = 2048  # of the cache, that are read at the same time
-BLOCK = 1 << 22  # contacts that are looked at together where wiring is divided
+LOOKED_AT_ONCE = 1 << 22  # contacts that are looked at together where wiring is divided
 
 
 class Contacts(NamedTuple):
@@ -189,8 +189,8 @@ def some_of(x: np.ndarray, some: np.ndarray, size: int, fill: Any) -> np.ndarray
     Block by block, because NumPy makes a list of eight bytes for each that it takes.
     """
     out, at = np.full(size, fill, x.dtype), 0
-    for a in range(0, some.size, BLOCK):
-        found = np.compress(some[a : a + BLOCK], x[a : a + BLOCK])
+    for a in range(0, some.size, LOOKED_AT_ONCE):
+        found = np.compress(some[a : a + LOOKED_AT_ONCE], x[a : a + LOOKED_AT_ONCE])
         out[at : at + found.size] = found
         at += found.size
     return out

@@ -26,7 +26,7 @@ from cortexmg.progress import Progress
 from cortexmg.recorders import Recorder
 from cortexmg.selfcheck import check_arithmetic
 from cortexmg.starting import start
-from cortexmg.states import Run, arrays, beginning, checked, key_for
+from cortexmg.states import Run, arrays, checked, first_state, key_for
 from cortexmg.tangents import Tangents
 from cortexmg.traced import simulate_traced, traced
 
@@ -98,7 +98,7 @@ def simulate(
     check = partial(_check_memory, network, record, duration, dt, plan, exact=not gradients)
     mesh = _with_room(check, mesh, optional=devices is None)
     numbers = arrays(network)  # once: their wiring can be large
-    begin = beginning(numbers, state, key, dt, not gradients)
+    begin = first_state(numbers, state, key, dt, not gradients)
     numbers = network if mesh else numbers  # several devices get parts of what is on the host
     program = ManyDevices(numbers, begin, dt, mesh) if mesh else OneDevice(numbers, begin, dt)
     del numbers, begin  # they have their parts of them now

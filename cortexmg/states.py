@@ -136,7 +136,7 @@ def arrays(network: Network) -> Network:
     return jax.tree_util.tree_map_with_path(array, network)
 
 
-def beginning(network: Network, state: State | None, key: Array, dt: float, exact: bool) -> State:
+def first_state(network: Network, state: State | None, key: Array, dt: float, exact: bool) -> State:
     """The state with which a run begins: the one given, or that of the network at time 0.
 
     Its noise is that of `key`. What is underway in it goes on as exact or differentiable as the run

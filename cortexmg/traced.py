@@ -10,7 +10,7 @@ from cortexmg.derivatives import group_of, in_groups
 from cortexmg.frames import plan_of, run_frame
 from cortexmg.hostloop import frames_in
 from cortexmg.shadows import shadowed
-from cortexmg.states import Run, arrays, beginning
+from cortexmg.states import Run, arrays, first_state
 from cortexmg.tangents import Tangents
 
 
@@ -27,7 +27,7 @@ def simulate_traced(network, duration, dt, record, state, key, gradients) -> Run
     network.check(dt)
     network = arrays(network)
     first = 0 if state is None else state.step
-    state = beginning(network, state, key, dt, not gradients)
+    state = first_state(network, state, key, dt, not gradients)
     network = network.in_steps(dt)
     tangents = gradients if isinstance(gradients, Tangents) else Tangents()
     network = tangents.through(network)

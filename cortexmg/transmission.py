@@ -24,9 +24,9 @@ from cortexmg.quanta import Inputs, number_kind, quanta, quantum_for
 from cortexmg.shadows import followed
 from cortexmg.slots import put, read
 from cortexmg.together import deliver_together
-from cortexmg.waiting import Links, Waiting, bathing, check_size, contacts, due, spread, wait
+from cortexmg.waiting import Links, Waiting, bathing, check_size, contacts, delay_range, due, wait
 
-TOGETHER = "\n"  # between the names of transmitters that share a ring; not in any of them
+SEPARATOR = "\n"  # between the names of transmitters that share a ring; not in any of them
 
 
 class Underway(NamedTuple):
@@ -163,8 +163,8 @@ def exactly(
         rings[post] = {}
         for name, ring in by_name.items():
             # A ring can be that of several transmitters, one after the other in every slot.
-            parts = ring.reshape(-1, name.count(TOGETHER) + 1, sizes[post])
-            for i, t in enumerate(name.split(TOGETHER)):
+            parts = ring.reshape(-1, name.count(SEPARATOR) + 1, sizes[post])
+            for i, t in enumerate(name.split(SEPARATOR)):
                 old = underway.quanta[post][t] if underway.exact else jnp.ones(())
                 found[post][t] = _enough(underway.exact, old, found[post][t], parts[:, i])
                 part = jnp.rint(parts[:, i] * (old / found[post][t])).astype(parts.dtype)
@@ -207,7 +207,7 @@ def _lanes(links: Links) -> dict[tuple[str, str], _Lane]:
     sizes = links.sizes
     for p in links.projections.values():
         place = (p.post, p.transmitter)
-        slots[place] = max(slots.get(place, 1), spread(p, links.dt) + 1)
+        slots[place] = max(slots.get(place, 1), delay_range(p, links.dt) + 1)
         check_size(p.post, slots[place], sizes[p.post])
     lanes, filled = {}, dict.fromkeys(sizes, 0)
     for (post, transmitter), count in sorted(slots.items()):

@@ -80,10 +80,10 @@ def delays_left(p: Projection, dt: float) -> Array:
     if jnp.result_type(p.connectivity.delays) == STEPS:
         return jnp.atleast_1d(p.connectivity.delays)
     delays = jnp.ceil(jnp.atleast_1d(p.connectivity.delays) / dt - HALF) - wait(p, dt)
-    return jnp.clip(delays, 0, spread(p, dt)).astype(STEPS)
+    return jnp.clip(delays, 0, delay_range(p, dt)).astype(STEPS)
 
 
-def spread(p: Projection, dt: float) -> int:
+def delay_range(p: Projection, dt: float) -> int:
     """By how many steps the delays of a projection differ at most."""
     found = steps(p.connectivity.delay_max, dt) - wait(p, dt)
     if found > jnp.iinfo(STEPS).max:

@@ -8,7 +8,7 @@ from cortexmg.evidence import Evidence, Mechanism
 from cortexmg.membrane import Current, Pathway
 from cortexmg.part import PerCell, quantity
 
-TOGETHER = ("k", "cl")
+CARRIED = ("k", "cl")
 
 
 class KCC2(Ungated, Mechanism):
@@ -21,7 +21,7 @@ class KCC2(Ungated, Mechanism):
 
     evidence = Evidence(
         "potassium outside takes chloride into cells, which weakens GABA_A receptors",
-        TOGETHER,
+        CARRIED,
         "supported",
         "Wei, Ullah & Schiff 2014",
     )
@@ -30,7 +30,7 @@ class KCC2(Ungated, Mechanism):
 
     @property
     def carries(self) -> tuple[str, ...]:
-        return TOGETHER
+        return CARRIED
 
     def pathway(self, state: None, v: PerCell, env: Environment) -> Current:
         del state, env

@@ -15,7 +15,7 @@ Key = int | jax.Array
 
 # Contacts drawn at once. Memory for drawing is about 30 times this in bytes. It is part of what a
 # key means: another value gives other wiring for the rules that draw again.
-BLOCK = 2**19
+DRAWN_AT_ONCE = 2**19
 REDRAWS = 1000
 
 
@@ -54,14 +54,14 @@ def _entropy(key: Key) -> int | list[int]:
     )
 
 
-def blocks(rows: int, row_length: int, entries: int = BLOCK) -> Iterator[slice]:
+def blocks(rows: int, row_length: int, entries: int = DRAWN_AT_ONCE) -> Iterator[slice]:
     """Slices over `rows`, each of about so many `entries`."""
     step = max(1, entries // max(1, row_length))
     for first in range(0, rows, step):
         yield slice(first, min(first + step, rows))
 
 
-def row_blocks(starts: np.ndarray, entries: int = BLOCK) -> Iterator[slice]:
+def row_blocks(starts: np.ndarray, entries: int = DRAWN_AT_ONCE) -> Iterator[slice]:
     """Slices over rows: each of at most so many contacts, or of one row that has more."""
     last = 0
     while (first := last) < starts.size - 1:

@@ -13,7 +13,14 @@ from cortexmg.part import number, shown
 from cortexmg.procedural import DIRECTIONS, FRACTION, RINGS, Anywhere, Law, Nearby, Procedural
 from cortexmg.rows import kind_of_targets
 from cortexmg.sheet import Sheet
-from cortexmg.wiring.draw import BLOCK, Key, check_total, checked_degree, checked_ends, seed_of
+from cortexmg.wiring.draw import (
+    DRAWN_AT_ONCE,
+    Key,
+    check_total,
+    checked_degree,
+    checked_ends,
+    seed_of,
+)
 from cortexmg.wiring.layout import capacity_for, row_for
 from cortexmg.wiring.rows import check_value, starts_of
 from cortexmg.wiring.spatial import Kernel, check_sheet
@@ -206,7 +213,7 @@ def _contacts_of(wiring: Procedural, cells: jax.Array):
 def _all_contacts(wiring: Procedural) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
     """Slices over rows, their targets [rows, k], -1 where there is none, and their rings."""
     n = wiring.senders.stop - wiring.senders.start
-    step = min(n, max(1, BLOCK // wiring.k))
+    step = min(n, max(1, DRAWN_AT_ONCE // wiring.k))
     for first in range(0, n, step):
         last = min(first + step, n)
         cells = jnp.minimum(jnp.arange(first, first + step, dtype=jnp.int32), n - 1)

@@ -8,7 +8,7 @@ import numpy as np
 from cortexmg.connectivity import Connectivity
 from cortexmg.distributions import ByDistance, Distribution, Normal, Uniform
 from cortexmg.part import number
-from cortexmg.wiring.draw import BLOCK, Streams, blocks
+from cortexmg.wiring.draw import DRAWN_AT_ONCE, Streams, blocks
 from cortexmg.wiring.layout import capacity_for, room_for_targets, row_for
 
 Weight = Any  # a number (nS) or a Distribution
@@ -38,7 +38,7 @@ def starts_of(lengths: np.ndarray) -> np.ndarray:
 
 
 def by_source(
-    sources: np.ndarray, n_pre: int, typical: np.ndarray | None = None, entries: int = BLOCK
+    sources: np.ndarray, n_pre: int, typical: np.ndarray | None = None, entries: int = DRAWN_AT_ONCE
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Starts, targets and row of the contacts whose `sources` are given by target, [n_post, k].
 

@@ -8,7 +8,7 @@ import numpy as np
 from cortexmg.connectivity import Connectivity
 from cortexmg.part import number, shown, whole
 from cortexmg.wiring.draw import (
-    BLOCK,
+    DRAWN_AT_ONCE,
     Key,
     blocks,
     check_total,
@@ -52,7 +52,7 @@ def fixed_in_degree(
         sources[rows] = partners
     chance = k / n_pre  # of a pair; without multiple contacts it is a Bernoulli trial
     variance = n_post * chance * (1.0 - (1.0 / n_pre if multiple else chance))
-    starts, targets, row = by_source(sources, n_pre, _spread(n_post * chance, variance))
+    starts, targets, row = by_source(sources, n_pre, _likely_lengths(n_post * chance, variance))
     return connect(starts, targets, row, n_post, weight, delay, draws)
 
 
@@ -114,7 +114,7 @@ def fixed_probability(
     columns = n_post if self_contacts else n_post - 1
     mean, variance = n_pre * columns * p, n_pre * columns * p * (1.0 - p)
     check_total(int(mean))
-    row = row_for(_spread(columns * p, columns * p * (1.0 - p)))
+    row = row_for(_likely_lengths(columns * p, columns * p * (1.0 - p)))
     # Six standard deviations of room: the length of the arrays does not depend on the key.
     targets = room_for_targets(int(mean + 6.0 * variance**0.5), row, n_post)
     lengths, n = np.zeros(n_pre, np.int64), 0
@@ -159,7 +159,7 @@ def fixed_total_number(
     check_values(weight, delay)
     draws, mean = streams(key), n_contacts / n_pre
     starts = starts_of(draws.contacts.multinomial(n_contacts, np.full(n_pre, 1.0 / n_pre)))
-    row = row_for(_spread(mean, mean * (1.0 - 1.0 / n_pre)))
+    row = row_for(_likely_lengths(mean, mean * (1.0 - 1.0 / n_pre)))
     targets = room_for_targets(n_contacts, row, n_post)
     for rows in row_blocks(starts):
         lengths = np.diff(starts[rows.start : rows.stop + 1])
@@ -212,7 +212,7 @@ def _hits(rng: np.random.Generator, trials: int, p: float) -> Iterator[np.ndarra
     last = -1
     while p > 0.0 and last < trials - 1:
         expected = (trials - last) * p
-        size = min(BLOCK, int(expected + 4.0 * expected**0.5) + 16)
+        size = min(DRAWN_AT_ONCE, int(expected + 4.0 * expected**0.5) + 16)
         gaps = np.minimum(rng.geometric(p, size), trials + 1)  # or their sum could overflow
         hits = np.cumsum(gaps) + last
         last = int(hits[-1])
@@ -228,7 +228,7 @@ def _with_room(targets: np.ndarray, n: int, row: int) -> np.ndarray:
     return longer
 
 
-def _spread(mean: float, variance: float) -> np.ndarray:
+def _likely_lengths(mean: float, variance: float) -> np.ndarray:
     """Lengths such as rows of this mean and variance have, without drawing them.
 
     What depends on expected lengths only is the same for every key.
