@@ -7,6 +7,7 @@ from jaxtyping import Array, Bool
 
 from cortexmg.environment import Environment
 from cortexmg.membrane import Current, Pathway
+from cortexmg.numerics import relax_gate
 from cortexmg.part import Part, PerCell, Scalar
 
 
@@ -74,3 +75,20 @@ class Ungated(Channel):
 
     def step(self, state: None, v: PerCell, env: Environment, dt: Scalar) -> None:
         del state, v, env, dt
+
+
+class OneGate(Channel):
+    """A channel with one gate, whose rates follow the voltage. The state is its open fraction."""
+
+    @abc.abstractmethod
+    def rates(self, v: PerCell) -> tuple[PerCell, PerCell]:
+        """(alpha, beta): of opening and of closing (1/ms)."""
+
+    def init(self, v: PerCell, env: Environment) -> PerCell:
+        del env
+        alpha, beta = self.rates(v)
+        return alpha / (alpha + beta)
+
+    def step(self, state: PerCell, v: PerCell, env: Environment, dt: Scalar) -> PerCell:
+        del env
+        return relax_gate(state, *self.rates(v), dt)

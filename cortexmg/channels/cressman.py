@@ -2,14 +2,14 @@
 
 from typing import TYPE_CHECKING, ClassVar
 
-from cortexmg.channels.channel import Channel
+from cortexmg.channels.channel import OneGate
 from cortexmg.environment import Environment
 from cortexmg.membrane import Pathway
-from cortexmg.numerics import bounded_exp, linoid, relax_gate
+from cortexmg.numerics import bounded_exp, linoid
 from cortexmg.part import PerCell, Scalar, quantity
 
 
-class CressmanSodium(Channel):
+class CressmanSodium(OneGate):
     """Transient sodium current with m^3 h gating and instantaneous m. The state is h.
 
     Cressman et al. (2009, J Comput Neurosci 26:159) as in Barreto and Cressman (2011, J Biol Phys
@@ -24,38 +24,26 @@ class CressmanSodium(Channel):
     phi: PerCell = quantity("1", 3.0, above=0.0)  # how much faster than at the rates below
     screening: PerCell = quantity("1", 1.0, low=0.0, high=1.0)  # share of the surface shift
 
-    def init(self, v: PerCell, env: Environment) -> PerCell:
-        del env
-        alpha, beta = self.rates(v)
-        return alpha / (alpha + beta)
-
-    def step(self, state: PerCell, v: PerCell, env: Environment, dt: Scalar) -> PerCell:
-        del env
-        return relax_gate(state, *self.rates(v), dt)
-
     def pathway(self, state: PerCell, v: PerCell, env: Environment) -> Pathway:
         return Pathway(self.g_max * _activation(v) ** 3 * state, self.reversal(env))
 
     def rates(self, v: PerCell) -> tuple[PerCell, PerCell]:
-        """(alpha, beta) of h (1/ms)."""
         alpha = 0.07 * bounded_exp(-(v + 44.0) / 20.0, power=4)
         return self.phi * alpha, self.phi / (1.0 + bounded_exp(-(v + 14.0) / 10.0))
 
 
-class _GateN(Channel):
+class _GateN(OneGate):
     """Channels whose state is n, the gate of potassium."""
 
     if TYPE_CHECKING:  # a field of final classes
         phi: ClassVar[PerCell]
 
-    def init(self, v: PerCell, env: Environment) -> PerCell:
-        del env
-        alpha, beta = _potassium_rates(v)
-        return alpha / (alpha + beta)
-
     def step(self, state: PerCell, v: PerCell, env: Environment, dt: Scalar) -> PerCell:
-        del env
-        return relax_gate(state, *_potassium_rates(v), self.phi * dt)
+        return super().step(state, v, env, self.phi * dt)
+
+    def rates(self, v: PerCell) -> tuple[PerCell, PerCell]:
+        """(alpha, beta) of n (1/ms), before phi."""
+        return 0.1 * linoid(-(v + 34.0) / 10.0), 0.125 * bounded_exp(-(v + 44.0) / 80.0, power=4)
 
 
 class SlavedSodium(_GateN):
@@ -98,8 +86,3 @@ def _activation(v: PerCell) -> PerCell:
     """m, which follows the voltage at once."""
     alpha = linoid(-(v + 30.0) / 10.0)
     return alpha / (alpha + 4.0 * bounded_exp(-(v + 55.0) / 18.0))
-
-
-def _potassium_rates(v: PerCell) -> tuple[PerCell, PerCell]:
-    """(alpha, beta) of n (1/ms), before phi."""
-    return 0.1 * linoid(-(v + 34.0) / 10.0), 0.125 * bounded_exp(-(v + 44.0) / 80.0, power=4)

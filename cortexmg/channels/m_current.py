@@ -1,13 +1,13 @@
 """Slow potassium current that makes regular-spiking cells adapt."""
 
-from cortexmg.channels.channel import Channel
+from cortexmg.channels.channel import OneGate
 from cortexmg.environment import Environment
 from cortexmg.membrane import Pathway
-from cortexmg.numerics import bounded_exp, relax_gate
-from cortexmg.part import PerCell, Scalar, quantity
+from cortexmg.numerics import bounded_exp
+from cortexmg.part import PerCell, quantity
 
 
-class MCurrent(Channel):
+class MCurrent(OneGate):
     """Muscarine-sensitive potassium current, at 36 degrees. The state is p, its open fraction.
 
     Pospischil et al. (2008, doi:10.1007/s00422-008-0263-8).
@@ -21,21 +21,11 @@ class MCurrent(Channel):
     tau_max: PerCell = quantity("ms", 1000.0, above=0.0)
     screening: PerCell = quantity("1", 0.0, low=0.0, high=1.0)  # share of the surface shift
 
-    def init(self, v: PerCell, env: Environment) -> PerCell:
-        del env
-        opening, closing = self._rates(v)
-        return opening / (opening + closing)
-
-    def step(self, state: PerCell, v: PerCell, env: Environment, dt: Scalar) -> PerCell:
-        del env
-        return relax_gate(state, *self._rates(v), dt)
-
     def pathway(self, state: PerCell, v: PerCell, env: Environment) -> Pathway:
         del v
         return Pathway(self.g_max * state, self.reversal(env))
 
-    def _rates(self, v: PerCell) -> tuple[PerCell, PerCell]:
-        """Of opening and of closing (1/ms)."""
+    def rates(self, v: PerCell) -> tuple[PerCell, PerCell]:
         up = bounded_exp((v + 35.0) / 20.0, power=4)
         closing = (3.3 * up + 1.0 / up) / (self.tau_max * (1.0 + up**2))
         return up**2 * closing, closing  # open and closed cells in the ratio exp((v + 35) / 10)

@@ -5,14 +5,14 @@ import math
 import equinox as eqx
 import jax.numpy as jnp
 
-from cortexmg.channels.channel import Channel
+from cortexmg.channels.channel import OneGate
 from cortexmg.environment import Environment
 from cortexmg.membrane import Pathway
-from cortexmg.numerics import bounded_exp, linoid, relax_gate
-from cortexmg.part import PerCell, Scalar, quantity
+from cortexmg.numerics import bounded_exp, linoid
+from cortexmg.part import PerCell, quantity
 
 
-class Potassium(Channel):
+class Potassium(OneGate):
     """Delayed rectifier with n^4 gating, at 36 degrees. The state is n, its open fraction.
 
     Rates of Traub and Miles (1991, Neuronal Networks of the Hippocampus, Cambridge), shifted by
@@ -29,22 +29,13 @@ class Potassium(Channel):
     screening: PerCell = quantity("1", 0.5, low=0.0, high=1.0)  # share of the surface shift
 
     def init(self, v: PerCell, env: Environment) -> PerCell:
-        del env
-        if self.shut:
-            return jnp.zeros_like(v)
-        alpha, beta = self.rates(v)
-        return alpha / (alpha + beta)
-
-    def step(self, state: PerCell, v: PerCell, env: Environment, dt: Scalar) -> PerCell:
-        del env
-        return relax_gate(state, *self.rates(v), dt)
+        return jnp.zeros_like(v) if self.shut else super().init(v, env)
 
     def pathway(self, state: PerCell, v: PerCell, env: Environment) -> Pathway:
         del v
         return Pathway(self.g_max * state**4, self.reversal(env))
 
     def rates(self, v: PerCell) -> tuple[PerCell, PerCell]:
-        """(alpha, beta) of n (1/ms)."""
         u = v - self.v_t
         # A power of one exponential, which takes longer than it does.
         root = bounded_exp((10.0 - u) / 40.0, power=8)
