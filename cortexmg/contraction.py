@@ -153,7 +153,7 @@ def contract(onto, a, b, active, near, step, *leaves, out, layout, tree):
 class Sent(NamedTuple):
     """What the active cells of a population deliver through one projection, without members."""
 
-    inbox: int  # the number of the array into which it is written
+    inbox: Any  # which array it is written into: its number, or key
     amounts: Any
     weights: Any
     rows: Any

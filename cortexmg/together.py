@@ -22,18 +22,16 @@ from cortexmg.events import check_sizes, compiled_alone, deliver
 
 def deliver_together(
     inboxes: dict[Any, Int[Array, "..."]],
-    given: list[tuple],
+    sent: list[Sent],
     *,
     fired: UInt32[Array, " words"],
     step: Int[Array, ""],
 ) -> dict[Any, Int[Array, "..."]]:
-    """Those of `inboxes` that change, as `deliver` changes them for each projection that is given.
+    """Those of `inboxes` that change, as `deliver` changes them for each projection.
 
-    What is given begins with the key of an inbox; amounts, weights, rows and layout follow.
     `fired` are the packed flags of the cells of all.
     """
-    places = list(dict.fromkeys(of for of, *_ in given))
-    sent = [Sent(places.index(of), *others) for of, *others in given]
+    places = list(dict.fromkeys(s.inbox for s in sent))
     wiring = [jax.tree.flatten(s.rows) for s in sent]
     after = together_p.bind(
         *(inboxes[of] for of in places),
@@ -42,7 +40,7 @@ def deliver_together(
         *(leaf for leaves, _ in wiring for leaf in leaves),
         fired,
         step,
-        onto=tuple(s.inbox for s in sent),
+        onto=tuple(places.index(s.inbox) for s in sent),
         layouts=tuple(s.layout for s in sent),
         trees=tuple(tree for _, tree in wiring),
     )

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Int, Key
 
 from cortexmg.compaction import unpack, words_for
+from cortexmg.contraction import Sent
 from cortexmg.derivatives import kept
 from cortexmg.environment import Environment
 from cortexmg.events import deliver
@@ -86,7 +87,7 @@ def arrive(
     exact, after, waiting = underway.exact, {}, dict(underway.waiting)
     lanes, sizes, shadows = _lanes(links), links.sizes, dict(underway.shadows)
     inboxes = _inboxes(underway.rings, lanes, sizes, exact)
-    alike: dict[Any, list] = {}  # of projections with the same spikes, what they deliver
+    alike: dict[Any, tuple[Array, list[Sent]]] = {}  # of projections with the same spikes
     for name, p in sorted(links.projections.items()):
         lane, c, waited = lanes[p.post, p.transmitter], p.connectivity, wait(p, links.dt)
         then = step - 1 - waited  # when the spikes were fired that are due
@@ -99,9 +100,9 @@ def arrive(
         layout = Layout(n_pre, blocks, c.senders.start, c.row, *lane, c.n_post)
         of = p.post, p.transmitter if lane.slots > 1 else None
         if exact:
-            given = of, *_sent(p, amount, scale, exact), rows, layout
             same = p.pre, waited, c.senders.start, c.n_senders
-            alike.setdefault(same, []).append((spikes.fired, given))
+            _, sent = alike.setdefault(same, (spikes.fired, []))
+            sent.append(Sent(of, *_released(p, amount, scale, exact), rows, layout))
             continue
         who = {"fired": spikes.fired, "near": spikes.near, "step": step, "layout": layout}
         if name in shadows:
@@ -109,10 +110,9 @@ def arrive(
             inboxes[of], shadows[name] = followed(*pair, amount * scale, rows, **who)
             constant = jax.lax.stop_gradient(c.weights)
             p = eqx.tree_at(lambda p: p.connectivity.weights, p, constant)
-        inboxes[of] = deliver(inboxes[of], *_sent(p, amount, scale, exact), rows, **who)
-    for sent in alike.values():
-        given, fired = [given for _, given in sent], sent[0][0]
-        inboxes |= deliver_together(inboxes, given, fired=fired, step=step)
+        inboxes[of] = deliver(inboxes[of], *_released(p, amount, scale, exact), rows, **who)
+    for fired, sent in alike.values():
+        inboxes |= deliver_together(inboxes, sent, fired=fired, step=step)
     arrived, rings = _taken_out(inboxes, lanes, sizes, underway.quanta, step)
     return arrived, after, Underway(waiting, rings, underway.quanta, underway.amounts, shadows)
 
@@ -133,8 +133,8 @@ def _taken_out(
             # Barrier: what follows would be derived within the sum over lanes, element by element.
             inbox = inbox if units else jax.lax.optimization_barrier(inbox)
         else:
-            inbox, ring = _take(inboxes[post, transmitter], sizes[post], step)
-            rings.setdefault(post, {})[transmitter] = ring
+            ring, inbox = read(inboxes[post, transmitter], step % lane.slots, sizes[post])
+            rings.setdefault(post, {})[transmitter] = put(ring, jnp.zeros_like(inbox), step)
         unit = units[post][transmitter] if units else 1.0
         arrived[post][transmitter] = kept(inbox * unit)
     return arrived, rings
@@ -216,7 +216,7 @@ def _lanes(links: Links) -> dict[tuple[str, str], _Lane]:
     return lanes
 
 
-def _sent(p: Projection, amount: PerCell, scale: Any, exact: bool) -> tuple[Array, Array]:
+def _released(p: Projection, amount: PerCell, scale: Any, exact: bool) -> tuple[Array, Array]:
     """What the cells of a projection release, and the weights, in units of 1 / scale."""
     weights = p.connectivity.weights
     # A factor on every stored weight would cost a pass over all contacts in every step.
@@ -228,9 +228,3 @@ def _sent(p: Projection, amount: PerCell, scale: Any, exact: bool) -> tuple[Arra
         # The weight of all is part of the amounts: one visit to a row gives both derivatives.
         amount, weights = amount * (weights * scale), 1.0
     return amount, jnp.asarray(weights, amount.dtype)
-
-
-def _take(ring: Array, n: int, step: Array) -> tuple[Array, Array]:
-    """The slot of this step, and the ring with that slot emptied."""
-    ring, now = read(ring, step % (ring.shape[0] // n), n)
-    return now, put(ring, jnp.zeros_like(now), step)
