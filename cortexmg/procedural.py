@@ -194,7 +194,7 @@ class Procedural(Wiring):
     @property
     def n_contacts(self) -> int:
         """How many contacts there are, with those beyond the edge of a sheet."""
-        return (self.senders.stop - self.senders.start) * self.k
+        return self.n_senders * self.k
 
     def rows(self, delays: Array) -> Drawn:
         """What delivery reads, with `delays` in steps."""

@@ -13,10 +13,8 @@ from cortexmg.wiring.rows import (
     Weight,
     by_source,
     check_value,
+    connect,
     counting_sort,
-    delay_bounds,
-    delays_for,
-    weights_for,
 )
 
 SORTED_AT_ONCE = 2**16  # contacts; sorting them takes about 30 times this in bytes
@@ -63,17 +61,11 @@ def from_arrays(
     # fewer in a block than there are cells, the time would no longer be linear in the contacts.
     entries = max(SORTED_AT_ONCE, n_pre, n_post)
     starts, order, row = by_source(sources[:, None], n_pre, entries=entries)
-    size, draws = order.size, streams(key)
-    weights, delays = _room(weight, size, 0.0), _room(delay, size, None)
+    weights, delays = _room(weight, order.size, 0.0), _room(delay, order.size, None)
     along = [(x, room) for x, room in ((weight, weights), (delay, delays)) if room is not None]
     for rows in row_blocks(starts, entries):
         _settle_rows(starts[rows.start : rows.stop + 1], order, targets, n_post, along)
-    if weights is None:
-        weights = weights_for(weight, sources.size, size, draws.weights)
-    if delays is None:
-        delays = delays_for(delay, size, draws.delays)
-    bounds = delay_bounds(delay, delays)
-    return Connectivity(starts, order, weights, delays, n_pre, n_post, row, *bounds)
+    return connect(starts, order, row, n_post, weight, delay, streams(key), weights, delays)
 
 
 def _settle_rows(

@@ -86,7 +86,7 @@ def procedural_by_distance(
     delays = delay.at(rings) if isinstance(delay, ByDistance) else delay
     made = _made(law, n_pre, n_post, k, weight, delays, key, 0)
     fan_in = np.zeros(n_post, np.int64)
-    for _, targets, _ in _all_contacts(made):
+    for targets, _ in _all_contacts(made):
         fan_in += np.bincount(targets[targets >= 0], minlength=n_post)
     return _made(law, n_pre, n_post, k, weight, delays, key, int(fan_in.max()))
 
@@ -103,7 +103,7 @@ def stored(wiring: Procedural) -> Connectivity:
         )
     check_total(wiring.n_contacts)
     lengths, found, delays = [], [], []
-    for _, targets, ring in _all_contacts(wiring):
+    for targets, ring in _all_contacts(wiring):
         order = np.argsort(targets, axis=1, kind="stable")
         targets = np.take_along_axis(targets, order, axis=1)
         lengths.append(np.sum(targets >= 0, axis=1))
@@ -210,16 +210,11 @@ def _contacts_of(wiring: Procedural, cells: jax.Array):
     return jax.tree.map(lambda x: x.reshape(cells.shape[0], -1)[:, : wiring.k], found)
 
 
-def _all_contacts(wiring: Procedural) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-    """Slices over rows, their targets [rows, k], -1 where there is none, and their rings."""
-    n = wiring.senders.stop - wiring.senders.start
+def _all_contacts(wiring: Procedural) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Of some rows after others the targets [rows, k], -1 where there is none, and their rings."""
+    n = wiring.n_senders
     step = min(n, max(1, DRAWN_AT_ONCE // wiring.k))
     for first in range(0, n, step):
-        last = min(first + step, n)
         cells = jnp.minimum(jnp.arange(first, first + step, dtype=jnp.int32), n - 1)
         targets, ring = _contacts_of(wiring, cells)
-        yield (
-            slice(first, last),
-            np.asarray(targets)[: last - first],
-            np.asarray(ring)[: last - first],
-        )
+        yield np.asarray(targets)[: n - first], np.asarray(ring)[: n - first]

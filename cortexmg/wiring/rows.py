@@ -71,14 +71,18 @@ def connect(
     weight: Weight,
     delay: Delay,
     draws: Streams,
+    weights: np.ndarray | None = None,
+    delays: np.ndarray | None = None,
 ) -> Connectivity:
-    """The contacts with independent weights and delays.
+    """The contacts with independent weights and delays, or with those that are known of each.
 
     Drawn after sorting: as they are independent of who contacts whom, nothing has to be sorted
     along.
     """
-    weights = weights_for(weight, int(starts[-1]), targets.size, draws.weights)
-    delays = delays_for(delay, targets.size, draws.delays)
+    if weights is None:
+        weights = weights_for(weight, int(starts[-1]), targets.size, draws.weights)
+    if delays is None:
+        delays = delays_for(delay, targets.size, draws.delays)
     bounds = delay_bounds(delay, delays)
     return Connectivity(starts, targets, weights, delays, starts.size - 1, n_post, row, *bounds)
 

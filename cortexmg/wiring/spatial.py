@@ -23,8 +23,6 @@ from cortexmg.wiring.rows import (
     by_source,
     check_value,
     connect,
-    delay_bounds,
-    weights_for,
 )
 
 
@@ -108,12 +106,9 @@ def by_distance(
         sources[rows] = settle(block, propose, multiple)
     starts, targets, row = by_source(sources, n_pre)
     del sources
-    if not isinstance(delay, ByDistance):
-        return connect(starts, targets, row, n_post, weight, delay, draws)
-    weights = weights_for(weight, n_post * k, targets.size, draws.weights)
-    delays = _conduction(sheet, starts, targets, n_post, delay)
-    bounds = delay_bounds(delay, delays)
-    return Connectivity(starts, targets, weights, delays, n_pre, n_post, row, *bounds)
+    known = isinstance(delay, ByDistance)
+    delays = _conduction(sheet, starts, targets, n_post, delay) if known else None
+    return connect(starts, targets, row, n_post, weight, delay, draws, delays=delays)
 
 
 def check_sheet(rule: str, sheet: Sheet, kernel: Kernel) -> None:
