@@ -1,11 +1,10 @@
 """What every ion channel must do, and the charge balance of the calcium that enters."""
 
-import inspect
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import concrete_members
 from hypothesis import given, settings, strategies as st
 
 from cortexmg import acsf, channels, pools
@@ -29,15 +28,10 @@ ENV = acsf()
 V = np.linspace(-200.0, 200.0, 81)  # mV; holds every voltage at which a rate is 0/0
 
 
-def members(family, kind):
-    return [
-        c
-        for c in vars(family).values()
-        if inspect.isclass(c) and issubclass(c, kind) and not inspect.isabstract(c)
-    ]
-
-
-EVERY_CHANNEL = [*(c() for c in members(channels, Channel)), CalciumN(inactivation=Inactivation())]
+EVERY_CHANNEL = [
+    *(c() for c in concrete_members(channels, Channel)),
+    CalciumN(inactivation=Inactivation()),
+]
 
 
 @pytest.fixture(params=EVERY_CHANNEL, ids=lambda c: type(c).__name__)
@@ -304,7 +298,7 @@ def test_calcium_channels_follow_calcium_outside():
 # ---- pools -------------------------------------------------------------------------------------
 
 
-EVERY_POOL = [c() for c in members(pools, Pool)]
+EVERY_POOL = [c() for c in concrete_members(pools, Pool)]
 
 
 @pytest.fixture(params=EVERY_POOL, ids=lambda c: type(c).__name__)

@@ -1,6 +1,5 @@
 """What every factor must do, published tables of each, and what release and cells make of them."""
 
-import inspect
 import math
 import sys
 from dataclasses import fields, replace
@@ -9,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import concrete_members
 from hypothesis import given, settings, strategies as st
 
 import cortexmg as cx
@@ -32,14 +32,14 @@ from cortexmg.factors import (
 )
 from cortexmg.membrane import Pathway
 from cortexmg.numerics import relax_gate
+from cortexmg.part import Part
 from cortexmg.releases import Binomial, Certain, Saturating, TsodyksMarkram
 from cortexmg.surface import Screening
 from cortexmg.tissues import Noradrenaline
 
 EVERY_FACTOR = [
     c(1.8) if c is Arousal else c()  # which by itself changes nothing
-    for c in vars(factors).values()
-    if inspect.isclass(c) and issubclass(c, Factor) and not inspect.isabstract(c)
+    for c in concrete_members(factors, Factor)
 ]
 EVERY_LAW = [f for f in EVERY_FACTOR if isinstance(f, ReleaseLaw)]
 
@@ -227,9 +227,8 @@ class Nothing:
 FACTORED = [
     kind()
     for package in (channels, synapses, releases)
-    for kind in vars(package).values()
-    if inspect.isclass(kind) and "factors" in {f.name for f in fields(kind)}
-    if not inspect.isabstract(kind)
+    for kind in concrete_members(package, Part)
+    if "factors" in {f.name for f in fields(kind)}
 ]
 
 

@@ -1,12 +1,12 @@
 """Stimuli: random streams by key, step and cell; exact distributions; arrivals in their step."""
 
 import hashlib
-import inspect
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import concrete_members
 from hypothesis import given, settings, strategies as st
 from scipy import stats
 
@@ -38,12 +38,7 @@ random_stimuli = pytest.mark.parametrize("kind", RANDOM, ids=lambda c: c.__name_
 
 
 def test_every_stimulus_is_tested_here():
-    found = {
-        c
-        for c in vars(stimuli).values()
-        if inspect.isclass(c) and issubclass(c, Stimulus) and not inspect.isabstract(c)
-    }
-    assert found == set(EXAMPLES)
+    assert set(concrete_members(stimuli, Stimulus)) == set(EXAMPLES)
 
 
 def series(stimulus, n, steps=STEPS, seed=0, dt=DT, first=0):

@@ -1,12 +1,12 @@
 """Surface charge: published shifts, theory, and what cells make of a shift."""
 
-import inspect
 from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import concrete_members
 from scipy.optimize import brentq
 
 import cortexmg as cx
@@ -15,11 +15,7 @@ from cortexmg.channels import Channel, Leak, Sodium
 from cortexmg.evidence import mechanisms
 from cortexmg.surface import GouyChapman, Screening, SurfaceCharge
 
-EVERY_SURFACE = [
-    c()
-    for c in vars(surface).values()
-    if inspect.isclass(c) and issubclass(c, SurfaceCharge) and not inspect.isabstract(c)
-]
+EVERY_SURFACE = [c() for c in concrete_members(surface, SurfaceCharge)]
 every_surface = pytest.mark.parametrize("charge", EVERY_SURFACE, ids=lambda c: type(c).__name__)
 
 

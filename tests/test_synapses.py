@@ -1,6 +1,5 @@
 """What every receptor must do, the published kinetics, and transmitter release."""
 
-import inspect
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import concrete_members
 from hypothesis import given, settings, strategies as st
 
 from cortexmg import (
@@ -37,11 +37,7 @@ from cortexmg.synapses import (
 
 ENV, NO_MG = acsf(), acsf(mg=0.0)
 V = np.linspace(-100.0, 60.0, 33)
-AS_THEY_ARE = [
-    c()
-    for c in vars(synapses).values()
-    if inspect.isclass(c) and issubclass(c, Synapse) and not inspect.isabstract(c)
-]
+AS_THEY_ARE = [c() for c in concrete_members(synapses, Synapse)]
 BY_IONS = [replace(s, e=None) for s in AS_THEY_ARE if s.permeant]
 EVERY_SYNAPSE = [*AS_THEY_ARE, *BY_IONS]
 NONLINEAR = (GABAB,)  # its receptors saturate
@@ -406,11 +402,7 @@ def test_a_passive_cell_sees_the_voltage_that_it_has_in_brian2(passive_cells, ca
 
 # ---- release -----------------------------------------------------------------------------------
 
-EVERY_RELEASE = [
-    c()
-    for c in vars(releases).values()
-    if inspect.isclass(c) and issubclass(c, Release) and not inspect.isabstract(c)
-]
+EVERY_RELEASE = [c() for c in concrete_members(releases, Release)]
 
 
 @pytest.fixture(params=EVERY_RELEASE, ids=lambda c: type(c).__name__)

@@ -1,11 +1,10 @@
 """Spikes on their way: exact sums, waiting, and the change between exact and differentiable."""
 
-import inspect
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import concrete_members
 
 import cortexmg as cx
 from cortexmg import cells, quanta, recorders, releases, stimuli, synapses, wiring
@@ -157,10 +156,6 @@ def test_delays_that_differ_too_much_are_refused():
         cx.simulate(far, 1.0, DT)
 
 
-MEMBERS = {name: x for name, x in vars(releases).items() if inspect.isclass(x)}
-CONCRETE = [x for x in MEMBERS.values() if not inspect.isabstract(x)]
-
-
 FACILITATING = releases.TsodyksMarkram(0.09, 138.0, 670.0)
 IN_RICH_CALCIUM = [  # release more than 1
     FACILITATING,
@@ -179,7 +174,9 @@ def test_a_quantum_has_room_for_the_largest_release(release):
 
 
 @pytest.mark.parametrize(
-    "release", [kind() for kind in CONCRETE] + IN_RICH_CALCIUM, ids=lambda r: type(r).__name__
+    "release",
+    [kind() for kind in concrete_members(releases, releases.Release)] + IN_RICH_CALCIUM,
+    ids=lambda r: type(r).__name__,
 )
 def test_no_spike_releases_more_than_the_largest_amount(release):
     """The quantum of exact sums rests on it. Spike trains from bursts in every step to silence."""
