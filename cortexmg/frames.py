@@ -34,6 +34,17 @@ def plan_of(record: Record, dt: float) -> Plan:
     return plan or ((1, ()),)
 
 
+def frames_in(duration: float, dt: float, plan: Plan) -> int:
+    """How many times the longest interval of the recorders fits into `duration`."""
+    steps, frame = whole_steps(duration, dt, "duration"), plan[0][0]
+    if steps % frame:
+        raise ValueError(
+            f"duration of {duration:g} ms is not a whole number of the longest recorder "
+            f"interval, {frame * dt:g} ms: change one of them."
+        )
+    return steps // frame
+
+
 def run_frame(
     network: Network,
     state: State,

@@ -8,8 +8,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from cortexmg.clock import MOST_STEPS, whole_steps
-from cortexmg.frames import Plan, Record, plan_of
+from cortexmg.clock import MOST_STEPS
+from cortexmg.frames import Record, frames_in, plan_of
 from cortexmg.memory import steps_at_once
 from cortexmg.network import Network
 from cortexmg.part import shown
@@ -171,17 +171,6 @@ class _Interrupt:
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
-
-
-def frames_in(duration: float, dt: float, plan: Plan) -> int:
-    """How many times the longest interval of the recorders fits into `duration`."""
-    steps, frame = whole_steps(duration, dt, "duration"), plan[0][0]
-    if steps % frame:
-        raise ValueError(
-            f"duration of {duration:g} ms is not a whole number of the longest recorder "
-            f"interval, {frame * dt:g} ms: change one of them."
-        )
-    return steps // frame
 
 
 def _join(pieces: list) -> Any:

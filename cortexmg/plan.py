@@ -12,9 +12,8 @@ import numpy as np
 
 from cortexmg.clock import whole_steps
 from cortexmg.connectivity import Connectivity
-from cortexmg.frames import Record, plan_of
+from cortexmg.frames import Record, frames_in, plan_of
 from cortexmg.hardware import Device, memory_in_use
-from cortexmg.hostloop import frames_in
 from cortexmg.kernels import Work, work_of_loop
 from cortexmg.memory import (
     HOLES,

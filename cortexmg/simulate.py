@@ -13,8 +13,8 @@ from jaxtyping import Array, ArrayLike, Key
 
 from cortexmg.compaction import AT_ONCE
 from cortexmg.devices import Devices, mesh_of, platform_of
-from cortexmg.frames import Plan, Record, plan_of
-from cortexmg.hostloop import HostLoop, frames_in
+from cortexmg.frames import Plan, Record, frames_in, plan_of
+from cortexmg.hostloop import HostLoop
 from cortexmg.members import Members
 from cortexmg.memory import check_memory, room_of, steps_at_once
 from cortexmg.network import Network, State, check_network

@@ -7,8 +7,7 @@ import jax.numpy as jnp
 from jax.core import Tracer
 
 from cortexmg.derivatives import group_of, in_groups
-from cortexmg.frames import plan_of, run_frame
-from cortexmg.hostloop import frames_in
+from cortexmg.frames import frames_in, plan_of, run_frame
 from cortexmg.shadows import shadowed
 from cortexmg.states import Run, arrays, first_state
 from cortexmg.tangents import Tangents
