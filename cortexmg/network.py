@@ -18,7 +18,7 @@ from cortexmg.noise import stream
 from cortexmg.part import Part, check_lengths, shown
 from cortexmg.population import Population, PopulationState
 from cortexmg.projection import Projection
-from cortexmg.queue import arrive_at_once, nothing_queued
+from cortexmg.queue import arrive_at_once, enqueue, nothing_queued
 from cortexmg.spiking import Spikes
 from cortexmg.split import WHOLE, Split
 from cortexmg.stimuli import Moment, Stimulus
@@ -125,9 +125,8 @@ class Network(Part):
 
     def step(self, state: State, dt: float) -> tuple[State, dict[str, Spikes]]:
         """Transmitter arrives, stimuli act, cells integrate and fire, their spikes depart."""
-        links = self._links(dt)
-        arrivals = arrive_at_once if self.at_once and state.underway.exact else arrive
-        arrived, releases, underway = arrivals(
+        links, queued = self._links(dt), self.at_once and state.underway.exact
+        arrived, releases, underway = (arrive_at_once if queued else arrive)(
             links, state.underway, state.releases, self.environment, state.step, state.key
         )
         inputs: dict[str, list] = {name: [] for name in self.populations}
@@ -144,7 +143,8 @@ class Network(Part):
             )
         around = self._surroundings
         tissues, populations = around.exchanged(state.tissues, populations, state.step, dt)
-        waiting = depart(underway.waiting, spikes, state.step, links)
+        leave = enqueue if queued else depart
+        waiting = leave(underway.waiting, spikes, state.step, links)
         underway = underway._replace(waiting=waiting)
         after = populations, underway, releases, stimuli, tissues, state.key, state.dt
         return State(state.step + 1, *after), spikes

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int, Key
 
-from cortexmg.compaction import TILE, first_active, unpack, words_for
+from cortexmg.compaction import TILE, first_active, pack, unpack, words_for
 from cortexmg.environment import Environment
 from cortexmg.form import OUTSIDE
 from cortexmg.projection import Projection
@@ -20,6 +20,7 @@ from cortexmg.quanta import Inputs, number_kind, quanta
 from cortexmg.releases import Certain
 from cortexmg.rows import Wiring
 from cortexmg.slots import put
+from cortexmg.spiking import Spikes
 from cortexmg.transmission import SEPARATOR, Underway
 from cortexmg.waiting import (
     Links,
@@ -30,6 +31,7 @@ from cortexmg.waiting import (
     counters,
     delay_range,
     wait,
+    with_row,
 )
 
 
@@ -135,6 +137,28 @@ def arrive_at_once(
     return arrived, after, Underway(waiting, rings, underway.quanta, amounts)
 
 
+def enqueue(
+    waiting: dict[str, Waiting], spikes: dict[str, Spikes], step: Int[Array, ""], links: Links
+) -> dict[str, Waiting]:
+    """The spikes of this step in the place of those that are late, on a GPU as a single kernel.
+
+    Several devices exchange them in every step: a GPU would wait for the host at a branch, and of a
+    volley of all cells a few of every tile are delivered in each step, for which the queue needs
+    all of the delay.
+    """
+    after, parts = {}, links.split.parts
+    for pre, w in waiting.items():
+        # Barrier: the voltage would be copied, and compared with the threshold again.
+        fired = links.split.everywhere(pack(jax.lax.optimization_barrier(spikes[pre].fired)))
+        # Others would take room in the queue, those too that fill up the last device.
+        senders = [p.connectivity.senders for p in links.sent_by(pre).values()]
+        fired = fired & with_row(senders, links.padded(pre), parts)
+        rows = w.fired.reshape(-1, fired.shape[0])
+        mine = jnp.arange(rows.shape[0])[:, None] == step % rows.shape[0]
+        after[pre] = w._replace(fired=jnp.where(mine, fired, rows).reshape(-1))
+    return after
+
+
 def _emptied(
     rings: Inputs, lanes: dict[tuple[str, str], _Lane], step: Array
 ) -> dict[str, dict[str, Array]]:
@@ -172,7 +196,7 @@ def _newest(w: Waiting, p: Projection, links: Links, step: Array) -> Array:
     """1 for each cell with a row that fired in the last step, else 0."""
     parts = links.split.parts
     queue = w.fired.reshape(-1, parts * words_for(links.sizes[p.pre]))
-    fired = unpack(queue[(step - 1) % queue.shape[0]], links.everywhere(p.pre), parts)
+    fired = unpack(queue[(step - 1) % queue.shape[0]], links.padded(p.pre), parts)
     return fired[p.connectivity.senders].astype(jnp.result_type(float))
 
 

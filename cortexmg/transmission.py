@@ -96,7 +96,7 @@ def arrive(
         after[name], amount = p.release.step(releases[name], spikes.amount, fluid, links.dt)
         scale = p.strength / underway.quanta[p.post][p.transmitter] if exact else p.strength
         rows = contacts(links, name, amount, then, key)
-        n_pre, blocks = links.everywhere(p.pre), links.split.parts
+        n_pre, blocks = links.padded(p.pre), links.split.parts
         layout = Layout(n_pre, blocks, c.senders.start, c.row, *lane, c.n_post)
         of = p.post, p.transmitter if lane.slots > 1 else None
         if exact:

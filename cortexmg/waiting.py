@@ -33,7 +33,7 @@ class Links(NamedTuple):
     at_once: int  # see `Network`
     dt: float  # ms
 
-    def everywhere(self, population: str) -> int:
+    def padded(self, population: str) -> int:
         """Cells of a population on all devices, with those that fill up their parts."""
         return self.split.parts * self.sizes[population]
 
@@ -136,24 +136,18 @@ def depart(
     """The spikes of this step take the place of those for which all delays have passed.
 
     Several devices exchange them once in the shortest delay, before the first are due; until then
-    each knows only its own. With a queue they do so in every step: a GPU would wait for the host
-    at the branch, and of a volley of all cells a few of every tile are delivered in each step, for
-    which the queue needs all of the delay.
+    each knows only its own.
     """
     after, split = {}, links.split
     for pre, w in waiting.items():
         new = spikes[pre]
-        if w.late is not None:
-            senders = [p.connectivity.senders for p in links.sent_by(pre).values()]
-            after[pre] = _queued(w, new, senders, step, split)
-            continue
         fired = split.put(w.fired, pack(new.fired), step)
         if w.amount is None or w.near is None:
             after[pre] = w._replace(fired=without_amount(fired, new.amount))
         else:
             near = split.put(w.near, pack(new.near), step)
             after[pre] = Waiting(fired, near, split.put(w.amount, new.amount, step), None)
-    if split.parts == 1 or not waiting or any(w.late is not None for w in waiting.values()):
+    if split.parts == 1 or not waiting:
         return after
     window = 1 + min(wait(p, links.dt) for p in links.projections.values())
 
@@ -175,23 +169,12 @@ def _exchanged(slots: int, step: Array, window: int, split: Split, ring: Array) 
     return rows.at[last].set(everyone).reshape(-1)
 
 
-def _queued(w: Waiting, new: Spikes, senders: list[slice], step: Array, split: Split) -> Waiting:
-    """The same in a queue, on a GPU as a single kernel."""
-    # Barrier: the voltage would be copied, and compared with the threshold again.
-    fired = split.everywhere(pack(jax.lax.optimization_barrier(new.fired)))
-    # Others would take room in the queue, those too that fill up the last device.
-    fired = fired & with_row(senders, new.fired.shape[0] * split.parts, split.parts)
-    rows = w.fired.reshape(-1, fired.shape[0])
-    mine = jnp.arange(rows.shape[0])[:, None] == step % rows.shape[0]
-    return w._replace(fired=jnp.where(mine, fired, rows).reshape(-1))
-
-
 def due(w: Waiting, p: Projection, step: Array, links: Links) -> tuple[Spikes, Waiting]:
     """The spikes of `step` of the presynaptic cells of a projection, and what waits to go on with.
 
     `fired` and `near` are packed, and without cells that make no contacts.
     """
-    c, n, blocks = p.connectivity, links.everywhere(p.pre), links.split.parts
+    c, n, blocks = p.connectivity, links.padded(p.pre), links.split.parts
     words = blocks * words_for(links.sizes[p.pre])
     slot = step % (w.fired.shape[0] // words)
     mask = with_row([c.senders], n, blocks)
