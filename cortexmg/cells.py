@@ -138,6 +138,14 @@ def leaky_integrate_and_fire(
     return Population(n, capacitance, {"leak": Leak(leak, e_leak)}, receptors, rule, v0=v0)
 
 
+def source(n: int) -> Population:
+    """Cells that only fire when a stimulus makes them (`Poisson` or `SpikeInput`, receptor None).
+
+    Projections from them release as any others do: input that many cells share, or that depresses.
+    """
+    return Population(n, 100.0, {"leak": Leak(10.0, -70.0)})
+
+
 class AdEx(eqx.Module):
     """Numbers of adaptive exponential integrate-and-fire cells.
 

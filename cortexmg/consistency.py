@@ -46,7 +46,7 @@ def check_stimulus(name: str, s: Stimulus, populations: dict[str, Population]) -
     check_lengths(f"Stimulus {name!r}", s, populations[s.target].n)
     receptors = populations[s.target].receptors
     receptor = getattr(s, "receptor", None)
-    if hasattr(s, "receptor") and receptor not in receptors:
+    if receptor is not None and receptor not in receptors:
         raise ValueError(
             f"Stimulus {name!r} names receptor {receptor!r}, but population {s.target!r} has "
             f"{sorted(receptors)}."

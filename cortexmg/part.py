@@ -69,7 +69,7 @@ class Part(eqx.Module):
             elif "count" in field.metadata:
                 whole(f"{owner}.{field.name}", value, field.metadata["count"])
             else:
-                check_kind(f"{owner}.{field.name}", field.type, value)
+                check_kind(f"{owner}.{field.name}", field, value)
         self.check_rules()
 
     def check_rules(self) -> None:
@@ -154,18 +154,24 @@ def check_lengths(owner: str, part: Any, n: int) -> None:
             )
 
 
-def check_kind(name: str, kind: Any, value: Any) -> None:
+def check_kind(name: str, field: Field, value: Any) -> None:
     """Raise if a field for a name, a part, or parts by name, holds anything else."""
-    if kind is str:
-        if not isinstance(value, str):
-            raise TypeError(f"{name} must be a str, got {shown(value)}.")
-        return
+    kind: Any = field.type
     if get_origin(kind) is dict:
         member = get_args(kind)[1]
         if isinstance(member, type) and issubclass(member, Part):
             check_members(name, value, member)
         return
     kinds = [k for k in get_args(kind) or (kind,) if k is not type(None)]
+    if kinds == [str]:
+        if not isinstance(value, kind):
+            raise TypeError(f"{name} must be a str, got {shown(value)}.")
+        if not field.metadata.get("static"):
+            raise TypeError(
+                f"{name} is a name and no number, which JAX must be told: declare it as "
+                f"`{field.name}: str = eqx.field(static=True)`."
+            )
+        return
     if kinds and all(isinstance(k, type) and issubclass(k, Part) for k in kinds):
         absent = value is None and type(None) in get_args(kind)
         if not absent and not isinstance(value, tuple(kinds)):

@@ -13,7 +13,7 @@ from cortexmg.membrane import Current, Pathway, averaged, voltage_change
 from cortexmg.part import Part, PerCell, check_lengths, count, quantity
 from cortexmg.pools import Pool
 from cortexmg.spiking import Crossing, SpikeRule, Spikes
-from cortexmg.stimuli import Arrivals
+from cortexmg.stimuli import Arrivals, Firing
 from cortexmg.surface import SurfaceCharge, felt_by_gates
 from cortexmg.synapses import Synapse
 from cortexmg.tissues import Exchange
@@ -99,7 +99,7 @@ class Population(Part):
         self,
         state: PopulationState,
         arrived: dict[str, PerCell],
-        inputs: list[Current | Pathway | Arrivals],
+        inputs: list[Current | Pathway | Arrivals | Firing],
         env: Environment,
         dt: float,
     ) -> tuple[PopulationState, Spikes]:
@@ -126,7 +126,7 @@ class Population(Part):
         # its value in the middle of it, extrapolated from the last step, for second order.
         mid = v if state.change is None else v + 0.5 * state.change
         paths = self._paths(channels, receptors, mid, felt, env)
-        currents = [x for x in inputs if not isinstance(x, Arrivals)] + paths
+        currents = [x for x in inputs if not isinstance(x, Arrivals | Firing)] + paths
         change = seam(voltage_change(v, currents, self.capacitance, dt))
         mean = averaged(change, currents, self.capacitance, dt)
         states = [*channels.values(), *receptors.values()]
@@ -134,6 +134,7 @@ class Population(Part):
         pools, tissues = self._fill(state, through, mean, env, dt)
         rule = self.rule if shift is None else self.rule.shifted(shift)
         rule, after, change, spikes = rule.step(state.rule, v, change, dt)
+        spikes = spikes.joined_by([x.cells for x in inputs if isinstance(x, Firing)])
         channels = {
             name: c.spiked(channels[name], spikes.fired, env) for name, c in self.channels.items()
         }

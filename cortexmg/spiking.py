@@ -23,6 +23,13 @@ class Spikes(NamedTuple):
     fired: Bool[Array, " n"]
     near: Bool[Array, " n"]  # where what is sent has a derivative: these and those that fired
 
+    def joined_by(self, driven: list[Bool[Array, " n"]]) -> "Spikes":
+        """These, and those of the cells that are driven to fire, which have no derivative."""
+        amount, fired, near = self
+        for cells in driven:
+            amount, fired, near = jnp.where(cells, 1.0, amount), fired | cells, near | cells
+        return Spikes(amount, fired, near)
+
 
 class SpikeRule(Part):
     """When a cell of a population fires."""

@@ -73,7 +73,7 @@ def noisy_network():
         {
             "outside": stimuli.Poisson("E", "ampa", 2000.0, 3.0),
             "noise": stimuli.OrnsteinUhlenbeckCurrent("I", 250.0, 150.0),
-            "drive": stimuli.step_current("E", 200.0, 5.0),
+            "drive": stimuli.StepCurrent("E", 200.0, 5.0),
         },
     )
 

@@ -43,7 +43,7 @@ def adapting(n, **factors):
 def driven(population, env, dt, duration=500.0):
     """Spike times of every cell under 1 nA, and calcium every 10 ms from the beginning."""
     network = cx.Network(
-        env, {"E": population}, stimuli={"drive": cx.stimuli.step_current("E", 1000.0)}
+        env, {"E": population}, stimuli={"drive": cx.stimuli.StepCurrent("E", 1000.0)}
     )
     network = cx.with_parameters(network, {"populations/E/rule/threshold": 0.0})
     record = {"spikes": recorders.Spikes("E"), "ca": recorders.Probe("E", "pools/ca", every=10.0)}

@@ -21,7 +21,7 @@ from cortexmg.cells import (
 )
 from cortexmg.channels import Leak
 from cortexmg.spiking import Crossing
-from cortexmg.stimuli import SpikeInput, step_current
+from cortexmg.stimuli import SpikeInput, StepCurrent
 from cortexmg.synapses import Exponential
 
 REFERENCE = np.load(Path(__file__).parent / "reference" / "cells.npz")
@@ -56,7 +56,7 @@ STOP |= {"ib_constant_ca": 2000.0, "ib_shell": 2000.0}
 
 def driven(cells, threshold=0.0):
     """A network of unconnected cells under constant current; spikes are crossings of 0 mV."""
-    stimuli = {name: step_current(name, np.array(pA)) for name, (_, pA, _) in cells.items()}
+    stimuli = {name: StepCurrent(name, np.array(pA)) for name, (_, pA, _) in cells.items()}
     network = Network(acsf(), {name: p for name, (p, _, _) in cells.items()}, stimuli=stimuli)
     crossing = [name for name, p in network.populations.items() if isinstance(p.rule, Crossing)]
     return with_parameters(
@@ -151,7 +151,7 @@ def with_receptors():
         "lif": leaky_integrate_and_fire(2, receptors),
     }
     pA = {"traub": np.array([0.0, 500.0, 0.0]), "lif": np.array([300.0, 150.0])}
-    stimuli: dict = {f"{name} drive": step_current(name, x) for name, x in pA.items()}
+    stimuli: dict = {f"{name} drive": StepCurrent(name, x) for name, x in pA.items()}
     for name, population in populations.items():
         for receptor in receptors:
             times = NEST[f"arrivals_{receptor}"]
@@ -277,7 +277,7 @@ def integrate_and_fire():
     pA = np.append(DRIVES.ravel(), SILENT)
     refractory = np.append(REFRACTORY.ravel(), np.full(len(SILENT), 2.0))
     cells = leaky_integrate_and_fire(pA.size, refractory=refractory)
-    network = Network(acsf(), {"lif": cells}, stimuli={"drive": step_current("lif", pA)})
+    network = Network(acsf(), {"lif": cells}, stimuli={"drive": StepCurrent("lif", pA)})
     spikes = simulate(network, 200.0, dt=LIF_DT, record={"s": recorders.Spikes("lif")})["s"]
     return [np.sort(spikes.times[spikes.ids == cell]) for cell in range(pA.size)]
 
@@ -340,7 +340,7 @@ def test_single_precision_spikes_as_double_does():
     network = Network(
         acsf(),
         {"E": regular_spiking(3)},
-        stimuli={"drive": step_current("E", np.array([800.0, 1000.0, 1500.0]), 10.0)},
+        stimuli={"drive": StepCurrent("E", np.array([800.0, 1000.0, 1500.0]), 10.0)},
     )
     trains = []
     for double in (True, False):

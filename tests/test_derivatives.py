@@ -30,7 +30,7 @@ def network(n, weights=2.0):
         cx.acsf(),
         {"cells": cells.leaky_integrate_and_fire(n, receptors)},
         {"among": projection},
-        {"drive": stimuli.step_current("cells", np.linspace(4000.0, 9000.0, n))},
+        {"drive": stimuli.StepCurrent("cells", np.linspace(4000.0, 9000.0, n))},
     )
 
 

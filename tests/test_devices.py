@@ -144,7 +144,7 @@ def test_whole_numbers_may_be_larger_than_integers(
     single_precision, same_bits, without_type_checks
 ):
     population = cells.leaky_integrate_and_fire(40)
-    drive = stimuli.step_current("cells", 400, 0, 3 * 10**9)
+    drive = stimuli.StepCurrent("cells", 400, 0, 3 * 10**9)
     network = cx.Network(cx.acsf(), {"cells": population}, stimuli={"drive": drive})
     record = {"n": recorders.SpikeCount("cells", every=20.0)}
     one, two = (cx.simulate(network, 40.0, DT, record=record, devices=d) for d in (1, 2))
@@ -155,7 +155,7 @@ def test_whole_numbers_may_be_larger_than_integers(
 @pytest.mark.parametrize("n", [33, 100])
 def test_cells_that_fill_up_a_part_are_not_counted(n):
     """A list of one device is divided into one part, which is filled up too."""
-    drive = stimuli.step_current("cells", 400.0)
+    drive = stimuli.StepCurrent("cells", 400.0)
     population = {"cells": cells.leaky_integrate_and_fire(n)}
     network = cx.Network(cx.acsf(), population, stimuli={"drive": drive})
     record = {"rate": recorders.PopulationRate("cells", every=20.0)}

@@ -81,9 +81,9 @@ ILLEGAL = {
     ),
     "there are no ions": (lambda: cx.Environment(None), ["Environment.ions", "dict", "None"]),
     "a valence is a word": (lambda: cx.Ion(1.0, 0.5, "2"), ["Ion.valence", "whole", "'2'"]),
-    "a receptor is none": (
-        lambda: network(stimuli={"s": stimuli.Poisson("E", None, 1000.0, 1.0)}),
-        ["Poisson.receptor", "str", "None"],
+    "a receptor is a number": (
+        lambda: network(stimuli={"s": stimuli.Poisson("E", 3, 1000.0, 1.0)}),
+        ["Poisson.receptor", "str", "3"],
     ),
     "a refractory time cannot be counted": (
         lambda: run(network(E=lif(refractory=1e4))),
@@ -114,7 +114,7 @@ ILLEGAL = {
         ["Projection 'p'", "'gaba'", "'glutamate'", "add a receptor"],
     ),
     "target is unknown": (
-        lambda: network(stimuli={"s": stimuli.step_current("X", 1.0)}),
+        lambda: network(stimuli={"s": stimuli.StepCurrent("X", 1.0)}),
         ["Stimulus 's'", "target", "'X'", "'E'"],
     ),
     "receptor is unknown": (
@@ -262,9 +262,9 @@ ILLEGAL = {
         lambda: run(network(stimuli={"s": stimuli.Poisson("E", "ampa", 1e5, 1.0)})),
         ["Poisson.rate", "100000 Hz", "10 arrivals", "at most 0.29", "smaller dt"],
     ),
-    "ramp that ends before it starts": (
-        lambda: stimuli.step_current("E", 1.0, 5.0, 2.0),
-        ["Ramp.start", "before stop", "5", "2"],
+    "step that ends before it starts": (
+        lambda: stimuli.StepCurrent("E", 1.0, 5.0, 2.0),
+        ["StepCurrent.start", "before stop", "5", "2"],
     ),
     # arrays
     "capacitance of the wrong length": (
@@ -284,8 +284,8 @@ ILLEGAL = {
         ["rule/threshold", "one for each of 3 cells", "(2,)"],
     ),
     "stimulus of the wrong length": (
-        lambda: network(stimuli={"s": stimuli.step_current("E", np.ones(4))}),
-        ["Stimulus 's'", "first", "one for each of 3 cells", "(4,)"],
+        lambda: network(stimuli={"s": stimuli.StepCurrent("E", np.ones(4))}),
+        ["Stimulus 's'", "amplitude", "one for each of 3 cells", "(4,)"],
     ),
     "release of the wrong length": (
         lambda: network({"p": projection(release=releases.TsodyksMarkram(np.full(4, 0.5)))}),
@@ -329,8 +329,8 @@ ILLEGAL = {
         ["Population.capacitance", "finite", "nan at index 1", "2 such values"],
     ),
     "infinite current": (
-        lambda: stimuli.step_current("E", float("inf")),
-        ["Ramp.first", "finite", "inf"],
+        lambda: stimuli.StepCurrent("E", float("inf")),
+        ["StepCurrent.amplitude", "finite", "inf"],
     ),
     "weight is not a number": (
         lambda: wiring.one_to_one(3, NAN, 0.5),
@@ -519,7 +519,7 @@ def networks(draw):
         "poisson": stimuli.Poisson("cells", names[0], 500.0, 1.0),
         "ou": stimuli.OrnsteinUhlenbeckCurrent("cells", 100.0, 300.0),
         "conductance": stimuli.OrnsteinUhlenbeckConductance("cells"),
-        "step": stimuli.step_current("cells", draw(st.sampled_from([-300.0, 600.0, 5000.0])), 2.0),
+        "step": stimuli.StepCurrent("cells", draw(st.sampled_from([-300.0, 600.0, 5000.0])), 2.0),
         "train": stimuli.SpikeInput("cells", names[0], np.arange(4.0), np.zeros(4, int), 2.0),
     }
     environment = cx.acsf(mg=draw(st.sampled_from([0.0, 1.0, 20.0])))
@@ -562,7 +562,7 @@ def floats(state):
 def configured(
     *, n=3, capacitance=100.0, leak=10.0, sodium=500.0, tau=3.0, rise=0.5, gain=1.0, outside=1.0,
     threshold=-50.0, refractory=2.0, u0=0.5, strength=1.0, k=2, p=0.5, weight=1.0, delay=0.5,
-    wiring_key=0, rate=100.0, sd=50.0, first=300.0, replaced=1.0, dt=0.1, duration=1.0, key=0,
+    wiring_key=0, rate=100.0, sd=50.0, amplitude=300.0, replaced=1.0, dt=0.1, duration=1.0, key=0,
 ):  # fmt: skip
     """A run of a network that has each of these numbers somewhere, all legal unless given."""
     receptors = {
@@ -583,7 +583,7 @@ def configured(
     acting = {
         "poisson": stimuli.Poisson("L", "ampa", rate, 1.0),
         "ou": stimuli.OrnsteinUhlenbeckCurrent("E", 0.0, sd),
-        "step": stimuli.step_current("L", first),
+        "step": stimuli.StepCurrent("L", amplitude),
     }
     net = cx.Network(cx.acsf(mg=outside), populations, projections, acting)
     net = cx.with_parameters(net, {"environment/ions/ca/outside": replaced})

@@ -63,7 +63,7 @@ def fed_cells(weight):
     """Three cells that hear of three others, which a current makes fire: quick to compile."""
     release = cx.releases.TsodyksMarkram(factors={"ions": cx.factors.HillRelease(steep=1.0)})
     contacts = wiring.fixed_in_degree(3, 3, 2, 0.3, 1.0, key=1)
-    nmda, drive = {"nmda": synapses.NMDA(gain=0.5)}, stimuli.step_current("first", 1000.0, 2.0)
+    nmda, drive = {"nmda": synapses.NMDA(gain=0.5)}, stimuli.StepCurrent("first", 1000.0, 2.0)
     return cx.Network(
         cx.acsf(mg=0.6, ca=1.2),
         {"E": LIF(3, nmda), "first": LIF(3, {})},
@@ -103,7 +103,7 @@ def cells_that_spikes_reach():
         cx.acsf(mg=0.6, ca=1.1),
         {"first": cells.regular_spiking(4, receptors), "E": cells.regular_spiking(8, receptors)},
         {"on": cx.Projection("first", "E", "glutamate", contacts, release)},
-        {"drive": stimuli.step_current("first", 1500.0, 2.0)},
+        {"drive": stimuli.StepCurrent("first", 1500.0, 2.0)},
     )
 
 

@@ -352,7 +352,7 @@ def piece(n, columns=4, rows=3, current=250.0, every=1.0, **space):
         name: replace(HD.populations["cells"], n=count, v0=-67.19) for name, count in n.items()
     }
     driven = {
-        name: stimuli.step_current(name, current * (np.arange(count) < count / 4))
+        name: stimuli.StepCurrent(name, current * (np.arange(count) < count / 4))
         for name, count in n.items()
     }
     outside = {"volume": 720.0 * sum(n.values()) / (columns * rows), "exchange": 0.0} | space

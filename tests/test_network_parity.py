@@ -52,7 +52,7 @@ def network(reference):
         {name: kinds[name](n, receptors, reference["v0"][of[name]]) for name, n in N.items()},
         {f"{a} to {b}": cx.Projection(a, b, TRANSMITTER[a], contacts(a, b)) for a in N for b in N},
         # nA
-        {name: stimuli.step_current(name, 1e3 * reference["drive"][of[name]]) for name in N},
+        {name: stimuli.StepCurrent(name, 1e3 * reference["drive"][of[name]]) for name in N},
     )
 
 

@@ -152,3 +152,11 @@ def test_no_quantity_of_the_package_takes_an_illegal_number(part, field):
         if np.isfinite(bad):
             with pytest.raises(ValueError, match=rf"{part.__name__}.*\b{field.name}\b.*got"):
                 make(part, **{field.name: bad})
+
+
+def test_a_name_that_jax_would_take_for_a_number_is_refused():
+    class Named(Part):
+        target: str
+
+    with pytest.raises(TypeError, match="Named.target is a name.*eqx.field\\(static=True\\)"):
+        Named("E")

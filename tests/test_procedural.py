@@ -156,7 +156,7 @@ def test_its_gradient_is_that_of_stored_contacts():
     def rate(c, weight):
         p = {"c": cx.Projection("E", "E", "glutamate", c)}
         lif = cells.leaky_integrate_and_fire(40, {"ampa": synapses.AMPA()})
-        drive = {"s": stimuli.step_current("E", np.linspace(200.0, 500.0, 40), 0.0)}
+        drive = {"s": stimuli.StepCurrent("E", np.linspace(200.0, 500.0, 40), 0.0)}
         n = cx.Network(cx.acsf(), {"E": lif}, p, drive)
         n = cx.with_parameters(n, {"projections/c/connectivity/weights": weight})
         run = cx.simulate(n, 20.0, 0.1, record={"v": recorders.Probe("E")}, gradients=True)

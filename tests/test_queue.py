@@ -139,7 +139,7 @@ def test_cells_without_contacts_and_those_that_fill_up_devices_take_no_room():
         cx.acsf(),
         {"a": lif(n, {"ampa": synapses.Exponential(5.0)})},
         {"c": cx.Projection("a", "a", "glutamate", c)},
-        {"s": stimuli.step_current("a", drive)},
+        {"s": stimuli.StepCurrent("a", drive)},
     )
     for devices in (1, 3):  # 468 cells fill up three devices, and fire with the last one
         assert cx.simulate(network, 30.0, DT, at_once=1, devices=devices).complete
@@ -148,7 +148,7 @@ def test_cells_without_contacts_and_those_that_fill_up_devices_take_no_room():
         cx.acsf(),
         network.populations,
         {"c": cx.Projection("a", "a", "glutamate", among)},
-        {"s": stimuli.step_current("a", 1000.0)},
+        {"s": stimuli.StepCurrent("a", 1000.0)},
     )
     assert cx.simulate(network, 30.0, DT, at_once=1, devices=1).complete
 

@@ -100,7 +100,7 @@ def test_counts_and_rates_are_those_of_the_spikes_of_each_interval(probed):
 
 @pytest.mark.parametrize("n", [1, 31, 32, 33, 64, 70])
 def test_ids_are_right_for_any_number_of_cells(n):
-    drive = stimuli.step_current("cells", np.linspace(250.0, 900.0, n))
+    drive = stimuli.StepCurrent("cells", np.linspace(250.0, 900.0, n))
     population = cells.leaky_integrate_and_fire(n)
     network = cx.Network(cx.acsf(), {"cells": population}, stimuli={"drive": drive})
     record = {

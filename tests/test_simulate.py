@@ -189,7 +189,9 @@ def test_a_run_goes_on_with_the_noise_of_its_state_or_of_another_key(
 
 
 def test_what_makes_no_difference_to_a_sweep_is_told(few_cells, pair):
-    cx.sweep(pair, {"stimuli/kick/last": [1000.0, 3000.0]}, 300.0, DT, record=SEEN)  # no warning
+    cx.sweep(
+        pair, {"stimuli/kick/amplitude": [1000.0, 3000.0]}, 300.0, DT, record=SEEN
+    )  # no warning
     with pytest.warns(UserWarning, match="ions/zn/outside made no difference"):
         cx.sweep(few_cells, {"environment/ions/zn/outside": [0.0, 1e-3]}, 5.0, 0.1)
 
@@ -254,7 +256,7 @@ def test_a_sweep_goes_on_from_a_state(few_cells):
 
 def test_stimuli_come_and_go_between_runs(few_cells, same_bits):
     first = cx.simulate(few_cells, 10.0, dt=0.1)
-    step = {"step": stimuli.step_current("E", 1e3, start=10.0)}
+    step = {"step": stimuli.StepCurrent("E", 1e3, start=10.0)}
     without = replace(few_cells, stimuli={})
     driven = cx.simulate(replace(few_cells, stimuli=step), 20.0, dt=0.1, state=first.state)
     from_rest = cx.simulate(without, 10.0, dt=0.1, record=FEW, state=driven.state)
@@ -270,7 +272,7 @@ def test_stimuli_come_and_go_between_runs(few_cells, same_bits):
     assert np.all(np.isfinite(again.state.stimuli["noise"]))
     (swept,) = cx.sweep(
         replace(few_cells, stimuli=step),
-        {"stimuli/step/first": [1e3]},
+        {"stimuli/step/amplitude": [1e3]},
         20.0,
         dt=0.1,
         state=first.state,
@@ -289,10 +291,14 @@ def test_parts_without_state_that_come_are_refused_by_name(few_cells, is_refused
     )
 
 
-def test_a_sweep_refuses_the_state_of_another_network(few_cells, noisy_network):
+def test_a_sweep_refuses_the_state_of_another_network_and_of_several_runs(
+    few_cells, noisy_network, without_type_checks
+):
     state = cx.simulate(noisy_network, 1.0, dt=0.1).state
-    with pytest.raises(ValueError, match="state is not one of this network"):
+    with pytest.raises(ValueError, match="state has the populations .*, but those of this network"):
         cx.sweep(few_cells, {MEAN: [100.0]}, 10.0, dt=0.1, state=state)
+    with pytest.raises(TypeError, match="state of one run.*a `simulate` for each"):
+        cx.sweep(few_cells, {MEAN: [100.0]}, 10.0, dt=0.1, state=[state])
 
 
 def test_a_member_of_a_sweep_can_be_continued_alone(few_cells):
@@ -515,8 +521,8 @@ def pair():
         },
         {"contact": cx.Projection("pre", "post", "glutamate", contact)},
         {
-            "kick": stimuli.step_current("pre", 1000.0, 2.0, 8.0),
-            "current": stimuli.step_current("post", 300.0, 1.0, 20.0),
+            "kick": stimuli.StepCurrent("pre", 1000.0, 2.0, 8.0),
+            "current": stimuli.StepCurrent("post", 300.0, 1.0, 20.0),
         },
     )
 
@@ -605,8 +611,7 @@ def test_what_cannot_be_run_is_refused_inside_jit_too(pair):
 
 # What moves the voltage of the cell that is driven and hears one spike.
 MOVERS = {
-    "stimuli/current/first": 300.0,
-    "stimuli/current/last": 300.0,
+    "stimuli/current/amplitude": 300.0,
     "populations/post/receptors/nmda/gain": 0.4,
     MG: 1.0,
     "projections/contact/strength": 1.0,
@@ -641,8 +646,7 @@ def test_the_population_rate_has_the_derivative_of_the_spike_count(pair):
     }
 
     def spikes(current):
-        kick = dict.fromkeys(("stimuli/kick/first", "stimuli/kick/last"), current)
-        changed = cx.with_parameters(pair, kick)
+        changed = cx.with_parameters(pair, {"stimuli/kick/amplitude": current})
         run = cx.simulate(changed, 20.0, dt=DT, record=record, gradients=True)
         return jnp.stack([run["count"].values.sum(), run["rate"].values.sum() * 5e-3])
 
@@ -653,8 +657,7 @@ def test_the_population_rate_has_the_derivative_of_the_spike_count(pair):
 
 def test_the_spike_count_of_a_driven_cell_has_a_positive_derivative(pair):
     def count(current):
-        kick = dict.fromkeys(("stimuli/kick/first", "stimuli/kick/last"), current)
-        changed = cx.with_parameters(pair, kick)
+        changed = cx.with_parameters(pair, {"stimuli/kick/amplitude": current})
         run = cx.simulate(changed, 20.0, dt=DT, record=SEEN, gradients=True)
         return run["pre"].values.sum()
 
@@ -706,7 +709,7 @@ def test_memory_grows_only_with_what_is_recorded(monkeypatch):
     network = cx.Network(
         cx.acsf(),
         {"cells": cells.leaky_integrate_and_fire(n)},
-        stimuli={"drive": stimuli.step_current("cells", np.linspace(195.0, 205.0, n))},
+        stimuli={"drive": stimuli.StepCurrent("cells", np.linspace(195.0, 205.0, n))},
     )
     monkeypatch.setattr(memory, "CELL_STEPS", 1e6)
     record = {

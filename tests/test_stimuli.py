@@ -10,7 +10,9 @@ from conftest import concrete_members
 from hypothesis import given, settings, strategies as st
 from scipy import stats
 
-from cortexmg import stimuli
+import cortexmg as cx
+from cortexmg import cells, stimuli, synapses, wiring
+from cortexmg.recorders import Spikes
 from cortexmg.stimuli import (
     Moment,
     OrnsteinUhlenbeckConductance,
@@ -18,9 +20,9 @@ from cortexmg.stimuli import (
     Poisson,
     Ramp,
     SpikeInput,
+    StepCurrent,
     Stimulus,
     poisson,
-    step_current,
 )
 
 FEW = SpikeInput("e", "ampa", np.array([0.1, 0.3]), np.array([2, 7], np.int32), 1.5)
@@ -30,6 +32,7 @@ EXAMPLES = {
     OrnsteinUhlenbeckConductance: OrnsteinUhlenbeckConductance("e", 10.0, 2.0, 3.0),
     Ramp: Ramp("e", -10.0, 90.0, 0.1, 0.4),
     SpikeInput: FEW,
+    StepCurrent: StepCurrent("e", 70.0, 0.1, 0.4),
 }
 RANDOM = [Poisson, OrnsteinUhlenbeckCurrent, OrnsteinUhlenbeckConductance]
 DT, STEPS = 0.1, 6
@@ -220,7 +223,7 @@ def test_p_values_are_uniform_over_seeds(stimulus, p_value):
 def test_a_step_lasts_exactly_from_start_to_stop(before, dt, precision):
     k = before + np.arange(64)
     for begin, end in before + np.array([(1, 60), (8, 53), (15, 46), (22, 23)]):
-        got = series(step_current("e", 7.0, begin * dt, end * dt), 1, 64, dt=dt, first=before)
+        got = series(StepCurrent("e", 7.0, begin * dt, end * dt), 1, 64, dt=dt, first=before)
         np.testing.assert_array_equal(got[:, 0], np.where((k >= begin) & (k < end), 7.0, 0.0))
 
 
@@ -354,3 +357,60 @@ def test_arrivals_at_random_have_the_derivative_of_their_mean():
     at = Moment(jnp.int32(3), jax.random.key(0), 500, DT)
     exact = Poisson("e", "ampa", 800.0, 2.0).step(None, at)
     assert set(np.unique(exact[1].weight / 2.0)) <= set(range(8))  # whole numbers all the same
+
+
+def fires(stimulus, n=3, duration=30.0, **more):
+    network = cx.Network(cx.acsf(), {"source": cells.source(n)}, stimuli={"s": stimulus})
+    return cx.simulate(network, duration, DT, record={"s": Spikes("source")}, **more)["s"]
+
+
+def test_cells_fire_at_given_times_and_never_by_themselves():
+    times, which = np.array([0.1, 0.5, 0.5, 7.25]), np.array([2, 0, 1, 0], np.int32)
+    found = fires(SpikeInput("source", None, times, which))
+    np.testing.assert_allclose(found.times, [0.1, 0.5, 0.5, 7.2], rtol=1e-6)
+    np.testing.assert_array_equal(found.ids, [2, 0, 1, 0])
+    quiet = SpikeInput("source", None, np.array([]), np.array([], np.int32))
+    assert fires(quiet).times.size == 0
+
+
+def test_cells_fire_as_a_poisson_process():
+    rate, n, duration = 200.0, 500, 1000.0
+    found = fires(Poisson("source", None, rate), n, duration)
+    expected = n * duration / DT * -np.expm1(-rate * DT * 1e-3)  # one spike in a step at most
+    assert abs(found.times.size - expected) < 4.0 * np.sqrt(expected)
+
+
+def test_a_source_reaches_others_as_any_cell_does():
+    """Its projection does what arrivals at the times of its spikes, a delay later, do."""
+    times = np.array([2.0, 5.0, 8.0])
+    receptors = {"ampa": synapses.AMPA()}
+    given = SpikeInput("source", None, times, np.zeros(3, np.int32))
+    direct = SpikeInput("cells", "ampa", times + 1.5, np.zeros(3, np.int32), 2.0)
+    record = {"v": cx.recorders.Probe("cells", every=DT)}
+    wired = cx.Network(
+        cx.acsf(),
+        {"source": cells.source(1), "cells": cells.leaky_integrate_and_fire(1, receptors)},
+        {"p": cx.Projection("source", "cells", "glutamate", wiring.one_to_one(1, 2.0, 1.5))},
+        {"s": given},
+    )
+    alone = cx.Network(cx.acsf(), {"cells": wired.populations["cells"]}, stimuli={"s": direct})
+    a, b = (cx.simulate(x, 20.0, DT, record=record)["v"].values for x in (wired, alone))
+    assert np.ptp(a) > 0.1
+    np.testing.assert_allclose(a, b, atol=1e-4)
+
+
+def test_cells_that_fire_are_the_same_on_several_devices():
+    both = [fires(Poisson("source", None, 100.0), 37, devices=d) for d in (1, 2)]
+    np.testing.assert_array_equal(both[0].times, both[1].times)
+    np.testing.assert_array_equal(both[0].ids, both[1].ids)
+
+
+@pytest.mark.parametrize("make", [
+    lambda: Poisson("e", None, 10.0, 1.0),
+    lambda: Poisson("e", "ampa", 10.0),
+    lambda: SpikeInput("e", "ampa", np.array([1.0]), np.array([0])),
+    lambda: fires(SpikeInput("source", None, np.array([0.0]), np.array([0], np.int32))),
+])  # fmt: skip
+def test_a_weight_is_for_a_receptor_and_no_spike_is_lost(make):
+    with pytest.raises(ValueError, match="weight|times of cells that fire"):
+        make()

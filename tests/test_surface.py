@@ -260,7 +260,7 @@ def test_adaptive_exponential_cells_raise_their_rheobase_by_the_shift():
     current = cell.leak * (cell.v_t + shift - cell.e_leak - cell.delta + above)
     population = replace(cells.adaptive_exponential(8, numbers=cell), surface=Screening())
     network = cx.Network(
-        acsf(mg, 1.2), {"E": population}, stimuli={"drive": cx.stimuli.step_current("E", current)}
+        acsf(mg, 1.2), {"E": population}, stimuli={"drive": cx.stimuli.StepCurrent("E", current)}
     )
     run = cx.simulate(network, 500.0, dt=0.05, record={"E": recorders.Spikes("E")})
     assert set(np.asarray(run["E"].ids)) == {1, 3, 5, 7}
@@ -271,7 +271,7 @@ def test_adaptive_exponential_cells_are_shifted_as_v_t_and_cut_are():
     shift = float(Screening().shift(env))
     here = replace(cells.adaptive_exponential(1), surface=Screening())
     there = cells.adaptive_exponential(1, numbers=cells.AdEx(v_t=cells.AdEx().v_t + shift))
-    drive = {"drive": cx.stimuli.step_current("E", 1000.0)}
+    drive = {"drive": cx.stimuli.StepCurrent("E", 1000.0)}
     times = [
         cx.simulate(
             cx.Network(env, {"E": p}, stimuli=drive),
@@ -317,9 +317,7 @@ def shifted_cells():
     network = cx.Network(
         acsf(0.0, ca),
         {"E": population},
-        stimuli={
-            "drive": cx.stimuli.step_current("E", np.array([1e3 * nA for _, nA, _ in COUNTS]))
-        },
+        stimuli={"drive": cx.stimuli.StepCurrent("E", np.array([1e3 * nA for _, nA, _ in COUNTS]))},
     )
     share = np.array([1.0 if variant == "A" else 0.5 for variant, _, _ in COUNTS])
     network = cx.with_parameters(
@@ -349,7 +347,7 @@ def run_with():
         network = cx.Network(
             env,
             {"E": replace(cells.regular_spiking(2), surface=charge)},
-            stimuli={"drive": cx.stimuli.step_current("E", np.array([800.0, 1200.0]))},
+            stimuli={"drive": cx.stimuli.StepCurrent("E", np.array([800.0, 1200.0]))},
         )
         return cx.simulate(network, 100.0, dt=0.05, record={"E": recorders.Spikes("E")})
 

@@ -27,7 +27,7 @@ def network(connectivity):
             ),
         },
         {"contacts": cx.Projection("pre", "post", "glutamate", connectivity)},
-        {"kick": stimuli.step_current("pre", kick)},
+        {"kick": stimuli.StepCurrent("pre", kick)},
     )
 
 
@@ -56,8 +56,8 @@ def test_the_order_of_contacts_does_not_change_a_bit(delay):
     weights = np.asarray(c.weights)[:k]
     delays = np.asarray(c.delays)[:k] if np.ndim(c.delays) else c.delays
     turned = network(from_arrays(199 - pre, post, weights, delays, 200, 30))
-    turned = cx.with_parameters(turned, {"stimuli/kick/first": np.linspace(3000.0, 300.0, 200)})
-    turned = cx.with_parameters(turned, {"stimuli/kick/last": np.linspace(3000.0, 300.0, 200)})
+    kick = {"stimuli/kick/amplitude": np.linspace(3000.0, 300.0, 200)}
+    turned = cx.with_parameters(turned, kick)
     plain = network(c)
 
     def conductance(which, gradients):

@@ -17,7 +17,7 @@ from cortexmg.environment import acsf
 from cortexmg.network import Network
 from cortexmg.part import number, shown
 from cortexmg.projection import Projection
-from cortexmg.stimuli import Poisson, Stimulus, step_current
+from cortexmg.stimuli import Poisson, StepCurrent, Stimulus
 from cortexmg.synapses import ExponentialCurrent, Synapse
 from cortexmg.wiring import fixed_total_number
 from cortexmg.wiring.draw import generator
@@ -130,7 +130,7 @@ def _outside(name: str, scale: float, contacts: int, dc: float) -> dict[str, Sti
     found: dict[str, Stimulus] = {}
     found[f"outside {name}"] = Poisson(name, "excitation", rate, weight, most=31)
     if scale < 1.0:
-        found[f"compensation {name}"] = step_current(name, dc)
+        found[f"compensation {name}"] = StepCurrent(name, dc)
     return found
 
 

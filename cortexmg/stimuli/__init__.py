@@ -6,9 +6,10 @@ from cortexmg.stimuli.ornstein_uhlenbeck import (
 )
 from cortexmg.stimuli.poisson import Poisson as Poisson
 from cortexmg.stimuli.spike_input import SpikeInput as SpikeInput
-from cortexmg.stimuli.steps import Ramp as Ramp, step_current as step_current
+from cortexmg.stimuli.steps import Ramp as Ramp, StepCurrent as StepCurrent
 from cortexmg.stimuli.stimulus import (
     Arrivals as Arrivals,
+    Firing as Firing,
     Moment as Moment,
     Stimulus as Stimulus,
 )

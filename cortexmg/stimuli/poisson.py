@@ -9,7 +9,7 @@ from jaxtyping import Array
 from cortexmg import noise
 from cortexmg.numerics import with_slope_of
 from cortexmg.part import PerCell, count, quantity
-from cortexmg.stimuli.stimulus import Arrivals, Moment, Stimulus
+from cortexmg.stimuli.stimulus import Arrivals, Firing, Moment, Stimulus, arriving, check_receptor
 
 # Up to which mean counts larger than so many have a probability below 1e-9.
 LARGEST_MEAN = {7: 0.29, 15: 2.09, 31: 8.68}
@@ -18,25 +18,29 @@ LARGEST_MEAN = {7: 0.29, 15: 2.09, 31: 8.68}
 class Poisson(Stimulus):
     """Arrivals at one kind of receptor, at random times, independent between cells.
 
+    With None for the receptor, and no weight, the cells themselves fire at these times, at most
+    once in a step: sources of spikes for projections. (`rate` has no derivative then.)
+
     `rate` is that of all sources of a cell together. Counts per step follow the Poisson
     distribution to 1e-9, up to `most` arrivals: 7 suffice for a mean of 0.29 per step, 15 for 2.09
     and 31 for 8.68.
     """
 
     target: str = eqx.field(static=True)
-    receptor: str = eqx.field(static=True)
+    receptor: str | None = eqx.field(static=True)
     rate: PerCell = quantity("Hz", low=0.0)
-    weight: PerCell = quantity("nS", low=0.0)
+    weight: PerCell | None = quantity("nS", None, low=0.0, optional=True)
     most: int = count(7)
 
     def check_rules(self) -> None:
+        check_receptor("Poisson", self.receptor, self.weight)
         if self.most not in LARGEST_MEAN:
             raise ValueError(f"Poisson.most must be one of {[*LARGEST_MEAN]}, got {self.most}.")
 
-    def step(self, state: None, at: Moment) -> tuple[None, Arrivals]:
+    def step(self, state: None, at: Moment) -> tuple[None, Arrivals | Firing]:
         bits = noise.bits(at.key, at.step, at.n, at.first)
         counts = _poisson(bits, jnp.asarray(self.rate, jnp.float32) * (at.dt * 1e-3), self.most)
-        return state, Arrivals(self.receptor, self.weight * counts)
+        return state, arriving(self.receptor, self.weight, counts)
 
     def check(self, n: int, dt: float) -> None:
         mean = float(np.max(np.asarray(self.rate))) * dt * 1e-3

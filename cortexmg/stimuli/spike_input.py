@@ -8,7 +8,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Float, Int
 
 from cortexmg.part import Scalar, quantity, shown
-from cortexmg.stimuli.stimulus import Arrivals, Moment, Stimulus
+from cortexmg.stimuli.stimulus import Arrivals, Firing, Moment, Stimulus, arriving, check_receptor
 
 MOST = 2**20  # steps: from there on the last digits of a time are a quarter of a step
 
@@ -16,16 +16,19 @@ MOST = 2**20  # steps: from there on the last digits of a time are a quarter of 
 class SpikeInput(Stimulus):
     """Arrivals at one kind of receptor of given cells at given times, in ascending order.
 
-    An arrival at time t acts from the step on in which t lies.
+    An arrival at time t acts from the step on in which t lies. With None for the receptor, and no
+    weight, the cells themselves fire at these times, rounded down to whole steps: sources of spikes
+    for projections.
     """
 
     target: str = eqx.field(static=True)
-    receptor: str = eqx.field(static=True)
+    receptor: str | None = eqx.field(static=True)
     times: Float[np.ndarray | Array, " k"] = quantity("ms", low=0.0)
     cells: Int[np.ndarray | Array, " k"]
-    weight: Scalar = quantity("nS", low=0.0)
+    weight: Scalar | None = quantity("nS", None, low=0.0, optional=True)
 
     def check_rules(self) -> None:
+        check_receptor("SpikeInput", self.receptor, self.weight)
         if isinstance(self.times, Tracer):
             return
         if isinstance(self.cells, list | tuple):  # a branch of the pytree, not a leaf
@@ -46,16 +49,18 @@ class SpikeInput(Stimulus):
                 f"index {k}: sort times and cells together."
             )
 
-    def step(self, state: None, at: Moment) -> tuple[None, Arrivals]:
+    def step(self, state: None, at: Moment) -> tuple[None, Arrivals | Firing]:
         if self.times.shape[0] == 0:
-            return state, Arrivals(self.receptor, jnp.zeros(at.n))
+            return state, arriving(self.receptor, self.weight, jnp.zeros(at.n))
         # A time that is a whole number of steps belongs to the step it begins, whatever its
         # rounding: half a thousandth of a step, and the last digits of time, dt and quotient.
         steps = jnp.asarray(self.times, jnp.result_type(float)) / at.dt
         steps = steps * (1.0 + 2.0 * jnp.finfo(steps.dtype).eps) + 5e-4
         steps = jnp.floor(steps).astype(jnp.int32)
-        begin = jnp.searchsorted(steps, at.step, side="left", method="scan_unrolled")
-        end = jnp.searchsorted(steps, at.step, side="right", method="scan_unrolled")
+        # A spike has the time of the end of its step, an arrival that of its beginning.
+        now = at.step + 1 if self.receptor is None else at.step
+        begin = jnp.searchsorted(steps, now, side="left", method="scan_unrolled")
+        end = jnp.searchsorted(steps, now, side="right", method="scan_unrolled")
         cells = jnp.asarray(self.cells)
 
         def add(k, counts):
@@ -64,7 +69,7 @@ class SpikeInput(Stimulus):
             return counts.at[place].add(1.0, mode="drop")
 
         counts = jax.lax.fori_loop(begin, end, add, jnp.zeros(at.n))
-        return state, Arrivals(self.receptor, self.weight * counts)
+        return state, arriving(self.receptor, self.weight, counts)
 
     def check(self, n: int, dt: float) -> None:
         times, single = np.asarray(self.times), jnp.result_type(float) == np.float32
@@ -73,6 +78,11 @@ class SpikeInput(Stimulus):
                 f"SpikeInput.times of {times[-1]:g} ms is more than {MOST * dt:g} ms, {MOST:,} "
                 f"steps: single precision does not tell in which later step a time lies. Set "
                 f"JAX_ENABLE_X64=1, or use a larger dt."
+            )
+        if self.receptor is None and times.size and times[0] < dt * (1.0 - 5e-4):
+            raise ValueError(
+                f"SpikeInput.times of cells that fire must be at least {dt:g} ms, the end of the "
+                f"first step, got {times[0]:g} ms."
             )
         cells = np.asarray(self.cells)
         wrong = np.flatnonzero((cells < 0) | (cells >= n))

@@ -3,10 +3,10 @@
 import abc
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from jaxtyping import Array, Int, Key
+from jaxtyping import Array, Bool, Int, Key
 
 from cortexmg.membrane import Current, Pathway
-from cortexmg.part import Part, PerCell
+from cortexmg.part import Part, PerCell, shown
 
 
 class Arrivals(NamedTuple):
@@ -14,6 +14,12 @@ class Arrivals(NamedTuple):
 
     receptor: str
     weight: PerCell  # nS
+
+
+class Firing(NamedTuple):
+    """Cells that are made to fire, whatever their voltage, which does not move."""
+
+    cells: Bool[Array, " n"]
 
 
 class Moment(NamedTuple):
@@ -41,9 +47,24 @@ class Stimulus(Part):
         del n, key
 
     @abc.abstractmethod
-    def step(self, state: Any, at: Moment) -> tuple[Any, Current | Pathway | Arrivals]:
+    def step(self, state: Any, at: Moment) -> tuple[Any, Current | Pathway | Arrivals | Firing]:
         """State and effect in the step from `at.step * at.dt` to `(at.step + 1) * at.dt` ms."""
 
     def check(self, n: int, dt: float) -> None:
         """Raise if this stimulus cannot act on `n` cells in steps of `dt` ms."""
         del n, dt
+
+
+def arriving(receptor: str | None, weight: PerCell | None, counts: PerCell) -> Arrivals | Firing:
+    """What so many arrivals in a step do at a receptor, or None: cells fire then themselves."""
+    return Firing(counts > 0) if receptor is None else Arrivals(receptor, weight * counts)
+
+
+def check_receptor(owner: str, receptor: str | None, weight: PerCell | None) -> None:
+    """Raise unless there is a weight where there is a receptor."""
+    if (receptor is None) != (weight is None):
+        raise ValueError(
+            f"{owner}.weight must be given for arrivals at a receptor, and left out where cells "
+            f"fire themselves (receptor None), got receptor {receptor!r} and weight "
+            f"{shown(weight)}."
+        )

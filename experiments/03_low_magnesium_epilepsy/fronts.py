@@ -22,7 +22,7 @@ def kicked(n: int, seed: int, pA: float, until: float) -> tuple[cx.Network, np.n
     sheet, cells = sheet_of(network.sizes), network.populations["E"].n
     places = sheet.positions(cells)
     distance = sheet.distance(places, np.full_like(places, sheet.width / 2))
-    kick = stimuli.step_current("E", np.where(distance < 150.0, pA, 0.0), 50.0, until)
+    kick = stimuli.StepCurrent("E", np.where(distance < 150.0, pA, 0.0), 50.0, until)
     return replace(network, stimuli={**network.stimuli, "kick": kick}), distance
 
 
