@@ -205,11 +205,11 @@ def parsed(sizes: Sequence[str]) -> list[tuple[str, int]]:
     return found
 
 
-def append(file: Path, row: dict[str, Any]) -> None:
-    """Add a row as one line of JSON."""
+def append(file: Path, *rows: dict[str, Any]) -> None:
+    """Add rows as lines of JSON; with none, see that they can be added."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with open(file, "a") as out:
-        out.write(json.dumps(row) + "\n")
+        out.writelines(json.dumps(row) + "\n" for row in rows)
 
 
 def table(rows: Sequence[dict[str, Any]], columns: dict[str, str] = COLUMNS) -> str:

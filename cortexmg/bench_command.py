@@ -25,8 +25,10 @@ def measure(
     ] = None,
 ) -> None:
     """Measure how fast this machine simulates, as a table that can be pasted into an issue."""
-    rows = []
-    for model, n, how in bench.cases(what, sizes, repetitions):
+    rows, chosen = [], bench.cases(what, sizes, repetitions)
+    if out:
+        bench.append(out)  # before anything is measured: a file that cannot be written is told
+    for model, n, how in chosen:
         print(f"{model} with {n:,} cells ...", file=sys.stderr)
         rows.append(bench.in_a_process_of_its_own(model, n, how))
         if out:

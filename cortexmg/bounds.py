@@ -39,6 +39,11 @@ class Bounds(Part):
             raise ValueError(
                 f"Bounds.low must be below Bounds.high, got {self.low:g} and {self.high:g}."
             )
+        if not np.float32(self.low) < np.float32(self.high):
+            raise ValueError(
+                f"Bounds.low and Bounds.high must differ in single precision, got {self.low!r} and "
+                f"{self.high!r}: widen them, or leave the parameter out."
+            )
         if self.prior is None:
             return
         pair = isinstance(self.prior, tuple) and len(self.prior) == 2
@@ -119,6 +124,12 @@ class Coordinates:
             paths = paths_of(network, name, known)
             self._check_shared(paths)
             given = start[name] if name in start else common_value(name, known, paths)
+            if np.ndim(given) and paths[0].endswith("connectivity/weights"):
+                raise ValueError(
+                    f"{name} is a weight for each contact, which fits cannot change: fit "
+                    f"`strength`, which multiplies all, or give a start that is one number, which "
+                    f"all contacts will share."
+                )
             value = _numbers(f"The start of {name}", given)
             if not np.all((value >= b.low) & (value <= b.high)):
                 raise ValueError(
@@ -126,7 +137,10 @@ class Coordinates:
                     f"{b.high:g}: give a start inside them, or wider bounds."
                 )
             for legal in (value, np.full_like(value, b.low), np.full_like(value, b.high)):
-                with_parameters(network, dict.fromkeys(paths, legal))
+                try:
+                    with_parameters(network, dict.fromkeys(paths, legal))
+                except ValueError as error:
+                    raise ValueError(f"{name} within {b.low:g} to {b.high:g}: {error}") from None
             first = sum(x.size for x in vector)
             self.places.append(Place(name, paths, b, value.shape, first, value.size))
             vector.append(np.atleast_1d(b.coordinate(value)).ravel())

@@ -139,9 +139,9 @@ def _traced(value) -> bool:
 
 def _brief(value, unit: str) -> str:
     """The value if it is a known number, else how it is stored."""
-    if isinstance(value, float | int | np.number):
-        return f"{value:g} {unit}"
-    return "one per contact" if np.ndim(value) else "traced"
+    if np.ndim(value):
+        return "one per contact"
+    return "traced" if _traced(value) else f"{float(value):g} {unit}"
 
 
 def _concrete(name: str, value, dtype, also: Any = None) -> bool:

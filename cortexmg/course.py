@@ -14,7 +14,8 @@ from cortexmg.network import Network
 from cortexmg.part import shown
 
 STRETCH = 4  # steps that are judged together, because the loss of one is noisy
-TOGETHER = 0.2  # of a coordinate: closer steps are averaged
+NEAR = 0.2  # of a coordinate: closer steps are averaged
+DIGESTS = {"fingerprint": "network", "aim": "loss"}  # where they are text, nobody can read it
 
 
 class Course(NamedTuple):
@@ -48,14 +49,15 @@ class Course(NamedTuple):
     def best(self) -> tuple[Float[np.ndarray, " p"], int]:
         """The coordinates of the best stretch of steps, and the step at which it ended.
 
-        Their mean if they lie together, otherwise those of its best step.
+        Their mean if they lie together, otherwise those of its best step. Of a course of fewer than
+        seven steps a stretch is half, or its way from the start would be in the mean.
         """
-        size = min(STRETCH, self.steps)
+        size = min(STRETCH, (self.steps + 1) // 2)
         stretches = np.lib.stride_tricks.sliding_window_view(self.losses, size).mean(axis=1)
         at = int(np.argmin(stretches))
         tried, losses = self.tried[at : at + size], self.losses[at : at + size]
-        together = np.max(np.ptp(tried, axis=0)) < TOGETHER
-        return tried.mean(axis=0) if together else tried[np.argmin(losses)], at + size - 1
+        near = np.max(np.ptp(tried, axis=0)) < NEAR
+        return tried.mean(axis=0) if near else tried[np.argmin(losses)], at + size - 1
 
     def rests(self, tolerance: float) -> bool:
         """Whether the last Gauss-Newton steps together led nowhere; others are as long as asked."""
@@ -99,13 +101,22 @@ class Journal:
         """
         if not self.folder or not (self.folder / "account.json").exists():
             return fresh
-        arrays, account = results.load(self.folder)
+        try:
+            arrays, account = results.load(self.folder)
+        except (ValueError, FileNotFoundError) as error:
+            raise ValueError(
+                f"{error}\nThe fit cannot go on from there: delete {self.folder}, or name another "
+                f"folder."
+            ) from error
         for name, value in self.settings.items():
             if account["settings"].get(name) != value:
+                if name in DIGESTS and isinstance(value, str):
+                    said = f"a fit with another {DIGESTS[name]}"
+                else:
+                    old = shown(account["settings"].get(name))
+                    said = f"a fit with {name} = {old}, this one has {shown(value)}"
                 raise ValueError(
-                    f"{self.folder} holds a fit with {name} = "
-                    f"{shown(account['settings'].get(name))}, this one has {shown(value)}: go on "
-                    f"with the same, or name another folder."
+                    f"{self.folder} holds {said}: go on with the same, or name another folder."
                 )
         known, tree = jax.tree.flatten(fresh.optimiser)
         state = {f"optimiser {i}" for i in range(tree.num_leaves)}

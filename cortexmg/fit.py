@@ -64,10 +64,10 @@ def fit(
     Adam with clipped gradients where there are no residuals. It ends when four Gauss-Newton steps
     led nowhere (`tolerance`, in coordinates), when `patience` steps brought nothing better, or
     after `steps`.
-    The result is the mean of the best four steps in a row, looked at with fresh noise of `seeds`
-    runs, but at least eight. In a
-    `folder` it is saved after every step, and goes on from there if it was interrupted, as if it
-    had not been; Ctrl-C ends it early. With `progress` every step is told in a line.
+    The result is the mean of the best four steps in a row (of fewer than seven, of half of them),
+    looked at with fresh noise of `seeds` runs, but at least eight. In a `folder` it is saved after
+    every step, and goes on from there if it was interrupted, as if it had not been; Ctrl-C ends it
+    early. With `progress` every step is told in a line.
 
     Raises: KeyError and ValueError for names, bounds, starts and targets that do not fit, before
     anything runs; TypeError for an estimator or optimiser that is none; FitFailed, with the values,
@@ -108,6 +108,8 @@ def fit(
         if not course.steps:
             raise
         ended = "interrupted"
+        if progress and not jax.process_index():
+            print("interrupted: looking at the result", file=sys.stderr, flush=True)
     return fitter.result(course, ended)
 
 

@@ -35,7 +35,7 @@ class Fit(NamedTuple):
     sd: Float[np.ndarray, " p"]
     correlation: Float[np.ndarray, "p p"] | None
     gradient_noise: Float[np.ndarray, " p"]  # s.e. of the last gradient over seeds
-    loss: float
+    loss: float  # with that of the priors
     curve: dict[str, np.ndarray]  # "loss", "coordinates", "gradients", "runs" of every step
     statistics: dict[str, tuple[float, float, float]]  # found, its s.e., target; at the end
     warnings: list[str]
@@ -53,7 +53,8 @@ class Fit(NamedTuple):
             rows.append(f"... and {len(self.labels) - 40} more")
         rows.append(f"\n{'statistic':{width}s} {'found':>12s} {'s.e.':>10s} {'target':>12s}")
         for label, (found, se, target) in list(self.statistics.items())[:40]:
-            rows.append(f"{label:{width}s} {found:12.5g} {se:10.2g} {target:12.5g}")
+            aim = "-" if np.isnan(target) else f"{target:.5g}"
+            rows.append(f"{label:{width}s} {found:12.5g} {se:10.2g} {aim:>12s}")
         done = f"\n{self.ended} after {len(self.curve['loss'])} steps, {self.runs} runs"
         rows.append(f"{done}, {self.seconds:.0f} s of biology; loss {self.loss:.4g}")
         return "\n".join(rows + [f"warning: {w}" for w in self.warnings])
@@ -85,7 +86,7 @@ def fitted(
         coordinates=u,
         sd=sd,
         correlation=correlation,
-        gradient_noise=course.noise[np.isfinite(course.noise).all(axis=1)][-1],
+        gradient_noise=_last(course.noise[np.isfinite(course.noise).all(axis=1)], c.size),
         loss=goal.loss(mean) + 0.5 * float(np.sum(off**2)),
         curve={
             "loss": course.losses,
@@ -99,6 +100,10 @@ def fitted(
         runs=runs,
         seconds=runs * (protocol.duration + protocol.settle) * 1e-3,
     )
+
+
+def _last(noise: Float[np.ndarray, "steps p"], size: int) -> Float[np.ndarray, " p"]:
+    return noise[-1] if noise.size else np.full(size, np.nan)
 
 
 def uncertainty(

@@ -73,8 +73,11 @@ class Protocol:
         whole_steps(duration, dt, "duration")
         self.duration, self.dt = float(duration), float(dt)
         self.conditions = resolved(network, conditions or {"": {}})
-        for m in self.measures.values():
-            m.check(network, duration)
+        for name, m in self.measures.items():
+            try:
+                m.check(network, duration)
+            except ValueError as error:
+                raise ValueError(f"Measure {name!r}: {error}") from error
         self.settle = _in_whole_intervals(settle, self.measures, self.dt)
         for values in self.conditions.values():
             at = values_at(coordinates.places, coordinates.start) | values

@@ -106,11 +106,13 @@ def resolved(network: Network, conditions: Conditions) -> dict[str, dict[str, fl
     """The conditions with every pattern replaced by the names that it stands for."""
     check_conditions(conditions)
     known = parameters(network)
-    return {
-        name: {
-            path: float(value)
-            for pattern, value in values.items()
-            for path in paths_of(network, pattern, known)
-        }
-        for name, values in conditions.items()
-    }
+    found: dict[str, dict[str, float]] = {name: {} for name in conditions}
+    for name, values in conditions.items():
+        for pattern, value in values.items():
+            for path in paths_of(network, pattern, known):
+                if path in found[name]:
+                    raise ValueError(
+                        f"condition {name!r} sets {path} twice: under {pattern!r} and another name."
+                    )
+                found[name][path] = float(value)
+    return found

@@ -14,7 +14,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,9 @@ import numpy as np
 
 from cortexmg.evidence import mechanisms
 from cortexmg.network import Network
-from cortexmg.parameters import parameters, path_name
+from cortexmg.parameters import parameters
 from cortexmg.processes import structure
-from cortexmg.states import Run
+from cortexmg.states import Run, arrays_of
 
 SEAL = "sha256 of all above"  # in the account
 LARGEST = 16  # arrays longer than this are described in the account, not listed
@@ -105,20 +105,22 @@ def check_folder(folder: Path) -> None:
     for old in folder.parent.iterdir() if folder.parent.exists() else ():
         if left.fullmatch(old.name) and not folder.exists():
             old.rename(folder)
+    if folder.exists() and not folder.is_dir():
+        raise FileExistsError(f"{folder} is a file: name a folder.")
     if folder.exists() and not (folder / "account.json").exists() and any(folder.iterdir()):
         raise FileExistsError(f"{folder} exists and is not a result: name another folder.")
 
 
 def save(
     folder: str | os.PathLike,
-    arrays: Mapping[str, np.ndarray] | Run,
+    arrays: Mapping[str, np.ndarray] | Run | Sequence[Run],
     account: Mapping[str, Any],
     figures: Mapping[str, Callable[[Path], None]] | None = None,
 ) -> Path:
     """Write data.npz, account.json (with a SHA-256 of every array and of itself) and figures.
 
-    Of a run these are all that it recorded, such as "E/ids" and "E/times"; its state, from which
-    another goes on, is kept by `pickle`.
+    Of a run these are all that it recorded, such as "E/ids" and "E/times", and of the runs of a
+    sweep "0/E/ids", "1/E/ids"...; a state, from which another goes on, is kept by `pickle`.
 
     `figures` maps file names to functions that write them. An earlier result in `folder` is
     replaced; anything else there is not touched.
@@ -128,7 +130,8 @@ def save(
     """
     folder = Path(folder)
     check_folder(folder)
-    arrays = arrays_of(arrays) if isinstance(arrays, Run) else arrays
+    if not isinstance(arrays, Mapping):
+        arrays = arrays_of(arrays)
     _check_names(arrays)
     folder.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
@@ -152,19 +155,15 @@ def save(
     return folder
 
 
-def arrays_of(run: Run) -> dict[str, np.ndarray]:
-    """What a run has recorded, as one array for each name."""
-    leaves = jax.tree_util.tree_leaves_with_path(run.recordings)
-    return {path_name(path): np.asarray(x) for path, x in leaves}
-
-
 def _check_names(arrays: Mapping[str, np.ndarray]) -> None:
     for name, x in arrays.items():
         if name in ("file", "allow_pickle"):
             raise ValueError(f"An array cannot be saved as {name!r}, a word of NumPy: rename it.")
-        if not kept(x):
-            kind = np.asarray(x).dtype
-            raise TypeError(f"Array {name!r} of {kind} cannot be saved: give one of float32.")
+        if isinstance(x, tuple) or not kept(x):
+            kind = type(x).__name__ if isinstance(x, tuple) else np.asarray(x).dtype
+            raise TypeError(
+                f"Array {name!r} of {kind} cannot be saved: give one of float32, or a whole run."
+            )
 
 
 def kept(x: Any) -> bool:

@@ -1,6 +1,6 @@
 """What a run begins with, numbers and a state of time 0 or of another run, and what it gives."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -40,6 +40,16 @@ class Run:
         )
 
 
+def arrays_of(runs: Run | Sequence[Run]) -> dict[str, np.ndarray]:
+    """What a run, or each of several, has recorded, as one array for each name."""
+    one = isinstance(runs, Run)
+    if not one and not all(isinstance(run, Run) for run in runs):
+        raise TypeError(f"arrays must be a dict of arrays, a run or runs, got {shown(runs)}.")
+    recorded = runs.recordings if one else [run.recordings for run in runs]
+    leaves = jax.tree_util.tree_leaves_with_path(recorded)
+    return {path_name(path): np.asarray(x) for path, x in leaves}
+
+
 @partial(jax.jit, static_argnames=("dt", "exact"))
 def initial(network: Network, key: Any, *, dt: float, exact: bool) -> State:
     """The state at time 0."""
@@ -57,7 +67,10 @@ def checked(network: Network, state: Any, dt: float) -> State:
     Stimuli may have come or changed their kind, which begin as at time 0, or gone.
     """
     if not isinstance(state, State):
-        raise TypeError(f"state must be the state of a run (run.state), got {shown(state)}.")
+        raise TypeError(
+            f"state must be the state of one run (run.state), got {shown(state)}: go on from those "
+            f"of several runs by a `simulate` for each."
+        )
     if not isinstance(state.dt, Tracer) and abs(float(state.dt) - dt) > 1e-6 * dt:
         raise ValueError(
             f"state was made with dt = {float(state.dt):g} ms, got dt = {dt:g} ms: what is on its "
@@ -68,6 +81,11 @@ def checked(network: Network, state: Any, dt: float) -> State:
             f"state holds spikes that are delivered {_how(state.underway.queued)}, but this run "
             f"delivers them {_how(bool(network.at_once))}: go on with the same at_once, and "
             f"without gradients=True from a run that had a queue."
+        )
+    if state.populations.keys() != network.populations.keys():
+        raise ValueError(
+            f"state has the populations {sorted(state.populations)}, but those of this network are "
+            f"{sorted(network.populations)}: go on with the network that it came from."
         )
     begun = network.begin_stimuli(state.key)
     state = state._replace(

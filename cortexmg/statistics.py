@@ -179,6 +179,8 @@ def bursts(
     number of bins), which moves no edge by more than half its width. Periods less than `gap` ms
     apart are then joined, those below `shortest` ms dropped: a burst with a rhythm inside is one.
     Meant for populations of about 100 cells or more, in which chance does not reach the threshold.
+    Of a network that bursts for more than half of the time, the median is that of its bursts, and
+    none is found: `over_median` of 0 leaves the rate alone to decide.
     """
     check_trains("bursts", trains)
     limits = dict(over_median=over_median, least_rate=least_rate, shortest=shortest, gap=gap)

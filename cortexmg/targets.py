@@ -38,7 +38,8 @@ class Targets:
     """Values of measures under several conditions, weighted by their variance.
 
     The loss is half the sum of squared distances, each in standard deviations, minus the logarithm
-    of a normal likelihood; beyond three standard deviations it grows linearly. A statistic that is
+    of a normal likelihood, but pseudo-Huber: 9 (sqrt(1 + (d / 3)^2) - 1) for a distance d, which
+    beyond three standard deviations grows linearly. A statistic that is
     undefined, such as the CV of silent cells, counts as far off, and is reported.
     """
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from cortexmg import bench, cli, hardware, models
+from cortexmg.bench_command import measure
 
 ROOT = Path(cli.__file__).parent.parent
 
@@ -92,6 +93,12 @@ def test_the_command_prints_a_table_and_keeps_a_line_for_each_network(
         assert f"| {row['model']} | {row['n']} |" in text
         assert row["kind"] in text and row["versions"]["jax"] in text
     assert "without compilation" in text
+
+
+def test_a_file_that_cannot_be_written_is_told_before_anything_is_measured(monkeypatch, tmp_path):
+    monkeypatch.setattr(bench, "in_a_process_of_its_own", lambda *_: pytest.fail("measured"))
+    with pytest.raises(IsADirectoryError):
+        measure("speed", "cobahh:100", 1, tmp_path)
 
 
 def test_the_rate_is_that_of_all_cells(monkeypatch):

@@ -108,6 +108,7 @@ def test_tracers_are_not_looked_at():
         assert "traced" in repr(wiring) or "one per contact" in repr(wiring)
         return wiring.weights.sum()
 
+    assert "weights 2 nS" in repr(Connectivity(**arguments(weights=np.asarray(2.0))))
     assert jax.jit(total)(np.float32(2.0)) == 2.0
     assert jax.jit(total)(arguments()["weights"]) == 3.5
     wiring = Connectivity(**arguments())

@@ -12,12 +12,14 @@ import optax
 import pytest
 
 import cortexmg as cx
-from cortexmg import FitFailed, cells, fit_plots, measures, results, stimuli, synapses
+from cortexmg import FitFailed, cells, fit_plots, measures, results, stimuli, synapses, wiring
 from cortexmg.aim import aim_of
 from cortexmg.bounds import Coordinates, listed
+from cortexmg.course import Course
+from cortexmg.distributions import LogNormal
 from cortexmg.estimators import Differences, Forward, Reverse, differences
 from cortexmg.estimators.estimator import Diverged, Overflow, mean_over_seeds, variance_of_mean
-from cortexmg.fitted import uncertainty
+from cortexmg.fitted import _last, uncertainty
 from cortexmg.fitter import Fitter
 from cortexmg.hardware import cores
 from cortexmg.parameters import endings
@@ -111,7 +113,7 @@ def test_a_fit_that_goes_on_is_the_one_that_was_not_interrupted(targets, tmp_pat
     finer = cx.Targets(finer, targets.targets, CONDITIONS)
     for change, named in (
         ({"seeds": 2}, "seeds = 4, this one has 2"),
-        ({"network": network(mg=0.9)}, "fingerprint = "),
+        ({"network": network(mg=0.9)}, "another network"),
         ({"aim": other}, "aim = "),
         ({"aim": finer}, "measures = "),
         ({"optimiser": optax.adam(0.1)}, "optimiser = "),
@@ -225,7 +227,7 @@ def test_a_folder_goes_on_with_the_same_loss_alone(formula, tmp_path):
     again = cx.fit(network(), BOUNDS, first._replace(function=away_from(60.0)), steps=2, **given)
     assert again.curve["loss"].size == 2
     for other in (away_from(50.0), away_from(60.0, jnp.array([1.0, 2.0]))):
-        with pytest.raises(ValueError, match="holds a fit with aim = "):
+        with pytest.raises(ValueError, match="holds a fit with another loss"):
             cx.fit(network(), BOUNDS, first._replace(function=other), steps=3, **given)
 
 
@@ -756,6 +758,10 @@ def test_keys_that_would_repeat_the_noise_of_others_are_refused(key, without_typ
             r"bounds of .*reset and .*threshold.*reset = -52\n.*threshold = -58\n",
         ),
         ({"aim": [cx.Target("rate", [1.0, 2.0])]}, "one value, or one for each of its 1 parts"),
+        (
+            {"bounds": {"populations/E/rule/threshold": cx.Bounds(-65.0, -40.0)}},
+            "threshold within -65 to -40: Reset.reset must be below",
+        ),
     ],
 )
 def test_bad_input_is_refused_before_anything_runs(change, message, without_type_checks):
@@ -764,6 +770,57 @@ def test_bad_input_is_refused_before_anything_runs(change, message, without_type
     with pytest.raises((KeyError, ValueError, TypeError), match=f"(?s){message}"):
         aim = cx.Targets({"rate": MEASURES["rate"]}, aim)
         cx.fit(network(), aim=aim, **given)
+
+
+def test_the_weight_of_each_contact_is_not_fitted():
+    drawn = wiring.fixed_in_degree(32, 32, 2, LogNormal(1.0, 0.5), 1.5, key=1)
+    wired = replace(network(), projections={"p": cx.Projection("E", "E", "glutamate", drawn)})
+    weights = {"projections/p/connectivity/weights": cx.Bounds(0.01, 5.0)}
+    aim = cx.Targets({"rate": MEASURES["rate"]}, [cx.Target("rate", 10.0)])
+    with pytest.raises(ValueError, match="a weight for each contact.*fit `strength`"):
+        cx.fit(wired, weights, aim, **TIMES)
+    with pytest.raises(ValueError, match="a weight for each contact.*fit `strength`"):
+        cx.sensitivity(wired, weights, aim.measures, **TIMES)
+
+
+@pytest.mark.parametrize("steps", range(1, 12))
+def test_the_start_is_in_no_mean_of_better_steps(steps):
+    """A course that finds the minimum in its second step and stays ends there."""
+    tried = np.where(np.arange(steps) == 0, 0.0, 0.15)[:, None]
+    losses = np.where(np.arange(steps) == 0, 60.0, 40.0)
+    empty = np.zeros((steps, 1))
+    course = Course(tried[-1], None, tried, losses, empty, empty, np.ones(steps, int))
+    assert course.best()[0] == pytest.approx([0.0 if steps == 1 else 0.15])
+
+
+def test_a_condition_that_sets_a_number_twice_is_refused():
+    gain = "populations/E/receptors/nmda/gain"
+    for names in ((gain, gain.replace("E", "*")), (gain.replace("E", "*"), gain)):
+        twice = {"control": {}, "twice": dict.fromkeys(names, 0.5)}
+        with pytest.raises(ValueError, match=f"condition 'twice' sets {gain} twice"):
+            cx.fit(
+                network(), BOUNDS, cx.Targets(MEASURES, [cx.Target("rate", 9.0, "control")], twice)
+            )
+
+
+def test_noise_that_no_step_has_is_not_a_number():
+    """As where the slope of a loss is defined at the mean of the seeds, and not beside it."""
+    assert np.all(np.isnan(_last(np.zeros((0, 3)), 3)))
+    np.testing.assert_array_equal(_last(np.array([[1.0, 2.0], [3.0, 4.0]]), 2), [3.0, 4.0])
+
+
+def test_a_damaged_course_says_what_to_do(formula, tmp_path):
+    given = {"folder": tmp_path / "fit"} | TIMES
+    cx.fit(network(), BOUNDS, formula, steps=1, **given)
+    (tmp_path / "fit" / "data.npz").write_bytes(b"")
+    with pytest.raises(ValueError, match="damaged.*\n.*delete .*fit, or name another"):
+        cx.fit(network(), BOUNDS, formula, steps=2, **given)
+
+
+def test_a_measure_is_named_where_it_cannot_be_measured():
+    aim = cx.Targets({"mine": measures.Rate("X")}, [cx.Target("mine", 9.0)])
+    with pytest.raises(ValueError, match="Measure 'mine': .*names population 'X'"):
+        cx.fit(network(), BOUNDS, aim, **TIMES)
 
 
 def test_an_optimiser_that_cannot_be_saved_is_refused_before_anything_runs(tmp_path):
@@ -804,6 +861,7 @@ def test_an_aim_of_another_kind_is_refused(without_type_checks):
     [
         (2.0, 1.0, None, "must be below"),
         (1.0, 1.0, None, "must be below"),
+        (1.0, 1.0 + 1e-9, None, "differ in single precision"),
         (np.nan, 1.0, None, "finite"),
         (1.0, 2.0, (3.0, 0.1), "median between"),
         (1.0, 2.0, (1.5, 0.0), "positive standard deviation"),
@@ -930,7 +988,7 @@ def test_sensitivities_are_of_all_positive_numbers_unless_some_are_named(monkeyp
 def test_sensitivities_are_found_beside_rules_between_two_numbers(monkeypatch, is_refused):
     kinetics = synapses.TwoExponentialKinetics(1.0, 1.8)
     cell = cells.leaky_integrate_and_fire(2, {"ampa": synapses.AMPA(kinetics)})
-    pulse = stimuli.step_current("E", 50.0, start=100.0, stop=150.0)
+    pulse = stimuli.StepCurrent("E", 50.0, start=100.0, stop=150.0)
     net = cx.Network(cx.acsf(), {"E": cell}, stimuli={"pulse": pulse})
     rise, begin = "populations/E/receptors/ampa/kinetics/tau_rise", "stimuli/pulse/start"
     bounds = sensitivity_file._free(net, [rise, begin])

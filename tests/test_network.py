@@ -46,7 +46,7 @@ def arrivals(delays_steps, kicks, duration, weights=None):
             "post": passive(k, {"ampa": receptor}),
         },
         {"contacts": cx.Projection("pre", "post", "glutamate", contacts)},
-        {f"kick {t}": stimuli.step_current("pre", 1e5, float(t), float(t) + DT) for t in kicks},
+        {f"kick {t}": stimuli.StepCurrent("pre", 1e5, float(t), float(t) + DT) for t in kicks},
     )
     record = {
         "fired": recorders.SpikeCount("pre", every=None),
@@ -107,7 +107,7 @@ def test_all_cells_firing_at_once_lose_nothing(n):
             "post": passive(50, {"ampa": synapses.Exponential(5.0)}),
         },
         {"contacts": cx.Projection("pre", "post", "glutamate", contacts)},
-        {"kick": stimuli.step_current("pre", 1e5, 1.0, 1.3)},  # in three successive steps
+        {"kick": stimuli.StepCurrent("pre", 1e5, 1.0, 1.3)},  # in three successive steps
     )
     record = {
         "rate": recorders.PopulationRate("pre", every=None),
@@ -134,7 +134,7 @@ def test_projections_onto_one_transmitter_add_up_and_strength_multiplies():
             "one": cx.Projection("pre", "post", "glutamate", contacts),
             "two": cx.Projection("pre", "post", "glutamate", contacts, strength=2.5),
         },
-        {"kick": stimuli.step_current("pre", 1e5, 1.0, 1.0 + DT)},
+        {"kick": stimuli.StepCurrent("pre", 1e5, 1.0, 1.0 + DT)},
     )
     record = {name: recorders.Probe("post", f"receptors/{name}", every=None) for name in ("a", "b")}
     run = cx.simulate(network, 2.0, dt=DT, record=record)
@@ -223,7 +223,7 @@ def test_one_cell_with_and_without_a_contact_onto_itself_runs(contacts):
         {"self": cx.Projection(
             "E", "E", "glutamate", wiring.from_arrays(ends, ends, 1.0, 0.5, 1, 1)
         )},
-        {"drive": stimuli.step_current("E", 250.0)},
+        {"drive": stimuli.StepCurrent("E", 250.0)},
     )  # fmt: skip
     record = {"E": recorders.Spikes("E"), "g": recorders.Conductance("E", "ampa")}
     run = cx.simulate(network, 100.0, dt=DT, record=record)
@@ -289,6 +289,7 @@ LAYERS = [
     {"ladder", "bench", "episodes"},
     {"plan_command", "bench_command"},
     {"cli"},
+    {"__main__"},
     {"__init__"},
 ]
 

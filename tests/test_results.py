@@ -53,7 +53,7 @@ def test_numbers_are_written_after_what_they_were_made_with(tmp_path):
     assert list(found)[:2] == ["versions", "commit"]
 
 
-def test_a_run_is_saved_by_the_names_of_what_it_recorded(few_cells, tmp_path):
+def test_a_run_is_saved_by_the_names_of_what_it_recorded(few_cells, tmp_path, without_type_checks):
     record = {"E": recorders.Spikes("E"), "v": recorders.Probe("E", "v", [0])}
     run = cx.simulate(few_cells, 10.0, 0.1, record=record)
     results.save(tmp_path / "run", run, results.account(few_cells))
@@ -241,3 +241,22 @@ def test_a_folder_that_cannot_be_made_is_refused_at_once(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="name another folder"):
         results.check_folder(tmp_path / "file" / "result")
+
+
+def test_runs_of_a_sweep_are_saved_by_their_numbers(few_cells, tmp_path, without_type_checks):
+    record = {"v": recorders.Probe("E")}
+    name = "stimuli/noise/mean"
+    runs = cx.sweep(few_cells, {name: [100.0, 300.0]}, 5.0, dt=0.1, record=record)
+    arrays, _ = results.load(results.save(tmp_path / "runs", runs, ACCOUNT))
+    assert set(arrays) == {"0/v/t", "0/v/values", "1/v/t", "1/v/values"}
+    np.testing.assert_array_equal(arrays["1/v/values"], runs[1]["v"].values)
+    with pytest.raises(TypeError, match="a dict of arrays, a run or runs"):
+        results.save(tmp_path / "other", [1, 2], ACCOUNT)
+    with pytest.raises(TypeError, match="Trace cannot be saved.*a whole run"):
+        results.save(tmp_path / "other", {"v": runs[0]["v"]}, ACCOUNT)
+
+
+def test_a_file_is_no_folder(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FileExistsError, match="is a file: name a folder"):
+        save(tmp_path / "file")

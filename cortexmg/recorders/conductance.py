@@ -22,7 +22,7 @@ class ReceptorConductance(NamedTuple):
 
 
 class Conductance(Recorder):
-    """Mean conductance of one kind of receptor at the end of each interval.
+    """Mean conductance of one kind of receptor at the end of each interval: see `Recorder`.
 
     For NMDA, open / bound is the fraction that magnesium lets through.
     """

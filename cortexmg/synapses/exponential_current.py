@@ -17,6 +17,10 @@ class ExponentialCurrent(Synapse):
     themselves are never negative. The state is the mean current in the step (pA, inward is
     positive), so that an arrival carries the charge w * gain * tau at any step. Rotter and
     Diesmann (1999, doi:10.1007/s004220050570).
+
+    With a `tau` far below the step, arrivals are jumps of the voltage by w * gain * tau / C ("delta
+    synapses"). They happen within the step after the delay, at whose end the threshold is looked
+    at: networks whose simulator looks at it at once have delays one step longer.
     """
 
     conducts = False

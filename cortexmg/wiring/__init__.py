@@ -1,8 +1,9 @@
 """Rules that draw who contacts whom; each returns a `Connectivity`, or a `Procedural` one.
 
-Every rule takes a `weight` (nS) and a `delay` (ms), a number or a distribution, and a `key`: an
-int or a JAX key. The same key gives the same wiring, so give every projection a key of its own;
-weights and delays have streams of their own, so that changing one leaves the rest as it was.
+Every rule takes a `weight` (nS, pA onto currents) and a `delay` (ms, which runs round to whole
+steps), a number or a distribution, and a `key`: an int or a JAX key. The same key gives the same
+wiring, so give every projection a key of its own; weights and delays have streams of their own, so
+that changing one leaves the rest as it was.
 """
 
 from cortexmg.wiring.explicit import from_arrays as from_arrays, one_to_one as one_to_one
