@@ -64,6 +64,7 @@ def record(name):
         "some": recorders.Probe(name, cells=[0, 2]),
         "all": recorders.Probe(name, "receptors/nmda/binding/decay", every=5.0),
         "conductance": recorders.Conductance(name, "nmda"),
+        "conductances": recorders.Conductance(name, "nmda", cells=[0, 2]),
         "field": recorders.FieldPotential(name),
     }
 

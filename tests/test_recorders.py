@@ -33,6 +33,7 @@ def probed(noisy_network):
         "gaba_a decay": probe("receptors/gaba_a/decay"),
         "gaba_b g": probe("receptors/gaba_b/g"),
         "nmda": recorders.Conductance("E", "nmda", every=1.0),
+        "nmda of three": recorders.Conductance("E", "nmda", every=1.0, cells=[32, 0, 7]),
         "field": recorders.FieldPotential("E", every=1.0),
         "count": recorders.SpikeCount("E", every=5.0),
         "all": recorders.PopulationRate("E", every=10.0),
@@ -148,6 +149,9 @@ def test_conductance_is_the_mean_that_is_bound_and_the_mean_that_magnesium_lets_
     np.testing.assert_allclose(probed["nmda"].values.bound, bound.mean(1)[19::20], rtol=1e-12)
     np.testing.assert_allclose(probed["nmda"].values.open, through.mean(1)[19::20], rtol=1e-12)
     assert bound.mean() > 0.1
+    some = probed["nmda of three"].values
+    np.testing.assert_allclose(some.bound, bound[19::20, [32, 0, 7]], rtol=1e-12)
+    np.testing.assert_allclose(some.open, through[19::20, [32, 0, 7]], rtol=1e-12)
 
 
 def test_without_magnesium_all_that_is_bound_conducts_whatever_else_acts():
@@ -199,6 +203,7 @@ def test_the_field_potential_is_the_mean_absolute_synaptic_current(probed):
             ["Probe.variable", "'volt'", "'v'", "channels/na/m"],
         ),
         (lambda: recorders.Probe("E", "channels"), ["Probe.variable", "channels/na/m"]),
+        (lambda: recorders.Conductance("E", "nmda", cells=[99]), ["Conductance.cells", "99"]),
         (lambda: recorders.Conductance("E", "nmd"), ["'nmd'", "'ampa'", "'nmda'", "'gaba_a'"]),
         (lambda: recorders.SpikeCount("E", every=0.0), ["SpikeCount", "every", "positive", "0"]),
         (lambda: recorders.SpikeCount("E", every=-5.0), ["SpikeCount", "every", "positive", "-5"]),

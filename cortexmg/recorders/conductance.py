@@ -11,25 +11,31 @@ from cortexmg.factors import product
 from cortexmg.membrane import Current, Pathway
 from cortexmg.network import Network, State
 from cortexmg.part import PerCell
-from cortexmg.recorders.recorder import Recorder, of_all_cells
+from cortexmg.recorders.recorder import Recorder, cell_ids, check_cells, of_all_cells
 
 
 class ReceptorConductance(NamedTuple):
-    """Mean over the cells (nS)."""
+    """Mean over the cells, or of the cells that are named, along the last axis (nS)."""
 
-    open: Float[np.ndarray | Array, "*frames"]  # conducts
-    bound: Float[np.ndarray | Array, "*frames"]  # would conduct if magnesium blocked nothing
+    open: Float[np.ndarray | Array, "..."]  # conducts
+    bound: Float[np.ndarray | Array, "..."]  # would conduct if magnesium blocked nothing
 
 
 class Conductance(Recorder):
-    """Mean conductance of one kind of receptor at the end of each interval: see `Recorder`.
+    """Conductance of one kind of receptor at the end of each interval: see `Recorder`.
 
-    For NMDA, open / bound is the fraction that magnesium lets through.
+    The mean over the population, or each of `cells`. For NMDA, open / bound is the fraction that
+    magnesium lets through.
     """
 
     population: str = eqx.field(static=True)
     receptor: str = eqx.field(static=True)
     every: float | None = eqx.field(static=True, default=1.0)
+    cells: tuple[int, ...] | None = eqx.field(
+        static=True,
+        default=None,
+        converter=lambda x: None if x is None else cell_ids("Conductance", x),
+    )
 
     def read(self, acc: None, network: Network, state: State, steps: int) -> ReceptorConductance:
         del acc, steps
@@ -40,11 +46,14 @@ class Conductance(Recorder):
         assert isinstance(through, Pathway)  # `check` has refused others
         unblocked = receptor.bound(bound) * product(getattr(receptor, "factors", {}), env)
         both = (through.g, unblocked)
-        means = (jnp.mean(of_all_cells(network, self.population, x)) for x in both)
-        return ReceptorConductance(*means)
+        both = (of_all_cells(network, self.population, x) for x in both)
+        if self.cells is None:
+            return ReceptorConductance(*map(jnp.mean, both))
+        return ReceptorConductance(*(x[jnp.asarray(self.cells, jnp.int32)] for x in both))
 
     def check(self, network: Network) -> None:
         receptors = self.recorded(network).receptors
+        check_cells("Conductance", self.cells, self.population, self.recorded(network).n)
         if self.receptor not in receptors:
             raise ValueError(
                 f"Conductance.receptor {self.receptor!r} is not in population "

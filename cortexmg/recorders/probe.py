@@ -11,8 +11,7 @@ from jaxtyping import Array
 
 from cortexmg.network import Network, State
 from cortexmg.parameters import path_name
-from cortexmg.part import shown
-from cortexmg.recorders.recorder import Recorder, of_all_cells
+from cortexmg.recorders.recorder import Recorder, cell_ids, check_cells, of_all_cells
 
 
 class Probe(Recorder):
@@ -36,7 +35,7 @@ class Probe(Recorder):
     ):
         self.population = population
         self.variable = variable
-        self.cells = None if cells is None else _numbers(cells)
+        self.cells = None if cells is None else cell_ids("Probe", cells)
         self.every = every
 
     def read(self, acc: None, network: Network, state: State, steps: int) -> Any:
@@ -52,15 +51,7 @@ class Probe(Recorder):
         return self.cells is None
 
     def check(self, network: Network) -> None:
-        n = self.recorded(network).n
-        if self.cells is not None and not self.cells:
-            raise ValueError("Probe.cells is empty: name at least one cell, or None for all.")
-        wrong = [c for c in self.cells or () if not 0 <= c < n]
-        if wrong:
-            raise ValueError(
-                f"Probe.cells names cell {wrong[0]}, but population {self.population!r} has cells "
-                f"0 to {n - 1}."
-            )
+        check_cells("Probe", self.cells, self.population, self.recorded(network).n)
         shape = jax.eval_shape(
             lambda: network.init(jax.random.key(0), 1.0).populations[self.population]
         )
@@ -69,20 +60,6 @@ class Probe(Recorder):
                 f"Probe.variable {self.variable!r} is not in the state of population "
                 f"{self.population!r}, which has {sorted(_variables(shape))}."
             )
-
-
-def _numbers(cells: Any) -> tuple[int, ...]:
-    try:
-        ids = np.asarray(cells)
-    except ValueError:  # lists of different lengths
-        ids = np.zeros((0, 0))
-    flags = ids.ndim == 1 and any(isinstance(c, bool | np.bool_) for c in cells)
-    if ids.ndim != 1 or flags or (ids.size and ids.dtype.kind not in "iu"):
-        raise TypeError(
-            f"Probe.cells must be a list of numbers of cells, got {shown(cells)}; of a mask, take "
-            f"np.flatnonzero."
-        )
-    return tuple(int(i) for i in ids)
 
 
 def _variables(state: Any) -> dict[str, Any]:

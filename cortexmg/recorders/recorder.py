@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from cortexmg.network import Network, State
-from cortexmg.part import Part, check_positive
+from cortexmg.part import Part, check_positive, shown
 from cortexmg.population import Population
 from cortexmg.spiking import Spikes
 
@@ -94,6 +94,33 @@ class Recorder(Part):
                 f"are {sorted(network.populations)}."
             )
         return network.populations[self.population]
+
+
+def cell_ids(owner: str, cells: Any) -> tuple[int, ...]:
+    """A list of numbers of cells as a field that is fixed when a run is compiled."""
+    try:
+        ids = np.asarray(cells)
+    except ValueError:  # lists of different lengths
+        ids = np.zeros((0, 0))
+    flags = ids.ndim == 1 and any(isinstance(c, bool | np.bool_) for c in cells)
+    if ids.ndim != 1 or flags or (ids.size and ids.dtype.kind not in "iu"):
+        raise TypeError(
+            f"{owner}.cells must be a list of numbers of cells, got {shown(cells)}; of a mask, "
+            f"take np.flatnonzero."
+        )
+    return tuple(int(i) for i in ids)
+
+
+def check_cells(owner: str, cells: tuple[int, ...] | None, population: str, n: int) -> None:
+    """Raise unless these are cells of a population of `n`, or None."""
+    if cells is not None and not cells:
+        raise ValueError(f"{owner}.cells is empty: name at least one cell, or None for all.")
+    wrong = [c for c in cells or () if not 0 <= c < n]
+    if wrong:
+        raise ValueError(
+            f"{owner}.cells names cell {wrong[0]}, but population {population!r} has cells 0 to "
+            f"{n - 1}."
+        )
 
 
 def of_all_cells(network: Network, name: str, x: Array) -> Array:
