@@ -162,7 +162,7 @@ def test_a_name_like_no_other_answers_with_where_to_look(noisy_network):
         ("projections/E to E/connectivity/weights", np.ones(3, np.float32), ["weights", "(3,)"]),
         ("projections/E to E/connectivity/weights", -1.0, ["weights", "at least 0 nS", "-1"]),
         ("projections/E to E/connectivity/delays", 1.0, ["delays", "wiring", "build it anew"]),
-        ("stimuli/drive/stop", 1.0, ["Ramp.start", "before stop", "5"]),
+        ("stimuli/drive/stop", 1.0, ["StepCurrent.start", "before stop", "5"]),
     ],
 )
 def test_an_illegal_value_is_refused_as_when_the_part_was_made(
