@@ -90,7 +90,7 @@ def check_quantity(owner: str, field: Field, value: Any) -> None:
     """Raise if `value` is not a finite number in the range that `field` declares."""
     name, meta = f"{owner}.{field.name}", field.metadata
     unit = "" if meta["unit"] == "1" else f" {meta['unit']}"
-    if field.type is Scalar and np.ndim(value):
+    if field.type in (Scalar, Scalar | None) and np.ndim(value):
         raise ValueError(f"{name} must be one number, got an array of shape {np.shape(value)}.")
     if value is None and meta["optional"]:
         return
@@ -147,7 +147,7 @@ def check_lengths(owner: str, part: Any, n: int) -> None:
     """Raise if a number below `part` is neither one for all nor one for each of `n` cells."""
     for name, (holder, field) in quantities(part).items():
         shape = np.shape(getattr(holder, field.name))
-        if field.type is PerCell and shape not in ((), (1,), (n,)):
+        if field.type in (PerCell, PerCell | None) and shape not in ((), (1,), (n,)):
             raise ValueError(
                 f"{owner}: {name} must be one number or one for each of {n} cells, got an array "
                 f"of shape {shape}."
@@ -165,7 +165,8 @@ def check_kind(name: str, field: Field, value: Any) -> None:
     kinds = [k for k in get_args(kind) or (kind,) if k is not type(None)]
     if kinds == [str]:
         if not isinstance(value, kind):
-            raise TypeError(f"{name} must be a str, got {shown(value)}.")
+            or_none = " or None" if type(None) in get_args(kind) else ""
+            raise TypeError(f"{name} must be a str{or_none}, got {shown(value)}.")
         if not field.metadata.get("static"):
             raise TypeError(
                 f"{name} is a name and no number, which JAX must be told: declare it as "

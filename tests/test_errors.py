@@ -287,6 +287,14 @@ ILLEGAL = {
         lambda: network(stimuli={"s": stimuli.StepCurrent("E", np.ones(4))}),
         ["Stimulus 's'", "amplitude", "one for each of 3 cells", "(4,)"],
     ),
+    "weight of the wrong length": (
+        lambda: network(stimuli={"s": stimuli.Poisson("E", "ampa", 9.0, np.ones(4))}),
+        ["Stimulus 's'", "weight", "one for each of 3 cells", "(4,)"],
+    ),
+    "reversal of the wrong length": (
+        lambda: passive(channels={"leak": channels.Leak(), "na": channels.Sodium(e=np.ones(4))}),
+        ["channels/na/e", "one for each of 3 cells", "(4,)"],
+    ),
     "release of the wrong length": (
         lambda: network({"p": projection(release=releases.TsodyksMarkram(np.full(4, 0.5)))}),
         ["'p'", "u0", "one for each of 3 cells", "(4,)"],

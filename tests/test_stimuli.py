@@ -373,11 +373,12 @@ def test_cells_fire_at_given_times_and_never_by_themselves():
     assert fires(quiet).times.size == 0
 
 
-def test_cells_fire_as_a_poisson_process():
-    rate, n, duration = 200.0, 500, 1000.0
+@pytest.mark.parametrize("rate", [20.0, 2000.0])
+def test_cells_fire_as_a_poisson_process(rate):
+    n, duration = 500, 500.0
     found = fires(Poisson("source", None, rate), n, duration)
-    expected = n * duration / DT * -np.expm1(-rate * DT * 1e-3)  # one spike in a step at most
-    assert abs(found.times.size - expected) < 4.0 * np.sqrt(expected)
+    expected, p = n * duration * rate * 1e-3, rate * DT * 1e-3
+    assert abs(found.times.size - expected) < 4.0 * np.sqrt(expected * (1.0 - p))
 
 
 def test_a_source_reaches_others_as_any_cell_does():
@@ -397,6 +398,16 @@ def test_a_source_reaches_others_as_any_cell_does():
     a, b = (cx.simulate(x, 20.0, DT, record=record)["v"].values for x in (wired, alone))
     assert np.ptp(a) > 0.1
     np.testing.assert_allclose(a, b, atol=1e-4)
+    for how in ({"gradients": True}, {"at_once": 8}, {"devices": 2}):
+        again = cx.simulate(wired, 20.0, DT, record=record, **how)["v"].values
+        np.testing.assert_allclose(again, a, atol=1e-4)
+
+    def mean(strength):
+        changed = cx.with_parameters(wired, {"projections/p/strength": strength})
+        return jnp.mean(cx.simulate(changed, 20.0, DT, record=record, gradients=True)["v"].values)
+
+    difference = (mean(1.01) - mean(0.99)) / 0.02
+    np.testing.assert_allclose(jax.grad(mean)(1.0), difference, rtol=1e-2)
 
 
 def test_cells_that_fire_are_the_same_on_several_devices():
@@ -409,8 +420,17 @@ def test_cells_that_fire_are_the_same_on_several_devices():
     lambda: Poisson("e", None, 10.0, 1.0),
     lambda: Poisson("e", "ampa", 10.0),
     lambda: SpikeInput("e", "ampa", np.array([1.0]), np.array([0])),
-    lambda: fires(SpikeInput("source", None, np.array([0.0]), np.array([0], np.int32))),
 ])  # fmt: skip
-def test_a_weight_is_for_a_receptor_and_no_spike_is_lost(make):
-    with pytest.raises(ValueError, match="weight|times of cells that fire"):
+def test_a_weight_is_for_a_receptor(make):
+    with pytest.raises(ValueError, match="weight must be given for arrivals at a receptor"):
         make()
+
+
+@pytest.mark.parametrize("stimulus, message", [
+    (SpikeInput("source", None, np.array([0.0]), np.array([0])), "must be at least 0.1 ms"),
+    (SpikeInput("source", None, np.array([1.01, 1.02, 1.06]), np.array([1, 0, 1])), "1 .* 2 times"),
+    (Poisson("source", None, 20_000.0), "2 spikes in a step of 0.1 ms"),
+])  # fmt: skip
+def test_no_spike_of_a_source_is_lost(stimulus, message):
+    with pytest.raises(ValueError, match=message):
+        fires(stimulus)

@@ -9,7 +9,7 @@ from jaxtyping import Array
 from cortexmg import noise
 from cortexmg.numerics import with_slope_of
 from cortexmg.part import PerCell, count, quantity
-from cortexmg.stimuli.stimulus import Arrivals, Firing, Moment, Stimulus, arriving, check_receptor
+from cortexmg.stimuli.stimulus import Arrivals, Firing, Moment, Stimulus, check_receptor
 
 # Up to which mean counts larger than so many have a probability below 1e-9.
 LARGEST_MEAN = {7: 0.29, 15: 2.09, 31: 8.68}
@@ -18,8 +18,8 @@ LARGEST_MEAN = {7: 0.29, 15: 2.09, 31: 8.68}
 class Poisson(Stimulus):
     """Arrivals at one kind of receptor, at random times, independent between cells.
 
-    With None for the receptor, and no weight, the cells themselves fire at these times, at most
-    once in a step: sources of spikes for projections. (`rate` has no derivative then.)
+    With None for the receptor, and no weight, the cells themselves fire, in each step with the
+    probability rate * dt: see `Firing`. `rate` has no derivative then, and `most` no meaning.
 
     `rate` is that of all sources of a cell together. Counts per step follow the Poisson
     distribution to 1e-9, up to `most` arrivals: 7 suffice for a mean of 0.29 per step, 15 for 2.09
@@ -39,12 +39,20 @@ class Poisson(Stimulus):
 
     def step(self, state: None, at: Moment) -> tuple[None, Arrivals | Firing]:
         bits = noise.bits(at.key, at.step, at.n, at.first)
-        counts = _poisson(bits, jnp.asarray(self.rate, jnp.float32) * (at.dt * 1e-3), self.most)
-        return state, arriving(self.receptor, self.weight, counts)
+        mean = jnp.asarray(self.rate, jnp.float32) * (at.dt * 1e-3)
+        if self.receptor is None:
+            return state, Firing(bits < (mean * 2.0**32).astype(jnp.uint32))
+        assert self.weight is not None  # `check_rules` has refused it
+        return state, Arrivals(self.receptor, self.weight * _poisson(bits, mean, self.most))
 
     def check(self, n: int, dt: float) -> None:
         mean = float(np.max(np.asarray(self.rate))) * dt * 1e-3
-        if mean <= LARGEST_MEAN[self.most]:
+        if self.receptor is None and mean >= 1.0:
+            raise ValueError(
+                f"Poisson.rate of {np.max(np.asarray(self.rate)):g} Hz is {mean:.2g} spikes in a "
+                f"step of {dt:g} ms, of which a cell has one at most: use a smaller dt."
+            )
+        if self.receptor is None or mean <= LARGEST_MEAN[self.most]:
             return
         enough = [most for most, largest in LARGEST_MEAN.items() if mean <= largest]
         remedy = (

@@ -8,7 +8,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Float, Int
 
 from cortexmg.part import Scalar, quantity, shown
-from cortexmg.stimuli.stimulus import Arrivals, Firing, Moment, Stimulus, arriving, check_receptor
+from cortexmg.stimuli.stimulus import Arrivals, Firing, Moment, Stimulus, check_receptor
 
 MOST = 2**20  # steps: from there on the last digits of a time are a quarter of a step
 
@@ -17,8 +17,8 @@ class SpikeInput(Stimulus):
     """Arrivals at one kind of receptor of given cells at given times, in ascending order.
 
     An arrival at time t acts from the step on in which t lies. With None for the receptor, and no
-    weight, the cells themselves fire at these times, rounded down to whole steps: sources of spikes
-    for projections.
+    weight, the cells themselves fire at these times, rounded down to whole steps: see `Firing`. A
+    spike at the time where a run begins belongs to the run before.
     """
 
     target: str = eqx.field(static=True)
@@ -51,12 +51,8 @@ class SpikeInput(Stimulus):
 
     def step(self, state: None, at: Moment) -> tuple[None, Arrivals | Firing]:
         if self.times.shape[0] == 0:
-            return state, arriving(self.receptor, self.weight, jnp.zeros(at.n))
-        # A time that is a whole number of steps belongs to the step it begins, whatever its
-        # rounding: half a thousandth of a step, and the last digits of time, dt and quotient.
-        steps = jnp.asarray(self.times, jnp.result_type(float)) / at.dt
-        steps = steps * (1.0 + 2.0 * jnp.finfo(steps.dtype).eps) + 5e-4
-        steps = jnp.floor(steps).astype(jnp.int32)
+            return state, self._effect(jnp.zeros(at.n))
+        steps = self._steps(at.dt)
         # A spike has the time of the end of its step, an arrival that of its beginning.
         now = at.step + 1 if self.receptor is None else at.step
         begin = jnp.searchsorted(steps, now, side="left", method="scan_unrolled")
@@ -69,7 +65,23 @@ class SpikeInput(Stimulus):
             return counts.at[place].add(1.0, mode="drop")
 
         counts = jax.lax.fori_loop(begin, end, add, jnp.zeros(at.n))
-        return state, arriving(self.receptor, self.weight, counts)
+        return state, self._effect(counts)
+
+    def _effect(self, counts: Array) -> Arrivals | Firing:
+        if self.receptor is None:
+            return Firing(counts > 0)
+        assert self.weight is not None  # `check_rules` has refused it
+        return Arrivals(self.receptor, self.weight * counts)
+
+    def _steps(self, dt: float) -> Int[Array, " k"]:
+        """The step in which each time lies.
+
+        A time that is a whole number of steps belongs to the step it begins, whatever its
+        rounding: half a thousandth of a step, and the last digits of time, dt and quotient.
+        """
+        steps = jnp.asarray(self.times, jnp.result_type(float)) / dt
+        steps = steps * (1.0 + 2.0 * jnp.finfo(steps.dtype).eps) + 5e-4
+        return jnp.floor(steps).astype(jnp.int32)
 
     def check(self, n: int, dt: float) -> None:
         times, single = np.asarray(self.times), jnp.result_type(float) == np.float32
@@ -79,16 +91,29 @@ class SpikeInput(Stimulus):
                 f"steps: single precision does not tell in which later step a time lies. Set "
                 f"JAX_ENABLE_X64=1, or use a larger dt."
             )
-        if self.receptor is None and times.size and times[0] < dt * (1.0 - 5e-4):
-            raise ValueError(
-                f"SpikeInput.times of cells that fire must be at least {dt:g} ms, the end of the "
-                f"first step, got {times[0]:g} ms."
-            )
         cells = np.asarray(self.cells)
+        if self.receptor is None and times.size:
+            self._check_spikes(times, cells, dt)
         wrong = np.flatnonzero((cells < 0) | (cells >= n))
         if wrong.size:
             k = int(wrong[0])
             raise ValueError(
                 f"SpikeInput.cells[{k}] is {cells[k]}, but population {self.target!r} has cells "
                 f"0 to {n - 1}."
+            )
+
+    def _check_spikes(self, times: np.ndarray, cells: np.ndarray, dt: float) -> None:
+        """Raise if a spike of a cell that is made to fire would be lost."""
+        if times[0] < dt * (1.0 - 5e-4):
+            raise ValueError(
+                f"SpikeInput.times of cells that fire must be at least {dt:g} ms, the end of the "
+                f"first step, got {times[0]:g} ms."
+            )
+        places = np.stack([np.asarray(self._steps(dt)), cells])
+        _, first, often = np.unique(places, axis=1, return_index=True, return_counts=True)
+        if np.any(often > 1):
+            k = int(first[np.argmax(often > 1)])
+            raise ValueError(
+                f"SpikeInput: cell {cells[k]} would fire {often.max()} times in the step of "
+                f"{dt:g} ms at {times[k]:g} ms, and can once: use a smaller dt."
             )

@@ -17,7 +17,10 @@ class Arrivals(NamedTuple):
 
 
 class Firing(NamedTuple):
-    """Cells that are made to fire, whatever their voltage, which does not move."""
+    """Cells that are made to fire: sources of spikes for projections.
+
+    Their voltage stays as it is, without a reset or refractory time; adaptation counts the spike.
+    """
 
     cells: Bool[Array, " n"]
 
@@ -53,11 +56,6 @@ class Stimulus(Part):
     def check(self, n: int, dt: float) -> None:
         """Raise if this stimulus cannot act on `n` cells in steps of `dt` ms."""
         del n, dt
-
-
-def arriving(receptor: str | None, weight: PerCell | None, counts: PerCell) -> Arrivals | Firing:
-    """What so many arrivals in a step do at a receptor, or None: cells fire then themselves."""
-    return Firing(counts > 0) if receptor is None else Arrivals(receptor, weight * counts)
 
 
 def check_receptor(owner: str, receptor: str | None, weight: PerCell | None) -> None:
