@@ -410,6 +410,14 @@ def test_a_source_reaches_others_as_any_cell_does():
     np.testing.assert_allclose(jax.grad(mean)(1.0), difference, rtol=1e-2)
 
 
+def test_given_spikes_can_be_compiled_into_a_program_of_ones_own():
+    given = SpikeInput("source", None, np.array([1.0, 2.5]), np.array([0, 1]))
+    network = cx.Network(cx.acsf(), {"source": cells.source(2)}, stimuli={"s": given})
+    record = {"n": cx.recorders.SpikeCount("source", every=1.0)}
+    counts = jax.jit(lambda: cx.simulate(network, 3.0, DT, record=record)["n"].values)()
+    np.testing.assert_array_equal(counts, [[1, 0], [0, 0], [0, 1]])
+
+
 def test_cells_that_fire_are_the_same_on_several_devices():
     both = [fires(Poisson("source", None, 100.0), 37, devices=d) for d in (1, 2)]
     np.testing.assert_array_equal(both[0].times, both[1].times)

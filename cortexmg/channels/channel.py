@@ -82,7 +82,7 @@ class OneGate(Channel):
 
     @abc.abstractmethod
     def rates(self, v: PerCell) -> tuple[PerCell, PerCell]:
-        """(alpha, beta): of opening and of closing (1/ms), unless a channel says otherwise."""
+        """(alpha, beta): of opening and of closing (1/ms)."""
 
     def init(self, v: PerCell, env: Environment) -> PerCell:
         del env

@@ -6,7 +6,7 @@ from cortexmg.channels.channel import OneGate
 from cortexmg.environment import Environment
 from cortexmg.membrane import Pathway
 from cortexmg.numerics import bounded_exp, linoid
-from cortexmg.part import PerCell, Scalar, quantity
+from cortexmg.part import PerCell, quantity
 
 
 class CressmanSodium(OneGate):
@@ -38,12 +38,9 @@ class _GateN(OneGate):
     if TYPE_CHECKING:  # a field of final classes
         phi: ClassVar[PerCell]
 
-    def step(self, state: PerCell, v: PerCell, env: Environment, dt: Scalar) -> PerCell:
-        return super().step(state, v, env, self.phi * dt)
-
     def rates(self, v: PerCell) -> tuple[PerCell, PerCell]:
-        """(alpha, beta) of n (1/ms), before phi."""
-        return 0.1 * linoid(-(v + 34.0) / 10.0), 0.125 * bounded_exp(-(v + 44.0) / 80.0, power=4)
+        alpha = 0.1 * linoid(-(v + 34.0) / 10.0)
+        return self.phi * alpha, self.phi * 0.125 * bounded_exp(-(v + 44.0) / 80.0, power=4)
 
 
 class SlavedSodium(_GateN):

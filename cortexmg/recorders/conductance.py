@@ -45,8 +45,7 @@ class Conductance(Recorder):
         through = receptor.pathway(bound, s.v, env)
         assert isinstance(through, Pathway)  # `check` has refused others
         unblocked = receptor.bound(bound) * product(getattr(receptor, "factors", {}), env)
-        both = (through.g, unblocked)
-        both = (of_all_cells(network, self.population, x) for x in both)
+        both = [of_all_cells(network, self.population, x) for x in (through.g, unblocked)]
         if self.cells is None:
             return ReceptorConductance(*map(jnp.mean, both))
         return ReceptorConductance(*(x[jnp.asarray(self.cells, jnp.int32)] for x in both))

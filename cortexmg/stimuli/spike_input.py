@@ -1,5 +1,7 @@
 """Given spike trains that reach given cells."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -52,7 +54,7 @@ class SpikeInput(Stimulus):
     def step(self, state: None, at: Moment) -> tuple[None, Arrivals | Firing]:
         if self.times.shape[0] == 0:
             return state, self._effect(jnp.zeros(at.n))
-        steps = self._steps(at.dt)
+        steps = _steps(jnp.asarray(self.times, jnp.result_type(float)), at.dt)
         # A spike has the time of the end of its step, an arrival that of its beginning.
         now = at.step + 1 if self.receptor is None else at.step
         begin = jnp.searchsorted(steps, now, side="left", method="scan_unrolled")
@@ -72,16 +74,6 @@ class SpikeInput(Stimulus):
             return Firing(counts > 0)
         assert self.weight is not None  # `check_rules` has refused it
         return Arrivals(self.receptor, self.weight * counts)
-
-    def _steps(self, dt: float) -> Int[Array, " k"]:
-        """The step in which each time lies.
-
-        A time that is a whole number of steps belongs to the step it begins, whatever its
-        rounding: half a thousandth of a step, and the last digits of time, dt and quotient.
-        """
-        steps = jnp.asarray(self.times, jnp.result_type(float)) / dt
-        steps = steps * (1.0 + 2.0 * jnp.finfo(steps.dtype).eps) + 5e-4
-        return jnp.floor(steps).astype(jnp.int32)
 
     def check(self, n: int, dt: float) -> None:
         times, single = np.asarray(self.times), jnp.result_type(float) == np.float32
@@ -109,7 +101,8 @@ class SpikeInput(Stimulus):
                 f"SpikeInput.times of cells that fire must be at least {dt:g} ms, the end of the "
                 f"first step, got {times[0]:g} ms."
             )
-        places = np.stack([np.asarray(self._steps(dt)), cells])
+        # By NumPy: inside `jit` what JAX computes could not be looked at.
+        places = np.stack([_steps(times.astype(jnp.result_type(float)), dt), cells])
         _, first, often = np.unique(places, axis=1, return_index=True, return_counts=True)
         if np.any(often > 1):
             k = int(first[np.argmax(often > 1)])
@@ -117,3 +110,13 @@ class SpikeInput(Stimulus):
                 f"SpikeInput: cell {cells[k]} would fire {often.max()} times in the step of "
                 f"{dt:g} ms at {times[k]:g} ms, and can once: use a smaller dt."
             )
+
+
+def _steps(times: Any, dt: float) -> Any:
+    """The step in which each time lies, of NumPy or traced.
+
+    A time that is a whole number of steps belongs to the step it begins, whatever its rounding:
+    half a thousandth of a step, and the last digits of time, dt and quotient.
+    """
+    steps = times / dt * (1.0 + 2.0 * float(jnp.finfo(times.dtype).eps)) + 5e-4
+    return steps.astype(np.int32)  # which are not negative
