@@ -75,6 +75,22 @@ class SpikeTrains(NamedTuple):
         times = np.clip(self.times[first:last], start, stop)
         return SpikeTrains(self.ids[first:last], times, self.n, start, stop)
 
+    def then(self, later: "SpikeTrains") -> "SpikeTrains":
+        """These spikes and those of a run that went on where this one ended, as one recording.
+
+        Raises: if that one begins at another time or has other cells.
+        """
+        check_trains("SpikeTrains.then", later)
+        if later.n != self.n or abs(later.start - self.stop) > ROUNDING:
+            raise ValueError(
+                f"A recording of {self.n} cells that ends at {self.stop:g} ms cannot be followed "
+                f"by one of {later.n} cells from {later.start:g} ms: record the same population in "
+                f"a run that goes on from the state."
+            )
+        ids = np.concatenate([self.ids, later.ids])
+        times = np.concatenate([self.times, np.maximum(later.times, self.stop)])
+        return SpikeTrains(ids, times, self.n, self.start, later.stop)
+
     def whole_bins(self, bin: Number, name: str = "bin") -> int:
         """Number of whole bins of `bin` ms in the recording.
 

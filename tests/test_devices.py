@@ -48,6 +48,9 @@ def every_kind(n_e, n_i):
             "current": stimuli.OrnsteinUhlenbeckCurrent("I", 400.0, 200.0),
             "conductance": stimuli.OrnsteinUhlenbeckConductance("E", 3.0),
             "ramp": stimuli.Ramp("E", np.linspace(0.0, 50.0, n_e), np.linspace(50.0, 0.0, n_e)),
+            "course": stimuli.TimeCourse(
+                stimuli.StepCurrent("I", 0.0), "amplitude", rng.normal(0.0, 50.0, (9, n_i)), 1.0
+            ),
             "kick": stimuli.SpikeInput(
                 "E", "ampa", np.array([1.0, 2.0, 2.0]), np.array([0, n_e - 1, n_e // 2]), 30.0
             ),

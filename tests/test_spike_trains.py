@@ -52,6 +52,22 @@ def test_two_pieces_are_the_whole(t, step):
     assert np.array_equal(np.concatenate([first.ids, second.ids]), t.ids)
     assert np.allclose(np.concatenate([first.times, second.times]), t.times, rtol=0, atol=1e-6)
     assert np.all(second.times >= second.start) and first.stop == second.start
+    again = first.then(second)
+    assert np.array_equal(again.ids, t.ids) and (again.start, again.stop) == (t.start, t.stop)
+    assert np.allclose(again.times, t.times, rtol=0, atol=1e-6)
+    assert np.all(np.diff(again.times) >= 0.0)
+
+
+@pytest.mark.parametrize(
+    "later, words",
+    [
+        (simple, "3 cells that ends at 10 ms .* 3 cells from 0 ms"),
+        (lambda: checked_trains([], [], n=2, start=10.0, stop=11.0), "followed by one of 2 cells"),
+    ],
+)
+def test_only_what_goes_on_can_follow(later, words):
+    with pytest.raises(ValueError, match=words):
+        simple().then(later())
 
 
 @given(trains())

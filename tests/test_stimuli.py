@@ -22,6 +22,7 @@ from cortexmg.stimuli import (
     SpikeInput,
     StepCurrent,
     Stimulus,
+    TimeCourse,
     poisson,
 )
 
@@ -33,6 +34,7 @@ EXAMPLES = {
     Ramp: Ramp("e", -10.0, 90.0, 0.1, 0.4),
     SpikeInput: FEW,
     StepCurrent: StepCurrent("e", 70.0, 0.1, 0.4),
+    TimeCourse: TimeCourse(StepCurrent("e", 5.0), "amplitude", np.array([7.0, -3.0]), 0.2, 0.1),
 }
 RANDOM = [Poisson, OrnsteinUhlenbeckCurrent, OrnsteinUhlenbeckConductance]
 DT, STEPS = 0.1, 6
@@ -241,6 +243,69 @@ def test_a_ramp_goes_from_first_to_last_by_the_middles_of_the_steps():
 def test_a_ramp_that_ends_before_it_begins_is_refused():
     with pytest.raises(ValueError, match=r"Ramp\.start must be before stop, got 3.0 and 3.0 ms"):
         Ramp("e", 0.0, 1.0, 3.0, 3.0)
+
+
+# ---- courses -----------------------------------------------------------------------------------
+
+
+def test_a_value_lasts_for_its_interval_and_the_own_number_before_and_after(precision):
+    course = np.array([[1.0, 10.0], [2.0, 20.0], [3.0, 30.0]])
+    course = TimeCourse(StepCurrent("e", np.array([7.0, 8.0])), "amplitude", course, 0.2, 0.3)
+    got = series(course, 2, 11)
+    np.testing.assert_array_equal(got[:, 0], [7, 7, 7, 1, 1, 2, 2, 3, 3, 7, 7])
+    np.testing.assert_array_equal(got[:, 1], [8, 8, 8, 10, 10, 20, 20, 30, 30, 8, 8])
+
+
+@pytest.mark.parametrize("dt", [0.01, 0.05, 0.1, 0.3])
+@pytest.mark.parametrize("first", [0, 400_000])
+def test_every_step_has_its_own_value_however_times_round(dt, first, precision):
+    course = TimeCourse(StepCurrent("e", 0.0), "amplitude", np.arange(64.0), dt, first * dt)
+    got = series(course, 1, 64, dt=dt, first=first)
+    np.testing.assert_array_equal(got[:, 0], np.arange(64))
+
+
+def test_a_rate_that_follows_a_course_draws_what_each_rate_draws_by_itself():
+    rates = [0.0, 4_000.0, 15_000.0]
+    course = TimeCourse(Poisson("e", "ampa", 0.0, 0.5), "rate", np.array(rates), 0.2)
+    each = [series(Poisson("e", "ampa", rate, 0.5), 300) for rate in rates]
+    want = np.concatenate([x[2 * k : 2 * k + 2] for k, x in enumerate(each)])
+    np.testing.assert_array_equal(series(course, 300), want)
+    assert want[2:].any(1).all()
+
+
+def test_values_of_a_course_have_derivatives_where_they_act():
+    at = Moment(jnp.int32(3), jax.random.key(0), 2, DT)
+
+    def current(values):
+        course = TimeCourse(StepCurrent("e", 0.0), "amplitude", values, 0.2)
+        return course.step(None, at)[1].i[1]
+
+    slope = jax.grad(current)(jnp.ones((3, 2)))
+    np.testing.assert_array_equal(slope, [[0, 0], [0, 1], [0, 0]])
+
+
+def course_of(values=(1.0,), every=1.0, number="rate"):
+    return TimeCourse(Poisson("e", "ampa", 1.0, 1.0), number, np.array(values), every)
+
+
+@pytest.mark.parametrize(
+    "make, words",
+    [
+        (lambda: course_of(number="rates"), ["numbers of Poisson", "['rate', 'weight']", "rates"]),
+        (lambda: course_of(number="most"), ["TimeCourse.number", "'most'"]),
+        (lambda: course_of([1.0, -1.0]), ["Poisson.rate must be at least 0 Hz", "index 1"]),
+        (lambda: course_of([[[1.0]]]), ["TimeCourse.values", "(1, 1, 1)"]),
+        (lambda: course_of([]), ["TimeCourse.values", "(0,)"]),
+        (lambda: course_of(1.0), ["TimeCourse.values", "shape ()"]),
+        (lambda: course_of(every=0.0), ["TimeCourse.every must be above 0 ms"]),
+        (lambda: course_of([[1.0, 2.0]]).check(3, 0.1), ["2 cells", "'e' has 3"]),
+        (lambda: course_of(every=0.05).check(3, 0.1), ["every of 0.05 ms", "shorter than a step"]),
+        (lambda: course_of([1.0, 1e6]).check(3, 0.1), ["Poisson.rate of 1e+06 Hz"]),
+    ],
+    ids=lambda x: " ".join(x) if isinstance(x, list) else "",
+)
+def test_a_course_that_cannot_be_followed_is_refused(make, words, is_refused):
+    is_refused(make, words)
 
 
 # ---- given arrivals ----------------------------------------------------------------------------

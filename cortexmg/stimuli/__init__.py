@@ -13,3 +13,4 @@ from cortexmg.stimuli.stimulus import (
     Moment as Moment,
     Stimulus as Stimulus,
 )
+from cortexmg.stimuli.time_course import TimeCourse as TimeCourse
