@@ -352,13 +352,13 @@ def test_devices_of_a_cpu_share_the_contacts_of_a_sweep_and_others_do_not(monkey
     asked = []
     simulate = sys.modules["cortexmg.simulate"]  # the package has a function of that name
     monkeypatch.setattr(simulate, "check_memory", lambda *_, **how: asked.append(how))
-    mg = {"environment/ions/mg/outside": np.linspace(0.5, 1.0, 3)}
+    leaks = {"populations/cells/channels/leak/g": np.linspace(5.0, 10.0, 3)}
     for count in (1, 2):
-        cx.sweep(network, mg, 1.0, DT, devices=count)
+        cx.sweep(network, leaks, 1.0, DT, devices=count)
     assert [how["members"] for how in asked] == [3, 4]
     assert all(how.get("copies", 1) == 1 for how in asked)
     monkeypatch.setattr(simulate, "platform_of", lambda mesh: "gpu")
-    cx.sweep(network, mg, 1.0, DT, devices=2)
+    cx.sweep(network, leaks, 1.0, DT, devices=2)
     assert asked[-1]["copies"] == 2
 
 
