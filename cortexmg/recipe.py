@@ -49,7 +49,7 @@ class Recipe(NamedTuple):
         return {
             name: jnp.where(
                 jnp.all(finite),
-                m.value({k: saved[repr(r)] for k, r in m.recorders.items()}, self.duration),
+                m.value({k: saved[repr(r)] for k, r in m.recorders.items()}),
                 jnp.inf,
             )
             for name, m in self.measures

@@ -509,7 +509,7 @@ def test_measuring_begins_where_settling_ended_and_with_a_whole_interval():
     counts = {"counts": fano.recorders["counts"]}
     run = cx.simulate(net, 200.0, dt=0.1, record=counts, state=settled)
     found = protocol.run(protocol.coordinates.start[None, None], key[None])
-    expected = fano.value({"counts": jnp.asarray(run["counts"].values)}, 200.0)
+    expected = fano.value({"counts": jnp.asarray(run["counts"].values)})
     np.testing.assert_allclose(found.ravel(), float(expected), rtol=1e-9)
 
 

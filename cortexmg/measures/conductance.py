@@ -22,8 +22,7 @@ class MeanConductance(Measure):
     def recorders(self) -> dict[str, Recorder]:
         return {"g": Conductance(self.population, self.receptor, self.every)}
 
-    def value(self, recorded: dict[str, Any], duration: float) -> Float[Array, ""]:
-        del duration
+    def value(self, recorded: dict[str, Any]) -> Float[Array, ""]:
         return jnp.mean(recorded["g"].open)
 
 
@@ -42,8 +41,7 @@ class ConductanceRatio(Measure):
             name: Conductance(self.population, name, self.every) for name in (self.over, self.under)
         }
 
-    def value(self, recorded: dict[str, Any], duration: float) -> Float[Array, ""]:
-        del duration
+    def value(self, recorded: dict[str, Any]) -> Float[Array, ""]:
         over, under = (jnp.mean(recorded[name].open) for name in (self.over, self.under))
         return ratio(over, under, under > 0)
 
@@ -59,6 +57,5 @@ class MeanVoltage(Measure):
     def recorders(self) -> dict[str, Recorder]:
         return {"v": Probe(self.population, "v", None, self.every)}
 
-    def value(self, recorded: dict[str, Any], duration: float) -> Float[Array, ""]:
-        del duration
+    def value(self, recorded: dict[str, Any]) -> Float[Array, ""]:
         return jnp.mean(recorded["v"])

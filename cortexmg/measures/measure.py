@@ -41,8 +41,8 @@ class Measure(Part):
         """What has to be recorded, by names that `value` finds it under."""
 
     @abc.abstractmethod
-    def value(self, recorded: dict[str, Any], duration: float) -> Float[Array, "*parts"]:
-        """The measure of a run of `duration` ms, from the saved values."""
+    def value(self, recorded: dict[str, Any]) -> Float[Array, "*parts"]:
+        """The measure of a run, from the saved values."""
 
     def scaled(self, value: Any) -> Any:
         """The value, each part by itself, on the scale on which a fit compares it."""
@@ -73,8 +73,7 @@ class CountMeasure(Measure):
     def recorders(self) -> dict[str, Recorder]:
         return {"counts": SpikeCount(self.population, every=self.bin)}
 
-    def value(self, recorded: dict[str, Any], duration: float) -> Float[Array, "*parts"]:
-        del duration
+    def value(self, recorded: dict[str, Any]) -> Float[Array, "*parts"]:
         return self.of(recorded["counts"])
 
     @abc.abstractmethod
