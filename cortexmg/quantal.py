@@ -37,22 +37,31 @@ class Quantal(eqx.Module):
 
     def contacts(self, i: Int[Array, ""], offset: Int[Array, ""], row: int) -> Contacts:
         """`row` contacts of row `i`, from number `offset` on."""
-        share = self._share(i, offset, row, self.step)
+        share = self._share(*self._of_cell(i, self.step), self.number(i, offset), row)
         return self.rows.contacts(i, offset, row)._replace(share=share)
 
     def of_rows(self, i: Int[Array, " n"], offset: Int[Array, ""], row: int) -> Contacts:
         """`row` contacts of each of several rows, from number `offset` on, [n, row]."""
         step = jnp.broadcast_to(self.step, i.shape)
-        share = jax.vmap(lambda i, k: self._share(i, offset, row, k))(i, step)
+        # Barrier: XLA would find each cell anew for each use that a contact makes of its words, in
+        # code of which compilers take many minutes.
+        of_cells = jax.lax.optimization_barrier(jax.vmap(self._of_cell)(i, step))
+        number = jax.vmap(lambda i: self.number(i, offset))(i)
+        share = jax.vmap(lambda *of_cell: self._share(*of_cell, row))(*of_cells, number)
         return self.rows.of_rows(i, offset, row)._replace(share=share)
 
-    def _share(self, i, offset, row: int, step) -> Float[Array, " row"]:
-        """k / (sites p) for each contact, where k of its sites release, each with probability p."""
-        # Found where it is needed: of all cells in every step it would take longer.
+    def _of_cell(self, i: Int[Array, ""], step: Int[Array, ""]) -> tuple[Any, Array]:
+        """Random words that no other cell and step has, and the probability that a site releases.
+
+        Found where they are needed: of all cells in every step it would take longer.
+        """
         largest = self.largest[i if self.largest.shape[0] > 1 else 0]
         chance = jnp.clip(self.amounts[step % self.amounts.shape[0], i] / largest, 0.0, 1.0)
-        number = self.number(i, offset) + jnp.arange(row, dtype=jnp.int32)
-        bits, _ = threefry(threefry(self.seed, step, i), number, 0)
+        return threefry(self.seed, step, i), chance
+
+    def _share(self, words: Any, chance: Array, number: Array, row: int) -> Float[Array, " row"]:
+        """k / (sites p) for each contact, where k of its sites release, each with probability p."""
+        bits, _ = threefry(words, number + jnp.arange(row, dtype=jnp.int32), 0)
         uniform = (bits >> 8).astype(chance.dtype) * 2.0**-24
         k = jnp.zeros(row, chance.dtype)
         for at_least in _survival(chance, self.sites):
