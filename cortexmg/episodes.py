@@ -7,11 +7,11 @@ from cortexmg.spike_trains import Number, SpikeTrains
 from cortexmg.statistics import Bursts, bursts
 
 SEIZURE = 2000.0  # ms: a discharge, or a series of discharges, that lasts longer is a seizure
-SERIES = 1000.0  # ms: longest pause within a series of discharges
+SERIES = 1000.0  # ms: pauses within a series of discharges are shorter
 
 
 def discharges(trains: SpikeTrains, pause: Number = 350.0) -> Bursts:
-    """Periods in which cells fire above 5 Hz, with pauses of up to `pause` ms (100 ms mean).
+    """Periods in which cells fire above 5 Hz, with pauses shorter than `pause` ms (100 ms mean).
 
     Discharges in recorded seizures come at 3 to 10 Hz, within the pause; with SERIES slower ones
     are joined as well.

@@ -5,6 +5,7 @@ row and its number in that row on all devices together, and from nothing else: i
 any number of devices, however spikes are delivered, and where a run is interrupted.
 """
 
+from functools import partial
 from math import comb
 from typing import Any
 
@@ -45,9 +46,9 @@ class Quantal(eqx.Module):
         step = jnp.broadcast_to(self.step, i.shape)
         # Barrier: XLA would find each cell anew for each use that a contact makes of its words, in
         # code of which compilers take many minutes.
-        of_cells = jax.lax.optimization_barrier(jax.vmap(self._of_cell)(i, step))
+        words, chance = jax.lax.optimization_barrier(jax.vmap(self._of_cell)(i, step))
         number = jax.vmap(lambda i: self.number(i, offset))(i)
-        share = jax.vmap(lambda *of_cell: self._share(*of_cell, row))(*of_cells, number)
+        share = jax.vmap(partial(self._share, row=row))(words, chance, number)
         return self.rows.of_rows(i, offset, row)._replace(share=share)
 
     def _of_cell(self, i: Int[Array, ""], step: Int[Array, ""]) -> tuple[Any, Array]:

@@ -31,9 +31,10 @@ FREE = (2.0, 1.5, 1.25)
 class Sensitivity(NamedTuple):
     """Derivatives of statistics, on the scale on which fits compare them, by parameters.
 
-    Rates and conductances are in their logarithm, and so are parameters, but for those whose bounds
-    begin at 0 or below: -0.5 means that 10 % more of the parameter makes about 5 % less. NaN is
-    what is undefined: a statistic in too few seeds, or a parameter that the condition itself sets.
+    Rates are in the logarithm of rate + 0.1 Hz, conductances in that of conductance + 0.001 nS, and
+    parameters in theirs, but for those whose bounds begin at 0 or below: -0.5 means that 10 % more
+    of the parameter makes about 5 % less. NaN is what is undefined: a statistic in too few seeds,
+    or a parameter that the condition itself sets.
     """
 
     statistics: list[str]

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import ArrayLike, Float64, Int, Int32
 
-from cortexmg.part import check_positive, whole
+from cortexmg.part import check_positive, number, whole
 
 Number = float | int | np.floating | np.integer
 
@@ -48,9 +48,9 @@ class SpikeTrains(NamedTuple):
         Raises: if a cell does not exist, is given twice, or none is given.
         """
         chosen = _chosen(cells, self.n)
-        number = np.full(self.n, -1, dtype=np.int32)
-        number[chosen] = np.arange(chosen.size)
-        ids = number[self.ids]
+        place = np.full(self.n, -1, dtype=np.int32)
+        place[chosen] = np.arange(chosen.size)
+        ids = place[self.ids]
         kept = ids >= 0
         return self._replace(ids=ids[kept], times=self.times[kept], n=int(chosen.size))
 
@@ -61,6 +61,7 @@ class SpikeTrains(NamedTuple):
 
         Raises: if the piece is empty or reaches outside the recording.
         """
+        _check_span(start, stop)
         inside = self.start - ROUNDING <= start < stop <= self.stop + ROUNDING
         if not inside:
             raise ValueError(
@@ -129,6 +130,13 @@ class SpikeTrains(NamedTuple):
         sizes = np.bincount(self.ids, minlength=self.n)
         return ByCell(self.times[order], np.concatenate([[0], np.cumsum(sizes)]))
 
+    def intervals(self) -> tuple[Float64[np.ndarray, " m"], Int[np.ndarray, " m"]]:
+        """Times between successive spikes of a cell (ms), and the cell of each."""
+        times, offsets = self.by_cell()
+        cells = np.repeat(np.arange(self.n), np.diff(offsets))
+        same = cells[1:] == cells[:-1]
+        return np.diff(times)[same], cells[1:][same]
+
 
 def checked_trains(
     ids: ArrayLike | Sequence[int],
@@ -143,6 +151,7 @@ def checked_trains(
     Raises: if a cell or a time is out of range, times descend, or the lengths differ.
     """
     whole("n", n, 1)
+    _check_span(start, stop)
     if not (np.isfinite(start) and np.isfinite(stop) and start < stop):
         raise ValueError(
             f"start and stop must be finite with start < stop, got {start} and {stop} ms."
@@ -174,6 +183,11 @@ def check_trains(owner: str, trains: object) -> None:
             f"{owner} needs SpikeTrains, got {type(trains).__name__}: give the spikes of one "
             f"recorded population, or make them with checked_trains."
         )
+
+
+def _check_span(start: object, stop: object) -> None:
+    if number(start) is None or number(stop) is None:
+        raise TypeError(f"start and stop must be numbers in ms, got {start!r} and {stop!r}.")
 
 
 def _check_ids(ids: np.ndarray, n: int) -> None:

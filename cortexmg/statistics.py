@@ -3,15 +3,18 @@
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import ArrayLike, Bool, Float, Int
-from scipy import ndimage, signal as scipy_signal
+from jaxtyping import ArrayLike, Bool, Float
+from scipy import signal as scipy_signal
 
-from cortexmg.part import check_positive, whole
+from cortexmg.part import check_positive, number, shown, whole
 from cortexmg.spike_trains import ROUNDING, Number, SpikeTrains, check_finite, check_trains
 
 
 class Spectrum(NamedTuple):
-    """Power spectral density of a signal, one-sided: its sum times the spacing is the variance."""
+    """Power spectral density of a signal, one-sided.
+
+    Its sum times the spacing is the variance, but for what is slower than a segment.
+    """
 
     frequencies: Float[np.ndarray, " f"]  # Hz
     power: Float[np.ndarray, " f"]  # square of the signal's unit, per Hz
@@ -47,7 +50,7 @@ def population_rate(trains: SpikeTrains, bin: Number = 5.0) -> Float[np.ndarray,
 def isi(trains: SpikeTrains) -> Float[np.ndarray, " intervals"]:
     """Intervals between successive spikes of the same cell (ms), cell after cell."""
     check_trains("isi", trains)
-    return _intervals(trains)[0]
+    return trains.intervals()[0]
 
 
 def cv_isi(trains: SpikeTrains, min_spikes: int = 3) -> Float[np.ndarray, " n"]:
@@ -58,7 +61,7 @@ def cv_isi(trains: SpikeTrains, min_spikes: int = 3) -> Float[np.ndarray, " n"]:
     """
     check_trains("cv_isi", trains)
     whole("min_spikes", min_spikes, 3)
-    intervals, cells = _intervals(trains)
+    intervals, cells = trains.intervals()
     m = np.bincount(cells, minlength=trains.n)
     mean = _ratio(np.bincount(cells, intervals, trains.n), m, m > 0)
     squares = np.bincount(cells, (intervals - mean[cells]) ** 2, trains.n)
@@ -80,7 +83,7 @@ def cv2(trains: SpikeTrains, min_spikes: int = 3) -> Float[np.ndarray, " n"]:
     """
     check_trains("cv2", trains)
     whole("min_spikes", min_spikes, 3)
-    intervals, cells = _intervals(trains)
+    intervals, cells = trains.intervals()
     change, total = np.abs(np.diff(intervals)), intervals[1:] + intervals[:-1]
     pair = (cells[1:] == cells[:-1]) & (total > 0)
     m = np.bincount(cells[1:][pair], minlength=trains.n)
@@ -128,10 +131,9 @@ def synchrony(signals: Float[ArrayLike, "time cells"]) -> float:
 
     Raises: if there are fewer than two times or a value is not finite.
     """
-    v = np.asarray(signals)
+    v = _array("signals", signals)
     if v.ndim != 2 or v.shape[0] < 2 or v.shape[1] < 1:
         raise ValueError(f"signals must be [time, cells], at least 2 by 1, got shape {v.shape}.")
-    check_finite("signals", v)
     single = float(np.mean(np.var(v, axis=0, dtype=float)))
     together = float(np.var(np.mean(v, axis=1, dtype=float)))
     changes = single > 0 and np.any(np.ptp(v, axis=0))  # of equal ones it may be, by rounding
@@ -139,21 +141,21 @@ def synchrony(signals: Float[ArrayLike, "time cells"]) -> float:
 
 
 def spectrum(signal: Float[ArrayLike, " time"], dt: Number, segment: Number = 1000.0) -> Spectrum:
-    """Power spectrum of a signal sampled every `dt` ms, its mean removed.
+    """Power spectrum of a signal sampled every `dt` ms.
 
-    Average over half-overlapping Hann windows of `segment` ms: Welch (1967),
-    doi:10.1109/TAU.1967.1161901. The resolution is 1000 / segment Hz.
+    Average over half-overlapping Hann windows of `segment` ms, from each of which its mean is
+    removed: Welch (1967), doi:10.1109/TAU.1967.1161901. The resolution is 1000 / segment Hz; of
+    slower changes little is left (a quarter at half of that), so take longer segments for them.
 
     Raises: if the segment does not fit the signal or a value is not finite.
     """
-    x = np.asarray(signal, dtype=float)
+    x = _array("signal", signal).astype(float)
     check_positive("dt", dt, "ms")
     check_positive("segment", segment, "ms")
     if x.ndim != 1:
         raise ValueError(
             f"signal must be one value per time, got shape {x.shape}: average cells first."
         )
-    check_finite("signal", x)
     points = round(segment / dt)
     if not 2 <= points <= x.size:
         raise ValueError(
@@ -185,17 +187,29 @@ def bursts(
     check_trains("bursts", trains)
     limits = dict(over_median=over_median, least_rate=least_rate, shortest=shortest, gap=gap)
     for name, value in limits.items():
-        if not (np.isfinite(value) and value >= 0):
-            raise ValueError(f"{name} must be finite and at least 0, got {value}.")
+        if number(value) is None or not 0 <= value < np.inf:
+            raise ValueError(f"{name} must be finite and at least 0, got {shown(value)}.")
     check_positive("smoothing", smoothing, "ms")
-    hz = population_rate(trains, bin)
-    # An odd width keeps the mean centred on its bin.
-    hz = ndimage.uniform_filter1d(hz, 2 * int(smoothing / bin / 2) + 1, mode="nearest")
-    active = hz > max(over_median * np.median(hz), least_rate)
+    half = int(smoothing / bin / 2)  # an odd width keeps the mean centred on its bin
+    # Whole numbers, of which no sum depends on spikes outside of it.
+    padded = np.pad(trains.total_counts(bin), half, mode="edge")
+    count = np.convolve(padded, np.ones(2 * half + 1, int), mode="valid")
+    one = 1e3 / (trains.n * bin * (2 * half + 1))  # Hz of one spike
+    limit = max(over_median * float(np.median(count)), least_rate / one)
+    active = count > limit * (1.0 + ROUNDING)
     starts, stops = _periods(active, float(gap / bin), float(shortest / bin))
-    peaks = np.array([hz[a:b].max() for a, b in zip(starts, stops, strict=True)])
+    peaks = np.array([one * count[a:b].max() for a, b in zip(starts, stops, strict=True)])
     starts_ms, stops_ms = trains.start + bin * starts, trains.start + bin * stops
     return Bursts(starts_ms, stops_ms, peaks, 6e4 * starts.size / trains.duration)
+
+
+def _array(name: str, values: ArrayLike) -> np.ndarray:
+    """The values as an array. Raises if they are not finite, and of a whole recording."""
+    if isinstance(values, tuple):
+        raise TypeError(f"{name} must be an array, got {shown(values)}: give its `values`.")
+    x = np.asarray(values)
+    check_finite(name, x)
+    return x
 
 
 def _periods(active: Bool[np.ndarray, " bins"], gap: float, shortest: float):
@@ -207,14 +221,6 @@ def _periods(active: Bool[np.ndarray, " bins"], gap: float, shortest: float):
     stops = np.append(stops[:-1][apart], stops[-1:])
     long = stops - starts >= shortest - ROUNDING
     return starts[long], stops[long]
-
-
-def _intervals(trains: SpikeTrains) -> tuple[Float[np.ndarray, " m"], Int[np.ndarray, " m"]]:
-    """Every interval (ms), and the cell it belongs to."""
-    times, offsets = trains.by_cell()
-    cells = np.repeat(np.arange(trains.n), np.diff(offsets))
-    same = cells[1:] == cells[:-1]
-    return np.diff(times)[same], cells[1:][same]
 
 
 def _count_moments(trains: SpikeTrains, bin: Number, name: str) -> tuple[np.ndarray, np.ndarray]:

@@ -15,14 +15,16 @@ from cortexmg.part import check_members, shown, whole
 from cortexmg.protocol import Protocol, keys_of
 from cortexmg.recipe import Conditions, check_conditions
 
+LEAST = 0.01  # of the tolerance of a measure: no target is known better than that
 OBSERVED = 2**31 - 2  # the step of the keys of runs that make targets: no step of a fit has it
 
 
 class Target(NamedTuple):
     """The value that a measure should have under a condition.
 
-    `sd` is its uncertainty on the scale on which the measure is compared (rates: in the
-    logarithm, so that 0.1 is 10 %); left out, the `tolerance` of the measure.
+    `sd` is its uncertainty on the scale on which the measure is compared (rates: the logarithm of
+    rate + 0.1 Hz, so that 0.1 is 10 % of rates well above that); left out, the `tolerance` of the
+    measure.
     """
 
     measure: str
@@ -173,18 +175,28 @@ def targets_of(
     """Targets that are the mean of these statistics, such as those of a recording.
 
     Their s.d. is that between the seeds, divided by the root of `of_seeds`: how many runs the
-    compared means are taken over, or the `tolerance` of the measure where seeds do not differ, as
-    in silence. A part that is defined in fewer than two seeds has no target.
+    compared means are taken over. It is at least a hundredth of the `tolerance` of the measure, and
+    all of that where seeds do not differ, as in silence. A part that is defined in fewer than two
+    seeds has no target.
+
+    Raises: ValueError if no part is defined in two.
     """
     scaled = np.asarray(protocol.scaled(statistics))
     known = np.isfinite(scaled).sum(axis=0) > 1
+    if not known.any():
+        raise ValueError(
+            f"None of the measures {sorted(protocol.measures)} is defined in two runs or more, "
+            f"such as the CV of silent cells: measure for longer, or what is always defined (Rate)."
+        )
     mean, sd = np.full((2, known.size), np.nan)
     mean[known] = np.nanmean(statistics[:, known], axis=0)
     sd[known] = np.nanstd(scaled[:, known], axis=0, ddof=1) / np.sqrt(of_seeds)
+    # Of equal numbers the s.d. may not be 0, by rounding.
+    differ = np.fmax.reduce(scaled) > np.fmin.reduce(scaled)
     targets = []
     for (condition, measure), at in protocol.entries.items():
         if known[at].any():
             tolerance = protocol.measures[measure].tolerance
-            each = np.where(sd[at] > 0, np.maximum(sd[at], 1e-3), tolerance)
+            each = np.where(differ[at], np.maximum(sd[at], LEAST * tolerance), tolerance)
             targets.append(Target(measure, mean[at], condition, each))
     return Targets(protocol.measures, targets, protocol.conditions)

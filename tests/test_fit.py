@@ -346,13 +346,19 @@ def test_targets_that_cannot_be_meant_are_refused(protocol, monkeypatch):
             aim_of(protocol, cx.Targets(MEASURES, [target], CONDITIONS))
 
 
-def test_what_no_seed_shows_is_known_to_the_tolerance_of_its_measure(protocol):
+@pytest.mark.parametrize("seeds", [4, 12, 23])  # of 12 and 23 the s.d. of what is equal is not 0
+def test_what_no_seed_shows_is_known_to_the_tolerance_of_its_measure(protocol, seeds):
     statistics = (
-        np.tile([0.0, 0.5, 3.0, 0.5], (4, 1))
-        + np.array([[0.0, 1e-2, 1e-1, 1e-2]]) * (np.arange(4)[:, None])
+        np.tile([0.0, 0.5, 3.0, 0.5], (seeds, 1))
+        + np.array([[0.0, 1e-2, 1e-1, 1e-2]]) * (np.arange(seeds)[:, None])
     )
     silent = targets_of(protocol, statistics).targets[0]
     assert silent.measure == "rate" and silent.sd == pytest.approx(MEASURES["rate"].tolerance)
+
+
+def test_what_is_undefined_in_all_runs_makes_no_targets(protocol):
+    with pytest.raises(ValueError, match=r"None of the measures .*'rate'.* is defined in two runs"):
+        targets_of(protocol, np.full((4, 4), np.nan))
 
 
 @pytest.mark.slow

@@ -79,6 +79,29 @@ def test_the_power_in_all_bands_is_the_whole():
         measures.BandPower("E", 50.0, 200.0)
 
 
+@pytest.mark.parametrize("bins", [140, 260, 780, 800])
+def test_what_is_on_the_edge_of_a_band_is_in_the_upper_one(bins):
+    """Of 1.4, 2.6 and 7.8 s in bins of 10 ms, rounded frequencies are just below or above."""
+    t = np.arange(bins) * 10.0
+    edge, highest = np.sin(2e-3 * np.pi * 30.0 * t), np.where(np.arange(bins) % 2, 1.0, -1.0)
+    for signal, band, share in ((edge, (30.0, 40.0), 1.0), (edge, (13.0, 30.0), 0.0)):
+        power = measures.BandPower("E", *band, bin=10.0).of(jnp.asarray(10.0 + signal)[:, None])
+        assert power == pytest.approx(share, abs=1e-9)
+    power = measures.BandPower("E", 40.0, 50.0, bin=10.0)
+    assert power.of(jnp.asarray(10.0 + highest)[:, None]) == pytest.approx(1.0)
+
+
+def test_a_rate_that_never_changes_has_no_power_anywhere(single_precision):
+    steady = jnp.zeros((333, 7)).at[:, :3].set(1.0)
+    assert jnp.isnan(measures.BandPower("E", 0.0, 4.0).of(steady))
+
+
+def test_a_duration_of_a_broken_interval_is_refused_by_the_measure():
+    net = cx.Network(cx.acsf(), {"E": cells.leaky_integrate_and_fire(3)})
+    with pytest.raises(ValueError, match=r"Fano.* whole intervals of 100 ms, got .* of 250 ms"):
+        cx.observed(net, {"fano": measures.Fano("E")}, duration=250.0, settle=100.0)
+
+
 ALL = [m("E") for m in (measures.Rate, measures.CV, measures.Fano, measures.Correlation)]
 ALL += [measures.Synchrony("E"), measures.CellRates("E"), measures.BandPower("E", 5.0, 50.0)]
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from cortexmg import episodes, statistics
+from cortexmg.recorders.recorder import Trace
 from cortexmg.spike_trains import SpikeTrains, checked_trains
 
 STOP = 20_000.0  # ms
@@ -228,6 +229,30 @@ def test_asynchronous_network_has_no_bursts(hz):
     assert found.per_minute == 0.0
 
 
+def volleys(n, counts):
+    """So many spikes in the middle of bins of 10 ms with these numbers."""
+    times = np.concatenate([np.full(k, 10.0 * i + 5.0) for i, k in sorted(counts.items())])
+    return checked_trains(np.zeros(times.size, int), times, n=n, start=0.0, stop=2000.0)
+
+
+@pytest.mark.parametrize("n", [7, 37, 120, 300])
+def test_whether_a_rate_is_reached_does_not_depend_on_spikes_long_past(n):
+    """Sums that are carried along would round otherwise after a burst."""
+    steady = dict.fromkeys(range(52, 152, 5), n // 20 or 1)  # in each window of 50 ms the same
+    limit = 1e3 * (n // 20 or 1) / (n * 50.0)
+    for before in ({}, {10: 9, 11: 1}, {9: 6, 10: 1, 11: 4, 12: 2, 13: 7}):
+        found = episodes.up_states(volleys(n, before | steady), least_rate=limit, shortest=200.0)
+        assert found.starts.size == 0
+        above = episodes.up_states(volleys(n, before | steady), 0.99 * limit, 200.0)
+        assert (above.starts[-1], above.stops[-1]) == (500.0, 1500.0)
+
+
+def test_where_nothing_fires_no_rate_is_above_none():
+    t = volleys(1000, dict(zip(range(9, 19), [6, 1, 4, 2, 7, 3, 5, 1, 8, 2], strict=True)))
+    found = episodes.up_states(t, least_rate=0.0)
+    assert (found.starts.tolist(), found.stops.tolist()) == ([70.0], [210.0])
+
+
 @pytest.mark.parametrize("apart, number", [(30.0, 1), (100.0, 2)])
 def test_bursts_with_a_short_gap_are_one(apart, number):
     starts = [1000.0, 1000.0 + 100.0 + apart]
@@ -322,6 +347,7 @@ def test_two_spikes_at_one_time_have_no_cv():
         (lambda t: statistics.cv_isi(t, 2), "min_spikes must be .* at least 3, got 2"),
         (lambda t: statistics.bursts(t, gap=-1.0), "gap must be finite and at least 0, got -1"),
         (lambda t: statistics.bursts(t, smoothing=0.0), "smoothing must be"),
+        (lambda t: statistics.bursts(t, over_median=None), "over_median must be .* got None"),
         (lambda t: statistics.synchrony(np.zeros((1, 3))), r"at least 2 by 1, got shape \(1, 3\)"),
         (lambda t: statistics.synchrony(np.full((5, 3), np.nan)), "signals must be finite"),
         (lambda t: statistics.spectrum(np.zeros(100), 0.0), "dt must be"),
@@ -329,7 +355,7 @@ def test_two_spikes_at_one_time_have_no_cv():
         (lambda t: statistics.spectrum(np.full(2000, np.inf), 1.0), "signal must be finite"),
     ],
 )
-def test_what_is_wrong_is_named(call, message):
+def test_what_is_wrong_is_named(call, message, without_type_checks):
     with pytest.raises(ValueError, match=message):
         call(silent())
 
@@ -341,6 +367,13 @@ def test_only_spike_trains_are_taken(name):
     # A test run checks annotations first; the function inside is what users call.
     with pytest.raises(TypeError, match=f"{name} needs SpikeTrains, got ndarray"):
         inspect.unwrap(getattr(statistics, name))(np.zeros(3))
+
+
+@pytest.mark.parametrize("function", [statistics.synchrony, statistics.spectrum])
+def test_a_recording_is_not_taken_for_its_values(function, without_type_checks):
+    trace = Trace(np.arange(50.0), np.zeros(50))
+    with pytest.raises(TypeError, match="must be an array, got Trace.* give its `values`"):
+        function(trace, 1.0) if function is statistics.spectrum else function(trace)
 
 
 def test_of_no_time_there_is_no_rate():

@@ -11,7 +11,7 @@ from cortexmg.recorders import Conductance, Probe, Recorder
 
 
 class MeanConductance(Measure):
-    """Mean open conductance of a receptor (nS), compared in the logarithm."""
+    """Mean open conductance of a receptor (nS), compared as log(conductance + 0.001 nS)."""
 
     least, floor = 0.0, 1e-3
 
@@ -27,7 +27,7 @@ class MeanConductance(Measure):
 
 
 class ConductanceRatio(Measure):
-    """Mean open conductance of one receptor over that of another, compared in the logarithm."""
+    """Mean open conductance of one receptor over another's, compared as log(ratio + 0.001)."""
 
     least, floor = 0.0, 1e-3
 

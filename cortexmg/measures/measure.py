@@ -58,6 +58,11 @@ class Measure(Part):
                     f"{shown(self)} needs at least two intervals of {every:g} ms, got a duration "
                     f"of {duration:g} ms: measure for longer."
                 )
+            if every is not None and abs(duration / every - round(duration / every)) > 1e-6:
+                raise ValueError(
+                    f"{shown(self)} needs whole intervals of {every:g} ms, got a duration of "
+                    f"{duration:g} ms: make it a multiple."
+                )
 
 
 class CountMeasure(Measure):

@@ -10,7 +10,7 @@ LEAST = 0.1  # Hz: rates are compared in the logarithm of rate + LEAST, finite w
 
 
 class Rate(CountMeasure):
-    """Firing rate averaged over all cells (Hz), compared in the logarithm."""
+    """Firing rate averaged over all cells (Hz), compared as log(rate + 0.1 Hz)."""
 
     least, floor = 0.0, LEAST
 
@@ -21,7 +21,7 @@ class Rate(CountMeasure):
 
 
 class CellRates(CountMeasure):
-    """Firing rate of each cell (Hz), compared in the logarithm; one number per cell."""
+    """Firing rate of each cell (Hz), compared as log(rate + 0.1 Hz); one number per cell."""
 
     tolerance, least, floor = 0.5, 0.0, LEAST
 

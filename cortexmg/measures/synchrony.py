@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from cortexmg.measures.measure import CountMeasure, Counts, mean_where, ratio
+from cortexmg.measures.measure import CountMeasure, Counts, ratio
 from cortexmg.network import Network
 from cortexmg.part import number, shown
 
@@ -64,15 +64,15 @@ class BandPower(CountMeasure):
             )
 
     def of(self, counts: Counts) -> Float[Array, ""]:
-        rate = jnp.mean(counts, axis=1)
-        n = rate.shape[0]
+        total = jnp.sum(counts, axis=1)
+        n = total.shape[0]
         # Of each frequency and its negative, but for 0 and Nyquist's.
         both = np.full(n // 2 + 1, 2.0)
         both[0] = 1.0
         both[n // 2] = 1.0 if n % 2 == 0 else 2.0
-        power = both * jnp.abs(jnp.fft.rfft(rate - jnp.mean(rate))) ** 2
-        inside, whole = self._inside(n), jnp.sum(power)
-        return mean_where(whole > 0, ratio(jnp.sum(power[inside]), whole, whole > 0))
+        power = both * jnp.abs(jnp.fft.rfft(total - jnp.mean(total))) ** 2
+        changes = jnp.max(total) > jnp.min(total)
+        return ratio(jnp.sum(power[self._inside(n)]), jnp.sum(power), changes)
 
     def check(self, network: Network, duration: float) -> None:
         CountMeasure.check(self, network, duration)
@@ -84,6 +84,7 @@ class BandPower(CountMeasure):
 
     def _inside(self, n: int) -> np.ndarray:
         """Which frequencies of `n` bins are in the band; the highest of all is where it ends."""
-        frequencies = np.fft.rfftfreq(n, self.bin * 1e-3)
-        top = (frequencies == self.high) & (self.high >= 500.0 / self.bin)
-        return (frequencies >= self.low) & (frequencies < self.high) | top
+        frequencies = np.arange(n // 2 + 1) * 1e3 / (n * self.bin)
+        low, high = (edge * (1.0 - 1e-9) for edge in (self.low, self.high))  # but for rounding
+        top = high >= 499.9999 / self.bin
+        return (frequencies >= low) & ((frequencies < high) | top)
