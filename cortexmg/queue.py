@@ -14,9 +14,9 @@ from jaxtyping import Array, Bool, Int, Key
 
 from cortexmg.compaction import TILE, first_active, pack, unpack, words_for
 from cortexmg.environment import Environment
+from cortexmg.exact_sums import Inputs, number_kind, quanta
 from cortexmg.form import OUTSIDE
 from cortexmg.projection import Projection
-from cortexmg.quanta import Inputs, number_kind, quanta
 from cortexmg.releases import Certain
 from cortexmg.rows import Wiring
 from cortexmg.slots import put

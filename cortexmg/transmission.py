@@ -18,10 +18,10 @@ from cortexmg.contraction import Sent
 from cortexmg.derivatives import kept
 from cortexmg.environment import Environment
 from cortexmg.events import deliver
+from cortexmg.exact_sums import Inputs, number_kind, quanta, quantum_for
 from cortexmg.form import Layout
 from cortexmg.part import PerCell
 from cortexmg.projection import Projection
-from cortexmg.quanta import Inputs, number_kind, quanta, quantum_for
 from cortexmg.shadows import followed
 from cortexmg.slots import put, read
 from cortexmg.together import deliver_together

@@ -260,7 +260,7 @@ LAYERS = [
     {"channels", "synapses", "releases", "stimuli", "pools", "wiring", "contraction", "tissues"},
     {"population", "projection", "rounds"},
     {"events", "consistency"},
-    {"waiting", "quanta", "shadows", "together"},
+    {"waiting", "exact_sums", "shadows", "together"},
     {"transmission", "surroundings"},
     {"queue"},
     {"cells", "network"},

@@ -7,7 +7,7 @@ import pytest
 from conftest import concrete_members
 
 import cortexmg as cx
-from cortexmg import cells, quanta, recorders, releases, stimuli, synapses, wiring
+from cortexmg import cells, exact_sums, recorders, releases, stimuli, synapses, wiring
 from cortexmg.distributions import LogNormal, Uniform
 from cortexmg.factors import DodgeRahamimoff
 from cortexmg.wiring import from_arrays
@@ -68,7 +68,7 @@ def test_the_order_of_contacts_does_not_change_a_bit(delay):
     np.testing.assert_array_equal(exact, conductance(turned, False))
     in_floats = conductance(plain, True)
     assert np.any(in_floats != conductance(turned, True))  # so the first result means something
-    quantum = float(quanta.quanta(plain.projections)["post"]["glutamate"])
+    quantum = float(exact_sums.quanta(plain.projections)["post"]["glutamate"])
     np.testing.assert_allclose(exact, in_floats, rtol=1e-6, atol=10 * quantum)
 
 
@@ -108,12 +108,12 @@ def test_a_quantum_is_a_power_of_two_and_no_sum_can_overflow():
     for weight in (1e-6, 0.1, 6.0, 1e5):
         c = wiring.fixed_in_degree(50, 40, 7, weight, 1.0, key=1)
         projections = network(c).projections
-        quantum = float(quanta.quanta(projections)["post"]["glutamate"])
+        quantum = float(exact_sums.quanta(projections)["post"]["glutamate"])
         mantissa, _ = np.frexp(quantum)
         assert mantissa == 0.5
         assert 2**29 <= 7 * np.float32(weight) / quantum <= 2**30
     both = {"a": projections["contacts"], "b": projections["contacts"]}
-    assert quanta.quanta(both)["post"]["glutamate"] == 2 * quantum
+    assert exact_sums.quanta(both)["post"]["glutamate"] == 2 * quantum
 
 
 def test_the_derivative_of_an_exact_run_is_refused_with_the_remedy():
@@ -169,7 +169,7 @@ def test_a_quantum_has_room_for_the_largest_release(release):
     c = wiring.fixed_in_degree(50, 40, 7, 1.0, 1.0, key=1)
     plain = cx.Projection("pre", "post", "glutamate", c)
     strong = cx.Projection("pre", "post", "glutamate", c, release)
-    one, more = (float(quanta.quanta({"c": p})["post"]["glutamate"]) for p in (plain, strong))
+    one, more = (float(exact_sums.quanta({"c": p})["post"]["glutamate"]) for p in (plain, strong))
     assert more / one >= 0.5 * float(release.largest()) > 1.0
 
 
