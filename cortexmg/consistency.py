@@ -40,9 +40,12 @@ def check_projection(
         )
 
 
-def check_stimulus(name: str, s: Stimulus, populations: dict[str, Population]) -> None:
+def check_stimulus(
+    name: str, s: Stimulus, populations: dict[str, Population], whole: dict[str, int]
+) -> None:
     """Raise unless its target is a population, with the receptor that it acts on."""
     _known("Stimulus", name, "target", s.target, populations)
+    s.check_cells(whole[s.target])
     check_lengths(f"Stimulus {name!r}", s, populations[s.target].n)
     receptors = populations[s.target].receptors
     receptor = getattr(s, "receptor", None)

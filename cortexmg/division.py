@@ -12,7 +12,7 @@ from cortexmg.compaction import pack, unpack, words_for
 from cortexmg.connectivity import Connectivity
 from cortexmg.network import Network, State
 from cortexmg.parameters import path_name
-from cortexmg.part import Part, PerCell, quantities
+from cortexmg.part import Part, is_per_cell, quantities
 from cortexmg.procedural import Procedural, procedural_parts
 from cortexmg.rows import Wiring, in_rows, kind_of_targets, some_of
 from cortexmg.split import Split
@@ -70,7 +70,7 @@ def _cells_part(part: Part, n: int, m: int, k: int) -> Any:
     per_cell = {
         name
         for name, (owner, field) in quantities(part).items()
-        if field.type is PerCell and np.shape(getattr(owner, field.name)) == (n,) and n > 1
+        if is_per_cell(field) and np.shape(getattr(owner, field.name)) == (n,) and n > 1
     }
 
     def take(path, x):
@@ -155,6 +155,11 @@ def stacked_states(network: Network, state: State, parts: int) -> State:
 
     def cells(x, n):
         """[..., n] as [..., parts, m]."""
+        if x.shape[-1:] != (n,):
+            raise ValueError(
+                f"Several devices need states that list cells along the last axis, got one of "
+                f"shape {x.shape} of a population of {n}: change that, or run with devices=1."
+            )
         m = _part_size(n, parts)
         more = [(0, 0)] * (x.ndim - 1) + [(0, parts * m - n)]
         return jnp.pad(x, more, mode="edge").reshape(*x.shape[:-1], parts, m)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from cortexmg.part import Part, PerCell, Scalar, as_int, quantity, shown
+from cortexmg.part import Part, PerCell, Scalar, as_python, quantity, shown
 from cortexmg.units import FARADAY, GAS, KELVIN
 
 # mM: twice what sea water and the axons of squid hold, and twice its magnesium for ions of two
@@ -20,7 +20,7 @@ class Ion(Part):
 
     outside: PerCell = quantity("mM", low=0.0, high=MOST)
     inside: PerCell = quantity("mM", low=0.0, high=MOST)
-    valence: int = eqx.field(static=True, converter=as_int)
+    valence: int = eqx.field(static=True, converter=as_python)
 
     def check_rules(self) -> None:
         number = isinstance(self.valence, int) and not isinstance(self.valence, bool)

@@ -101,6 +101,7 @@ class Health(NamedTuple):
 
     finite: dict[str, Any]  # whether all voltages of each population are
     late: dict[str, Any]  # spikes of each population that a queue could not deliver in time
+    alike: dict[str, Any] = {}  # whether all devices saved the same, where not by cell
 
 
 def run_frames(network, state, record, frames, *, plan, dt, most):

@@ -84,9 +84,11 @@ class HostLoop:
     def _keep(self, saved, healthy, done, frames, before, after, progress) -> None:
         """Move the recordings of a piece to the host.
 
-        Raises: NotFinite or Late, with all that was before the piece, if something went wrong.
+        Raises: NotFinite or Late, with all that was before the piece, if something went wrong;
+        ValueError of a recorder for which it matters how many devices there are.
         """
         program = self.program
+        self._check_alike(healthy.alike)
         begin = (self.first + done) * self.dt
         when = f"between {begin:g} and {begin + frames * self.frame * self.dt:g} ms"
         late = self._lateness(healthy.late, when)
@@ -104,6 +106,15 @@ class HostLoop:
             program.state = before
             raise (Late if late else NotFinite)(message, self._results(done, 0.0))
         progress.show((done + frames * self.frame) * self.dt)
+
+    def _check_alike(self, alike: dict[str, Any]) -> None:
+        for name, ok in alike.items():
+            if not np.all(ok):
+                raise ValueError(
+                    f"Recorder {name!r} ({type(self.record[name]).__name__}) saved different "
+                    f"numbers on {self.program.parts} devices, each of which has some of the "
+                    f"cells: take `recorders.of_all_cells` in its `read`, or run with devices=1."
+                )
 
     def _which(self, m: int) -> str:
         """Which run of a sweep."""

@@ -75,7 +75,7 @@ class Network(Part):
         for name, p in self.projections.items():
             check_projection(name, p, self.populations, whole)
         for name, s in self.stimuli.items():
-            check_stimulus(name, s, self.populations)
+            check_stimulus(name, s, self.populations, whole)
 
     @property
     def sizes(self) -> dict[str, int]:

@@ -91,10 +91,12 @@ def hint(name: str, known: Iterable[str]) -> str:
 def _like(new: Any, old: Any) -> Any:
     """A new value in the dtype of the old one, so that the program needs no second compilation.
 
-    Whole numbers become floating-point ones, as they are in a run.
+    Whole numbers become floating-point ones, as they are in a run; of one of Python comes another.
     """
     if new is old:
         return old
+    if type(old) is float and np.ndim(new) == 0 and not isinstance(new, jax.Array):
+        return float(new)
     floating = isinstance(old, jax.Array | np.ndarray) and jnp.issubdtype(old.dtype, jnp.floating)
     dtype = jnp.result_type(old) if floating else None
     if isinstance(new, jax.Array):

@@ -44,12 +44,12 @@ def quantity(
 def count(default: Any = MISSING, *, low: int = 1) -> Any:
     """A field that holds a whole number fixed when the network is compiled."""
     default = {} if default is MISSING else {"default": default}
-    return eqx.field(static=True, converter=as_int, metadata={"count": low}, **default)
+    return eqx.field(static=True, converter=as_python, metadata={"count": low}, **default)
 
 
-def as_int(value: Any) -> Any:
-    """A whole number of NumPy as one of Python, which does not overflow; else the value."""
-    return int(value) if isinstance(value, np.integer) else value
+def as_python(value: Any) -> Any:
+    """A number of NumPy as one of Python, which compiles and does not overflow; else the value."""
+    return value.item() if isinstance(value, np.integer | np.floating) else value
 
 
 def members() -> Any:
@@ -64,6 +64,9 @@ class Part(eqx.Module):
         owner = type(self).__name__
         for field in fields(self):
             value = getattr(self, field.name)
+            if isinstance(field.type, str):
+                away = "leave `from __future__ import annotations` away in its file"
+                raise TypeError(f"{owner}.{field.name} has its type as text: {away}.")
             if "unit" in field.metadata:
                 check_quantity(owner, field, value)
             elif "count" in field.metadata:
@@ -143,11 +146,16 @@ def quantities(part: Any) -> dict[str, tuple[Part, Field]]:
     }
 
 
+def is_per_cell(field: Field) -> bool:
+    """Whether a field may hold a number for each cell."""
+    return field.type in (PerCell, PerCell | None)
+
+
 def check_lengths(owner: str, part: Any, n: int) -> None:
     """Raise if a number below `part` is neither one for all nor one for each of `n` cells."""
     for name, (holder, field) in quantities(part).items():
         shape = np.shape(getattr(holder, field.name))
-        if field.type in (PerCell, PerCell | None) and shape not in ((), (1,), (n,)):
+        if is_per_cell(field) and shape not in ((), (1,), (n,)):
             raise ValueError(
                 f"{owner}: {name} must be one number or one for each of {n} cells, got an array "
                 f"of shape {shape}."
@@ -188,6 +196,8 @@ def check_members(owner: str, members: Any, kind: type) -> None:
             f"{owner} must be a dict from names to {kind.__name__}, got {shown(members)}."
         )
     for name, member in members.items():
+        if isinstance(name, str) and "/" in name:
+            raise ValueError(f"{owner}[{name!r}]: a name must be without '/', which joins names.")
         if not isinstance(name, str) or not isinstance(member, kind):
             raise TypeError(f"{owner}[{name!r}] must be a {kind.__name__}, got {shown(member)}.")
 

@@ -95,6 +95,8 @@ def compiled_on(mesh: Mesh):
             state, saved, healthy = run_frames(
                 network, state, record, frames, plan=plan, dt=dt, most=most
             )
+            whole = {name: saved[name] for name, r in record.items() if not r.by_cell}
+            healthy = healthy._replace(alike={name: _alike(x) for name, x in whole.items()})
             return *jax.tree.map(lambda x: x[None], (state, healthy)), saved
 
         saved = {name: P(None, AXIS) if r.by_cell else P() for name, r in record.items()}
@@ -113,6 +115,16 @@ def compiled_on(mesh: Mesh):
         static_argnames=FIXED,
         compiler_options=compiler_options(platform_of(mesh)),
     )
+
+
+def _alike(saved: Any) -> Any:
+    """Whether no device saved anything else than the others."""
+
+    def same(x):
+        x = x.astype(jnp.int32) if x.dtype == bool else x
+        return jnp.all((x == jax.lax.pmax(x, AXIS)) | (x != x))
+
+    return jnp.all(jnp.array([same(x) for x in jax.tree.leaves(saved)]))
 
 
 @cache

@@ -19,7 +19,7 @@ from cortexmg.members import Members
 from cortexmg.memory import check_memory, room_of, steps_at_once
 from cortexmg.network import Network, State, check_network
 from cortexmg.parameters import stored, with_parameters
-from cortexmg.part import check_members, shown
+from cortexmg.part import as_python, check_members, shown
 from cortexmg.processes import check_alike
 from cortexmg.programs import ManyDevices, OneDevice
 from cortexmg.progress import Progress
@@ -75,7 +75,7 @@ def simulate(
     on from, if a voltage stops being finite; Late, in the same way, if spikes waited too long.
     """
     start()
-    record = _checked(record, network)
+    record, dt = _checked(record, network), as_python(dt)
     if not isinstance(gradients, bool | Tangents):
         raise TypeError(f"gradients must be True, False or Tangents, got {shown(gradients)}.")
     key = key_for(key, state)
@@ -128,7 +128,7 @@ def sweep(
     `at_once` and errors: as `simulate`. Warns if what varies makes no difference.
     """
     start()
-    record = _checked(record, network)
+    record, dt = _checked(record, network), as_python(dt)
     network = _with_queue(network, at_once, state=state)
     if not isinstance(values, Mapping):
         raise TypeError(f"values must be a dict from names to arrays, got {shown(values)}.")

@@ -4,7 +4,9 @@ import importlib
 import os
 from types import SimpleNamespace
 
+import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.sharding import Mesh
@@ -12,6 +14,7 @@ from jax.sharding import Mesh
 import cortexmg as cx
 from cortexmg import cells, devices, division, models, recorders, stimuli, synapses, wiring
 from cortexmg.distributions import LogNormal, Uniform
+from cortexmg.membrane import Current
 from cortexmg.releases import TsodyksMarkram
 from cortexmg.rows import in_rows, some_of
 
@@ -27,7 +30,8 @@ def every_kind(n_e, n_i):
     rng = np.random.default_rng(1)
     threshold = rng.normal(-50.0, 1.0, n_e).astype(np.float32)
     rule = cx.Reset(threshold=threshold)
-    e = cells.leaky_integrate_and_fire(n_e, receptors)
+    each = {"gaba_a": synapses.GABAA(e=rng.normal(-70.0, 2.0, n_e))}  # else it is None
+    e = cells.leaky_integrate_and_fire(n_e, receptors | each)
     e = cx.Population(n_e, e.capacitance, e.channels, e.receptors, rule, v0=e.v0)
     k = min(20, n_e - 1)
     excite = wiring.fixed_in_degree(
@@ -44,7 +48,7 @@ def every_kind(n_e, n_i):
             "I to E": cx.Projection("I", "E", "gaba", inhibit),
         },
         {
-            "poisson": stimuli.Poisson("E", "ampa", 2000.0, 1.5),
+            "poisson": stimuli.Poisson("E", "ampa", 2000.0, np.linspace(1.0, 2.0, n_e)),
             "current": stimuli.OrnsteinUhlenbeckCurrent("I", 400.0, 200.0),
             "conductance": stimuli.OrnsteinUhlenbeckConductance("E", 3.0),
             "ramp": stimuli.Ramp("E", np.linspace(0.0, 50.0, n_e), np.linspace(50.0, 0.0, n_e)),
@@ -75,6 +79,45 @@ def record(name):
 @pytest.fixture(scope="module")
 def network():
     return every_kind(700, 300)
+
+
+class MeanVoltage(recorders.Recorder):
+    """Of the cells on a device, or of all."""
+
+    population: str = eqx.field(static=True)
+    every: float | None = eqx.field(static=True, default=1.0)
+    all: bool = eqx.field(static=True, default=True)
+
+    def read(self, acc, network, state, steps):
+        v = state.populations[self.population].v
+        return jnp.mean(recorders.of_all_cells(network, self.population, v) if self.all else v)
+
+
+class Common(stimuli.Stimulus):
+    """A current with one state for all cells."""
+
+    target: str = eqx.field(static=True)
+
+    def init(self, n, key):
+        return jnp.zeros(())
+
+    def step(self, state, at):
+        return state + 1.0, Current(state)
+
+
+def test_what_depends_on_the_number_of_devices_is_refused():
+    v0 = np.linspace(-80.0, -55.0, 300)
+    quiet = cx.Network(cx.acsf(), {"c": cells.leaky_integrate_and_fire(300, v0=v0)})
+    one, two = (
+        cx.simulate(quiet, 1.0, DT, record={"v": MeanVoltage("c")}, devices=n)["v"].values
+        for n in (1, 2)
+    )
+    np.testing.assert_array_equal(one, two)
+    with pytest.raises(ValueError, match=r"'v' \(MeanVoltage\) saved different numbers on 2"):
+        cx.simulate(quiet, 1.0, DT, record={"v": MeanVoltage("c", all=False)}, devices=2)
+    common = cx.Network(quiet.environment, quiet.populations, stimuli={"common": Common("c")})
+    with pytest.raises(ValueError, match=r"shape \(\) of a population of 300.* devices=1"):
+        cx.simulate(common, 1.0, DT, devices=2)
 
 
 @pytest.mark.parametrize(

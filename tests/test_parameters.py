@@ -200,3 +200,11 @@ def test_shapes_are_checked_inside_jit_too(noisy_network):
                 noisy_network, {"projections/E to E/connectivity/weights": w}
             )
         )(jnp.ones(3))
+
+
+def test_a_new_number_needs_no_second_compilation(few_cells):
+    compiled = jax.jit(lambda network: network.environment.ions["mg"].outside)
+    for value in (0.5, np.float32(0.25), np.float64(1.5), np.asarray(2.0)):
+        changed = cx.with_parameters(few_cells, {"environment/ions/mg/outside": value})
+        assert compiled(changed) == value
+    assert compiled._cache_size() == 1

@@ -160,3 +160,18 @@ def test_a_name_that_jax_would_take_for_a_number_is_refused():
 
     with pytest.raises(TypeError, match="Named.target is a name.*eqx.field\\(static=True\\)"):
         Named("E")
+
+
+def test_types_that_are_text_are_refused():
+    """As `from __future__ import annotations` makes them: what a number may be would be unknown."""
+
+    class Own(Part):
+        g: "PerCell" = quantity("nS", 1.0)
+
+    with pytest.raises(TypeError, match=r"Own\.g has its type as text.* __future__"):
+        Own()
+
+
+def test_names_with_a_slash_are_refused():
+    with pytest.raises(ValueError, match=r"populations\['a/b'\]: a name must be without '/'"):
+        cortexmg.Network(cortexmg.acsf(), {"a/b": cortexmg.cells.source(3)})

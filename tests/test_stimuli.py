@@ -257,7 +257,7 @@ def test_a_value_lasts_for_its_interval_and_the_own_number_before_and_after(prec
 
 
 @pytest.mark.parametrize("dt", [0.01, 0.05, 0.1, 0.3])
-@pytest.mark.parametrize("first", [0, 400_000])
+@pytest.mark.parametrize("first", [0, 400_000, 2**24])
 def test_every_step_has_its_own_value_however_times_round(dt, first, precision):
     course = TimeCourse(StepCurrent("e", 0.0), "amplitude", np.arange(64.0), dt, first * dt)
     got = series(course, 1, 64, dt=dt, first=first)
@@ -271,6 +271,32 @@ def test_a_rate_that_follows_a_course_draws_what_each_rate_draws_by_itself():
     want = np.concatenate([x[2 * k : 2 * k + 2] for k, x in enumerate(each)])
     np.testing.assert_array_equal(series(course, 300), want)
     assert want[2:].any(1).all()
+
+
+class Checked(StepCurrent):
+    """One that looks at its numbers whenever it is made."""
+
+    def check_rules(self):
+        assert np.all(np.asarray(self.amplitude) < 1e3)
+
+
+def test_a_course_inside_a_program_of_ones_own_is_looked_at_as_far_as_it_is_known():
+    population = {"e": cells.leaky_integrate_and_fire(3)}
+
+    def end(values, other=0.0):
+        course = TimeCourse(Checked("e", 0.0), "amplitude", values, 1.0)
+        stimuli = {"course": course, "other": StepCurrent("e", other)}
+        network = cx.Network(cx.acsf(), population, stimuli=stimuli)
+        return cx.simulate(network, 2.0, DT).state.populations["e"].v
+
+    values = np.array([[10.0, 20.0, 30.0], [0.0, -10.0, 5.0]])
+    np.testing.assert_allclose(jax.jit(end)(values), end(values), rtol=1e-12)
+    for wrong in (
+        lambda: jax.jit(end)(values[:, :2]),
+        lambda: jax.grad(end, 1)(values[:, :2], 0.0),
+    ):
+        with pytest.raises(ValueError, match="those of 2 cells, but population 'e' has 3"):
+            wrong()
 
 
 def test_values_of_a_course_have_derivatives_where_they_act():
@@ -298,8 +324,10 @@ def course_of(values=(1.0,), every=1.0, number="rate"):
         (lambda: course_of([]), ["TimeCourse.values", "(0,)"]),
         (lambda: course_of(1.0), ["TimeCourse.values", "shape ()"]),
         (lambda: course_of(every=0.0), ["TimeCourse.every must be above 0 ms"]),
-        (lambda: course_of([[1.0, 2.0]]).check(3, 0.1), ["2 cells", "'e' has 3"]),
-        (lambda: course_of(every=0.05).check(3, 0.1), ["every of 0.05 ms", "shorter than a step"]),
+        (lambda: course_of([[1.0, 2.0]]).check_cells(3), ["2 cells", "'e' has 3"]),
+        (lambda: course_of(every=0.05).check(3, 0.1), ["TimeCourse.every", "multiple of dt"]),
+        (lambda: course_of(every=0.25).check(3, 0.1), ["0.25 ms is not a whole number of 0.1 ms"]),
+        (lambda: TimeCourse(FEW, "times", np.ones(2), 1.0), ["SpikeInput has no number"]),
         (lambda: course_of([1.0, 1e6]).check(3, 0.1), ["Poisson.rate of 1e+06 Hz"]),
     ],
     ids=lambda x: " ".join(x) if isinstance(x, list) else "",

@@ -15,7 +15,7 @@ from cortexmg.estimators.estimator import (
     pulled,
 )
 from cortexmg.hardware import memory_available
-from cortexmg.part import Scalar, as_int, quantity, shown
+from cortexmg.part import Scalar, as_python, quantity, shown
 from cortexmg.protocol import Protocol
 
 COPIES = 3  # of a sensitivity, that a step of a fit needs
@@ -45,8 +45,8 @@ class Differences(Estimator):
     """
 
     step: Scalar = quantity("1", 0.1, above=0.0)  # of a coordinate
-    directions: str | int = eqx.field(static=True, default="single", converter=as_int)
-    points: int = eqx.field(static=True, default=2, converter=as_int)
+    directions: str | int = eqx.field(static=True, default="single", converter=as_python)
+    points: int = eqx.field(static=True, default=2, converter=as_python)
     local: bool = eqx.field(static=True, default=False)
 
     def check_rules(self) -> None:

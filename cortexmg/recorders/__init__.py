@@ -6,7 +6,11 @@ from cortexmg.recorders.conductance import (
     ReceptorConductance as ReceptorConductance,
 )
 from cortexmg.recorders.probe import Probe as Probe
-from cortexmg.recorders.recorder import Recorder as Recorder, Trace as Trace
+from cortexmg.recorders.recorder import (
+    Recorder as Recorder,
+    Trace as Trace,
+    of_all_cells as of_all_cells,
+)
 from cortexmg.recorders.spikes import (
     PopulationRate as PopulationRate,
     SpikeCount as SpikeCount,

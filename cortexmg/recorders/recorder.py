@@ -29,6 +29,9 @@ class Recorder(Part):
     the interval has no accumulator. In a state the voltage is that of its time; gates and
     receptors, which live between the voltages, are those of half a step earlier. A run can be
     interrupted, and shows progress, between intervals.
+
+    On several devices each sees its own cells alone, and some that fill up the last: what is saved
+    must list them (`by_cell`), or be made of `of_all_cells`.
     """
 
     if TYPE_CHECKING:  # fields of the final classes, the second of most

@@ -28,9 +28,12 @@ class Release(Part):
     ) -> tuple[Any, PerCell]:
         """State after `dt`, and what is released; `amount` is 1 where a cell has just fired."""
 
+    @abc.abstractmethod
     def largest(self) -> PerCell:
-        """The most that one spike can release, of all cells or each."""
-        return 1.0
+        """The most that one spike can release, of all cells or each.
+
+        Input is summed exactly in numbers that have room for that and not for more.
+        """
 
     def varied(
         self,

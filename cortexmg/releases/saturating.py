@@ -36,6 +36,9 @@ class Saturating(Release):
         released = amount * self._bound(env) * (1.0 - occupied)
         return occupied + released, released
 
+    def largest(self) -> PerCell:
+        return 1.0
+
     def _bound(self, env: Environment) -> PerCell:
         """The fraction of free receptors that a spike occupies."""
         if not self.factors:

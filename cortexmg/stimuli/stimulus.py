@@ -46,12 +46,19 @@ class Stimulus(Part):
         target: ClassVar[str]
 
     def init(self, n: int, key: Key[Array, ""]) -> Any:
-        """The state at the beginning, for a population of `n` cells: None unless it has one."""
+        """The state at the beginning, for a population of `n` cells: None unless it has one.
+
+        Its arrays list cells along their last axis, so that devices can share them.
+        """
         del n, key
 
     @abc.abstractmethod
     def step(self, state: Any, at: Moment) -> tuple[Any, Current | Pathway | Arrivals | Firing]:
         """State and effect in the step from `at.step * at.dt` to `(at.step + 1) * at.dt` ms."""
+
+    def check_cells(self, n: int) -> None:
+        """Raise if this stimulus is not one for `n` cells, those on all devices."""
+        del n
 
     def check(self, n: int, dt: float) -> None:
         """Raise if this stimulus cannot act on `n` cells in steps of `dt` ms."""

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from cortexmg.part import PerCell, Scalar, check_quantity, quantity
+from cortexmg.clock import whole_steps
+from cortexmg.part import Scalar, check_quantity, is_per_cell, quantity, shown
 from cortexmg.stimuli.stimulus import Moment, Stimulus
 
 
@@ -17,7 +18,7 @@ class TimeCourse(Stimulus):
 
     Values are one for each interval of `every` ms, for all cells or, along a second axis, for each.
     They begin at `start`; before it and after the last one the number is that of the stimulus
-    itself. A step takes the value of its middle. A waveform of current is a course of the
+    itself. Both times are whole numbers of steps. A waveform of current is a course of the
     `amplitude` of a `StepCurrent`.
     """
 
@@ -32,9 +33,11 @@ class TimeCourse(Stimulus):
         known = {
             f.name: f
             for f in fields(self.stimulus)
-            if f.type in (PerCell, PerCell | None) and getattr(self.stimulus, f.name) is not None
+            if is_per_cell(f) and getattr(self.stimulus, f.name) is not None
         }
         if self.number not in known:
+            if not known:
+                raise ValueError(f"{kind} has no number of its own that could follow a TimeCourse.")
             raise ValueError(
                 f"TimeCourse.number must be one of the numbers of {kind} that each cell may have "
                 f"for itself, {sorted(known)}, got {self.number!r}."
@@ -46,6 +49,11 @@ class TimeCourse(Stimulus):
                 f"one for each interval and cell, got shape {shape}."
             )
         check_quantity(f"TimeCourse.values as {kind}", known[self.number], self.values)
+
+    def stored(self, name: str, value: Any) -> Any:
+        if name == "values" and np.ndim(value) == 0:
+            raise ValueError(f"TimeCourse.values must be an array, got one number: {shown(value)}.")
+        return value
 
     @property
     def target(self) -> str:
@@ -62,32 +70,33 @@ class TimeCourse(Stimulus):
 
     def step(self, state: Any, at: Moment) -> tuple[Any, Any]:
         values = jnp.asarray(self.values)
-        passed = ((at.step + 0.5) * at.dt - self.start) / self.every
-        last = values.shape[0] - 1
-        inside = (passed >= 0.0) & (passed < last + 1)
-        now = values[jnp.clip(passed.astype(jnp.int32), 0, last)]
+        # In whole steps, which never round.
+        every, start = (jnp.rint(x / at.dt).astype(jnp.int32) for x in (self.every, self.start))
+        k, last = (at.step - start) // every, values.shape[0] - 1
+        inside = (k >= 0) & (k <= last)
+        now = values[jnp.clip(k, 0, last)]
         if now.ndim:  # on several devices those of the cells here
             now = jnp.take(now, at.first + jnp.arange(at.n), mode="clip")
-        return self._with(jnp.where(inside, now, self._own)).step(state, at)
+        now = jnp.where(inside, now, self._own)
+        # Without looking at it again, as making a stimulus does: it is traced.
+        return eqx.tree_at(lambda s: getattr(s, self.number), self.stimulus, now).step(state, at)
+
+    def check_cells(self, n: int) -> None:
+        shape = np.shape(self.values)
+        if len(shape) == 2 and shape[1] != n:
+            raise ValueError(
+                f"TimeCourse.values are those of {shape[1]} cells, but population "
+                f"{self.target!r} has {n}: give one column for each, or a list for all."
+            )
 
     def check(self, n: int, dt: float) -> None:
         values = np.asarray(self.values)
-        if values.ndim == 2 and values.shape[1] != n:
-            raise ValueError(
-                f"TimeCourse.values are those of {values.shape[1]} cells, but population "
-                f"{self.target!r} has {n}: give one column for each, or a list for all."
-            )
-        if float(self.every) < dt * (1.0 - 1e-6):
-            raise ValueError(
-                f"TimeCourse.every of {float(self.every):g} ms is shorter than a step of {dt:g} "
-                f"ms, which would pass over values: average them, or use a smaller dt."
-            )
+        whole_steps(float(self.every), dt, "TimeCourse.every")
+        if self.start:
+            whole_steps(float(self.start), dt, "TimeCourse.start")
         for extreme in (values.min(0), values.max(0), self._own):
-            self._with(extreme).check(n, dt)
+            replace(self.stimulus, **{self.number: extreme}).check(n, dt)
 
     @property
     def _own(self) -> Any:
         return getattr(self.stimulus, self.number)
-
-    def _with(self, value: Any) -> Stimulus:
-        return replace(self.stimulus, **{self.number: value})
