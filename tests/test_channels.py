@@ -159,25 +159,32 @@ def effect_of(channel, v, env, x):
 SINGULAR = [-42.0, -40.0, -27.0, -15.0]  # of m, n, q; and of the closing of m
 
 
-def test_every_derivative_is_finite_through_singular_and_extreme_voltages(channel, precision):
+def check_finite(of_channel, *given):
+    """That what a function finds of each channel is finite; all of them are one program."""
+    found = jax.jit(lambda every, *given: [of_channel(c, *given) for c in every])(*given)
+    for channel, of_it in zip(EVERY_CHANNEL, found, strict=True):
+        assert all(np.all(np.isfinite(x)) for x in jax.tree.leaves(of_it)), channel
+
+
+def test_every_derivative_is_finite_through_singular_and_extreme_voltages(precision):
     v = np.array([*SINGULAR, -41.9, -1000.0, -200.0, -65.0, 0.0, 200.0, 1000.0], precision)
-    arrays = jax.tree.map(lambda x: jnp.asarray(x, precision), (channel, v, ENV, 0.5))
-    gradients = jax.jit(jax.grad(effect_of, (0, 1, 2, 3), allow_int=True))(*arrays)
-    for leaf in jax.tree.leaves(gradients):
-        assert np.all(np.isfinite(leaf))
+    arrays = jax.tree.map(lambda x: jnp.asarray(x, precision), (EVERY_CHANNEL, v, ENV, 0.5))
+    check_finite(jax.grad(effect_of, (0, 1, 2, 3), allow_int=True), *arrays)
 
 
-def test_derivatives_along_the_voltage_are_finite_everywhere(channel, precision):
+def test_derivatives_along_the_voltage_are_finite_everywhere(precision):
     """Forwards too, where a square in a quotient can overflow."""
     v = np.linspace(-1000.0, 1000.0, 4001).astype(precision)
-    channel, env = jax.tree.map(lambda x: jnp.asarray(x, precision), (channel, ENV))
+    arrays = jax.tree.map(lambda x: jnp.asarray(x, precision), (EVERY_CHANNEL, ENV, v))
 
-    def parts(v):
-        state = channel.step(channel.init(v, env), v, env, precision.type(0.05))
-        return state, channel.pathway(state, v, env)
+    def forwards(channel, env, v):
+        def parts(v):
+            state = channel.step(channel.init(v, env), v, env, precision.type(0.05))
+            return state, channel.pathway(state, v, env)
 
-    found = jax.jit(lambda v: jax.jvp(parts, (v,), (jnp.ones_like(v),)))(v)
-    assert all(np.all(np.isfinite(x)) for x in jax.tree.leaves(found))
+        return jax.jvp(parts, (v,), (jnp.ones_like(v),))
+
+    check_finite(forwards, *arrays)
 
 
 def boltzmann(x):
