@@ -1,5 +1,7 @@
 """Every number has a name: listing, replacing, and what is refused."""
 
+from dataclasses import replace
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -7,7 +9,8 @@ import numpy as np
 import pytest
 
 import cortexmg as cx
-from cortexmg import cells, models, recorders, stimuli, synapses
+from cortexmg import cells, models, recorders, stimuli, synapses, wiring
+from cortexmg.distributions import LogNormal, Uniform
 from cortexmg.parameters import path_name
 
 MG = "environment/ions/mg/outside"
@@ -41,8 +44,13 @@ def test_every_number_is_listed_with_its_unit(network):
         np.testing.assert_array_equal(parameter.value, numbers(network)[name])
 
 
-def test_every_listed_number_can_be_replaced_alone(network):
+def test_every_listed_number_can_be_replaced_alone(network, without_type_checks):
     listed = cx.parameters(network)
+
+    def in_one(values):
+        return np.concatenate([np.ravel(values[name]) for name in listed])
+
+    before = {name: parameter.value for name, parameter in listed.items()}
     for name, parameter in listed.items():
         if name.endswith(FIXED):
             continue
@@ -50,9 +58,8 @@ def test_every_listed_number_can_be_replaced_alone(network):
         # keeps what must be 0.
         value = np.asarray(parameter.value) * 0.999
         changed = numbers(cx.with_parameters(network, {name: value}))
-        for other, x in listed.items():
-            want = value if other == name else x.value
-            np.testing.assert_allclose(changed[other], want, rtol=1e-6, err_msg=other)
+        want = in_one(before | {name: value})
+        np.testing.assert_allclose(in_one(changed), want, rtol=1e-6, err_msg=name)
 
 
 def test_replacing_all_by_themselves_changes_nothing(network):
@@ -123,15 +130,16 @@ def test_values_that_are_no_dict_are_refused(noisy_network, values, without_type
         cx.with_parameters(noisy_network, values)
 
 
-def test_weights_can_be_given_one_for_each_contact(noisy_network):
-    name = "projections/E to E/connectivity/weights"
-    old = noisy_network.projections["E to E"].connectivity
+def test_weights_can_be_given_one_for_each_contact(few_cells):
+    old = wiring.fixed_out_degree(9, 9, 3, LogNormal(2.0, 1.0), Uniform(0.5, 3.0), key=1)
+    network = replace(few_cells, projections={"p": cx.Projection("E", "E", "glutamate", old)})
+    name = "projections/p/connectivity/weights"
     new = np.linspace(0.0, 3.0, old.n_contacts)
-    changed = cx.with_parameters(noisy_network, {name: new}).projections["E to E"].connectivity
+    changed = cx.with_parameters(network, {name: new}).projections["p"].connectivity
     assert changed.weights.shape == old.weights.shape
     np.testing.assert_allclose(changed.weights[: new.size], new, rtol=1e-6)
     assert not np.any(changed.weights[new.size :])
-    runs = cx.sweep(noisy_network, {name: np.stack([new, 2.0 * new])}, 30.0, 0.1)
+    runs = cx.sweep(network, {name: np.stack([new, 2.0 * new])}, 100.0, 0.1)
     assert np.any(runs[0].state.populations["E"].v != runs[1].state.populations["E"].v)
 
 
