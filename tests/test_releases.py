@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import stats
 
 import cortexmg as cx
 from cortexmg import cells, recorders, stimuli, synapses, wiring
@@ -33,10 +34,7 @@ def test_outcomes_are_binomial(sites):
     found, p = shares(sites, chances), chances[:, None]
     k = np.rint(found * sites * p)
     np.testing.assert_allclose(found, k / (sites * p), rtol=1e-12)
-    expected = np.array(
-        [[np.mean(np.random.default_rng(1).binomial(sites, q, 10**6) == j) for j in range(8)]
-         for q in chances]
-    )  # fmt: skip
+    expected = np.array([stats.binom.pmf(np.arange(8), sites, q) for q in chances])
     seen = np.array([[np.mean(k[:, i] == j) for j in range(8)] for i in range(4)])
     error = np.sqrt(expected * (1 - expected) / 10**4 + 1e-8)
     assert np.all(np.abs(seen - expected) < 5 * error)
@@ -67,10 +65,11 @@ def test_projections_draw_each_for_themselves(single_precision):
     once = network(RANDOM)
     alike = once.projections["stored"]
     g = []
-    for names in ("a", "b", "ab"):
+    for names, silent in (("a", {}), ("ab", {"projections/a/strength": 0.0}), ("ab", {})):
         each = dict.fromkeys(names, alike)
-        both = cx.Network(cx.acsf(), once.populations, each, once.stimuli)
-        g.append(np.asarray(run(both)["g"].values[-1], float))
+        some = cx.Network(cx.acsf(), once.populations, each, once.stimuli)
+        found = run(cx.with_parameters(some, silent))["g"].values[-1]
+        g.append(np.asarray(found, float))
     assert np.corrcoef(g[0], g[1])[0, 1] < 0.99 and np.any(g[0] != g[1])
     np.testing.assert_allclose(g[2], g[0] + g[1], rtol=1e-5, atol=1e-5)
 
