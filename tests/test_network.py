@@ -96,7 +96,16 @@ def test_a_delay_half_way_between_two_steps_goes_down(others, precision):
     assert waiting.wait(p, 0.1) + first == 3
 
 
-@pytest.mark.parametrize("n", [1, 31, 32, 33, 1000])
+@pytest.mark.parametrize(
+    "n",
+    [
+        pytest.param(1, marks=pytest.mark.slow),
+        pytest.param(31, marks=pytest.mark.slow),
+        32,
+        33,
+        1000,
+    ],
+)
 def test_all_cells_firing_at_once_lose_nothing(n):
     k = min(n, 80)
     contacts = wiring.fixed_out_degree(n, 50, k, LogNormal(1.0, 1.0), 0.5, key=n)
@@ -391,4 +400,5 @@ def test_importing_takes_less_than_half_a_second_beyond_jax(tmp_path, in_a_fresh
         "import time, jax; began = time.process_time(); import cortexmg; "
         "print(time.process_time() - began)"
     )
-    assert min(float(in_a_fresh_process(program, **kept)) for _ in range(3)) < 0.5
+    # The first writes it; of the others one is enough.
+    assert any(float(in_a_fresh_process(program, **kept)) < 0.5 for _ in range(3))
