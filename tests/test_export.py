@@ -11,6 +11,9 @@ from cortexmg import models
 DT = 0.05  # ms
 
 
+PLATFORMS = ["cuda", pytest.param("rocm", marks=pytest.mark.slow), "tpu"]  # rocm is as cuda
+
+
 def exported(function, platform, *given):
     """The program of a function for a platform, as text."""
     program = export.export(jax.jit(function), platforms=[platform])(*given)
@@ -19,7 +22,7 @@ def exported(function, platform, *given):
 
 
 @pytest.mark.parametrize("how", ["stored", "procedural"])
-@pytest.mark.parametrize("platform", ["cuda", "rocm", "tpu"])
+@pytest.mark.parametrize("platform", PLATFORMS)
 def test_a_step_with_a_queue_exports_without_a_loop(platform, how):
     """Loops of a device wait for the host in each turn."""
     network = models.cortex(100)
@@ -31,7 +34,7 @@ def test_a_step_with_a_queue_exports_without_a_loop(platform, how):
     assert "stablehlo.while" not in text and "stablehlo.add" in text
 
 
-@pytest.mark.parametrize("platform", ["cuda", "rocm", "tpu"])
+@pytest.mark.parametrize("platform", PLATFORMS)
 def test_the_derivative_of_a_step_exports(platform):
     network = models.cortex(100)
     state = network.init(jax.random.key(0), DT, exact=False)
