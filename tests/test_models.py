@@ -27,7 +27,9 @@ from cases import cell_statistics  # noqa: E402 - beside the data it describes
 
 EVERY_MODEL = {name: f for name, f in vars(models).items() if inspect.isfunction(f)}
 SMALL = {"ei_nmda": 50}  # others run with 40 cells
-SLOW_TO_COMPILE = ("microcircuit", "cortex", "cortex_slice", "brunel_wang")
+# They compile slowly, or quick tests of ions, devices and benchmarks run them too.
+RARELY = ("microcircuit", "cortex", "cortex_slice", "brunel_wang")
+RARELY += ("cobahh", "hubel_dahlem", "barreto_cressman")
 SMALL_SCALE = 0.004  # of those whose size is a scale
 # The modules, not the functions.
 cortex_file = importlib.import_module("cortexmg.models.cortex")
@@ -60,7 +62,7 @@ def model(request):
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(n, marks=pytest.mark.slow) if n in SLOW_TO_COMPILE else n for n in EVERY_MODEL],
+    [pytest.param(n, marks=pytest.mark.slow) if n in RARELY else n for n in EVERY_MODEL],
 )
 def test_every_model_runs_and_stays_finite(name):
     network = small(name)
