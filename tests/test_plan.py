@@ -3,7 +3,7 @@
 import json
 import re
 import sys
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import jax
@@ -132,9 +132,10 @@ def test_a_step_in_which_a_network_cannot_be_run_is_refused(dt, words, is_refuse
     is_refused(lambda: outline.outline(models.cobahh, 10**6, dt=dt), words)
 
 
-def forecast(n, device, record=None):
+@cache
+def forecast(n):
     network = outline.outline(models.cobahh, n)
-    return plan.forecast(network, record or {}, DT, 10.0, device_named(device))
+    return plan.forecast(network, {}, DT, 10.0, device_named("h100"))
 
 
 def test_a_model_with_a_scale_is_outlined_from_small_ones():
@@ -195,7 +196,7 @@ def test_stored_wiring_takes_the_bytes_that_it_is_said_to(n, of_target):
 
 
 def test_ten_times_the_cells_need_ten_times_the_memory_and_time():
-    small, large = forecast(100_000, "h100"), forecast(1_000_000, "h100")
+    small, large = forecast(100_000), forecast(1_000_000)
     assert large.total == pytest.approx(10 * small.total, rel=0.05)
     assert large.moving == pytest.approx(10 * small.moving, rel=0.05)
     assert large.step.kernels == small.step.kernels
@@ -209,9 +210,9 @@ def test_ten_times_the_cells_need_ten_times_the_memory_and_time():
 
 def test_the_largest_that_fits_just_fits():
     device = DEVICES["t4"]._replace(memory=1e9)
-    f = forecast(1_000_000, "t4")._replace(device=device)
+    f = forecast(1_000_000)._replace(device=device)
     largest = plan.largest_that_fits(f)
-    assert forecast(largest, "t4").total == pytest.approx(f.usable, rel=0.05)
+    assert forecast(largest)._replace(device=device).total == pytest.approx(f.usable, rel=0.05)
 
 
 @pytest.fixture
@@ -246,7 +247,14 @@ def test_the_command_says_what_fits_and_what_does_not(command):
     assert "cells fit instead of 10,000,000" in text
 
 
-@pytest.mark.parametrize("other", [("--dt", "0.05"), ("--contacts-per-cell", "40", "--dt", "0.1")])
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param(("--dt", "0.05"), marks=pytest.mark.slow),
+        ("--contacts-per-cell", "40", "--dt", "0.1"),
+    ],
+    ids=" ".join,
+)
 def test_what_was_compiled_in_another_way_is_not_used(command, other):
     _, text, _ = command("cobahh", "--cells", "1000", "--device", "t4", *other)
     assert "as compiled for this CPU" in text and "Compilers for the device make other" in text
