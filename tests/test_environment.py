@@ -89,12 +89,15 @@ def test_a_fluid_of_arrays_can_be_changed_inside_a_compiled_program():
     assert found == 0.5
 
 
+NETWORK = models.cobahh(10)
+
+
 @given(mM=st.floats(100.0, 1000.0, exclude_min=True))
 def test_more_of_an_ion_of_two_charges_was_not_meant_in_mM(mM):
     """500 of magnesium are in uM."""
-    low = {"environment/ions/mg/outside": mM}
+    given = {"environment/ions/mg/outside": mM}
     makes = [lambda: acsf(mg=mM), lambda: in_vivo(ca=np.array([1.0, mM])), lambda: Ion(1.0, mM, -2)]
-    for make in [*makes, lambda: cx.with_parameters(models.cobahh(10), low)]:
+    for make in [*makes, lambda: cx.with_parameters(NETWORK, given)]:
         with pytest.raises(ValueError, match=rf"at most 100 mM .*{re.escape(f'{mM:g}')}.*unit"):
             make()
 
