@@ -63,7 +63,7 @@ def test_a_run_is_saved_by_the_names_of_what_it_recorded(few_cells, tmp_path, wi
     np.testing.assert_array_equal(arrays["v/values"], run["v"].values)
     state = pickle.loads(pickle.dumps(run.state))
     np.testing.assert_array_equal(state.populations["E"].v, run.state.populations["E"].v)
-    assert cx.simulate(few_cells, 5.0, 0.1, state=state).start == 10.0
+    assert cx.simulate(few_cells, 5.0, 0.1, record=record, state=state).start == 10.0
 
 
 def test_numbers_of_numpy_and_jax_can_be_in_the_account(tmp_path):
