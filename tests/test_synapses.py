@@ -67,15 +67,18 @@ def opened(synapse, state, v, env):
     return path.i if isinstance(path, Current) else path.g
 
 
-def conductance(synapse, arrivals, dt, env=NO_MG, v=-65.0):
-    """Conductance (nS) in the middle of each step, given what arrives at its beginning."""
-
+@jax.jit
+def compiled_conductance(synapse, arrivals, dt, env, v):
     def step(state, weight):
         state = synapse.step(state, weight, v, env, dt)
         return state, opened(synapse, state, v, env)
 
-    run = jax.jit(lambda a: jax.lax.scan(step, synapse.init(jnp.zeros(()) + v, env), a)[1])
-    return np.asarray(run(jnp.asarray(arrivals, float)))
+    return jax.lax.scan(step, synapse.init(jnp.zeros(()) + v, env), arrivals)[1]
+
+
+def conductance(synapse, arrivals, dt, env=NO_MG, v=-65.0):
+    """Conductance (nS) in the middle of each step, given what arrives at its beginning."""
+    return np.asarray(compiled_conductance(synapse, jnp.asarray(arrivals, float), dt, env, v))
 
 
 def one_arrival(steps, weight=1.0):
@@ -132,6 +135,16 @@ def test_no_current_flows_at_the_reversal_and_elsewhere_it_drives_the_voltage_th
 concentrations = st.floats(0.0, 200.0)
 
 
+@jax.jit
+def what_passes(synapse, env, v):
+    """The pathway after an arrival, the current of each ion, and the reversal of what passes."""
+    state = synapse.step(synapse.init(jnp.zeros(()) + v, env), 5.0, v, env, 1.0)
+    state = synapse.step(state, 0.0, v, env, 1.0)
+    path = synapse.pathway(state, v, env)
+    reversals = [env.reversal(ion) for ion in synapse.permeant.ions]
+    return path, synapse.carried(state, path, v, env), reversals
+
+
 @pytest.mark.parametrize("synapse", BY_IONS, ids=lambda s: type(s).__name__)
 @given(st.lists(st.tuples(concentrations, concentrations), min_size=2, max_size=2), st.data())
 @settings(max_examples=40)
@@ -140,16 +153,13 @@ def test_the_ions_that_pass_share_the_conductance_and_none_flows_uphill(synapse,
     for ion, (outside, inside) in zip(synapse.permeant.ions, sides, strict=False):
         ions[ion] = replace(ions[ion], outside=outside, inside=inside)
     env, v = replace(ENV, ions=ions), data.draw(st.floats(-100.0, 60.0))
-    state = synapse.step(synapse.init(jnp.zeros(()) + v, env), 5.0, v, env, 1.0)
-    state = synapse.step(state, 0.0, v, env, 1.0)
-    path = synapse.pathway(state, v, env)
-    carried = synapse.carried(state, path, v, env)
+    path, carried, reversals = what_passes(synapse, env, v)
     assert set(carried) == set(synapse.carries)
     scale = max(1e-9, *(abs(float(x)) for x in carried.values()))
     np.testing.assert_allclose(sum(carried.values()), path.g * (v - path.e), atol=1e-9 * scale)
     # Calcium takes the place of sodium.
     through = [carried[x] + carried.get("ca", 0.0) * (x == "na") for x in synapse.permeant.ions]
-    drives = [v - float(env.reversal(x)) for x in synapse.permeant.ions]
+    drives = [v - float(e) for e in reversals]
     assert all(i * drive >= -1e-4 * scale for i, drive in zip(through, drives, strict=True))
     assert min(drives) - 1e-3 <= v - path.e <= max(drives) + 1e-3
     if min(map(abs, drives)) > 1.0 and abs(drives[0] - drives[-1]) > 1.0:
@@ -180,20 +190,21 @@ def test_magnesium_keeps_sodium_and_calcium_out_alike():
     assert np.all(carried[0]["na"] < 0.0) and np.all(carried[0]["k"] > 0.0)
 
 
-def test_every_derivative_is_finite(synapse, precision):
+def test_every_derivative_is_finite(precision):
     def total(synapse, v, env, arrivals):
         state = synapse.step(synapse.init(v, env), arrivals, v, env, 0.1)
         state = synapse.step(state, 0.0 * arrivals, v, env, 0.1)
         return jnp.sum(opened(synapse, state, v, env) + synapse.bound(state))
 
+    gradient = jax.grad(total, (0, 1, 2, 3))
+    gradients = jax.jit(lambda every, *given: [gradient(s, *given) for s in every])
     v = np.array([-1000.0, -65.0, 0.0, 1000.0])
-    gradient = jax.jit(jax.grad(total, (0, 1, 2, 3)))
     for env in (NO_MG, ENV, acsf(mg=10.0)):
         for weight in (0.0, 1.0):
-            args = jax.tree.map(
-                lambda x: jnp.asarray(x, precision), (synapse, v, env, np.full(4, weight))
-            )
-            assert all(np.all(np.isfinite(x)) for x in jax.tree.leaves(gradient(*args)))
+            args = EVERY_SYNAPSE, v, env, np.full(4, weight)
+            found = gradients(*jax.tree.map(lambda x: jnp.asarray(x, precision), args))
+            for synapse, of_it in zip(EVERY_SYNAPSE, found, strict=True):
+                assert all(np.all(np.isfinite(x)) for x in jax.tree.leaves(of_it)), synapse
 
 
 # ---- kinetics ----------------------------------------------------------------------------------
@@ -410,15 +421,20 @@ def release(request):
     return request.param
 
 
-def released(release, spikes, dt):
-    """What each cell releases in each step; `spikes` [steps, cells]."""
+@jax.jit
+def states_and_amounts(release, spikes, dt):
+    """After each step: the state, and what each cell released; `spikes` [steps, cells]."""
 
     def step(state, amount):
-        return release.step(state, amount, ENV, dt)
+        state, out = release.step(state, amount, ENV, dt)
+        return state, (state, out)
 
-    spikes = jnp.asarray(spikes, float)
-    run = jax.jit(lambda s: jax.lax.scan(step, release.init(s.shape[1]), s)[1])
-    return np.asarray(run(spikes))
+    return jax.lax.scan(step, release.init(spikes.shape[1]), spikes)[1]
+
+
+def released(release, spikes, dt):
+    """What each cell releases in each step; `spikes` [steps, cells]."""
+    return np.asarray(states_and_amounts(release, jnp.asarray(spikes, float), dt)[1])
 
 
 def test_silent_cells_release_nothing(release):
@@ -440,15 +456,17 @@ def test_the_first_spike_after_a_long_rest_releases_as_the_very_first(release):
     assert 0.0 < out[0] <= 1.0
 
 
-def test_release_can_be_differentiated(release, precision):
+def test_release_can_be_differentiated(precision):
     def total(release, amounts):
         state, out = release.step(release.init(3), amounts, ENV, 0.1)
         return jnp.sum(out + release.step(state, amounts, ENV, 0.1)[1])
 
-    args = jax.tree.map(lambda x: jnp.asarray(x, precision), (release, np.array([0.0, 0.5, 1.0])))
-    value, gradients = jax.value_and_grad(total, (0, 1))(*args)
-    assert np.isfinite(value)
-    assert all(np.all(np.isfinite(x)) for x in jax.tree.leaves(gradients))
+    args = EVERY_RELEASE, np.array([0.0, 0.5, 1.0])
+    args = jax.tree.map(lambda x: jnp.asarray(x, precision), args)
+    both = jax.value_and_grad(total, (0, 1))
+    every = jax.jit(lambda releases, amounts: [both(r, amounts) for r in releases])(*args)
+    for release, found in zip(EVERY_RELEASE, every, strict=True):
+        assert all(np.all(np.isfinite(x)) for x in jax.tree.leaves(found)), release
 
 
 def test_the_derivative_by_a_spike_is_what_a_spike_releases(release):
@@ -538,21 +556,18 @@ spike_trains = st.lists(st.booleans(), min_size=40, max_size=40)
 @given(train=spike_trains, dt=st.floats(0.01, 100.0))
 @settings(max_examples=20)
 def test_saturating_receptors_are_never_more_than_all_occupied(train, dt):
-    release, state = Saturating(), Saturating().init(1)
-    for spike in train:
-        state, _ = release.step(state, jnp.full(1, float(spike)), ENV, dt)
-        assert 0.0 <= float(state[0]) <= 1.0
+    state, _ = states_and_amounts(Saturating(), np.array(train, float)[:, None], dt)
+    assert np.all((state >= 0.0) & (state <= 1.0))
 
 
 @given(train=spike_trains, dt=st.floats(0.01, 100.0), u0=st.floats(0.01, 1.0))
 @settings(max_examples=20)
 def test_no_more_is_released_than_there_is(train, dt, u0):
-    release = TsodyksMarkram(u0=u0)
-    state = release.init(1)
-    for spike in train:
-        state, out = release.step(state, jnp.full(1, float(spike)), ENV, dt)
-        assert 0.0 <= float(state.used[0]) <= 1.0 and 0.0 <= float(state.u[0]) <= 1.0
-        assert float(out[0]) * u0 <= 1.0
+    spikes = np.array(train, float)[:, None]
+    state, out = states_and_amounts(TsodyksMarkram(u0=u0), spikes, dt)
+    for x in (state.used, state.u):
+        assert np.all((x >= 0.0) & (x <= 1.0))
+    assert np.all(out * u0 <= 1.0)
 
 
 def test_saturation_settles_where_decay_and_release_balance():
