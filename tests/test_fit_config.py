@@ -133,7 +133,10 @@ def test_tangents_and_differences_have_their_fields_in_a_file(tmp_path):
         estimator('{ kind = "Forward", tangents = { damp = 20.0 } }')
 
 
-def test_the_command_writes_a_report(tmp_path):
+@pytest.mark.parametrize("simulated", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_the_command_writes_a_report(simulated, tmp_path, monkeypatch):
+    if not simulated:
+        monkeypatch.setattr(Protocol, "run", lambda self, us, keys: 0.2 * np.exp(us))
     out = tmp_path / "out"
     done = CliRunner().invoke(app, ["fit", str(written(tmp_path, SMALL)), "--out", str(out)])
     assert done.exit_code == 0, done.output
