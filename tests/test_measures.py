@@ -29,22 +29,31 @@ def binned(counts, bin):
     return jnp.asarray(counts.reshape(-1, bin, CELLS).sum(axis=1))
 
 
+COMPARED = [measures.Rate("E", 5.0), measures.CV("E"), measures.Fano("E")]
+COMPARED += [measures.Correlation("E"), measures.Synchrony("E"), measures.CellRates("E")]
+
+
+@jax.jit
+def measured(counts):
+    """One program for the spikes of any example."""
+    return [measure.of(binned(counts, int(measure.bin))) for measure in COMPARED]
+
+
 @settings(max_examples=25)
 @given(st.integers(0, 10_000))
 def test_measures_are_the_statistics_of_the_same_spikes(key):
     counts = counts_of(key)
     trains = trains_of(counts)
-    pairs = [
-        (measures.Rate("E", 5.0), statistics.mean_rate(trains)),
-        (measures.CV("E"), statistics.mean_cv(trains)),
-        (measures.Fano("E"), statistics.fano(trains)),
-        (measures.Correlation("E"), statistics.pairwise_correlation(trains)),
-        (measures.Synchrony("E"), statistics.synchrony(binned(counts, 10))),
+    expected = [
+        statistics.mean_rate(trains),
+        statistics.mean_cv(trains),
+        statistics.fano(trains),
+        statistics.pairwise_correlation(trains),
+        statistics.synchrony(binned(counts, 10)),
     ]
-    for measure, expected in pairs:
-        found = float(measure.of(binned(counts, int(measure.bin))))
-        assert found == pytest.approx(expected, rel=1e-9, abs=1e-12, nan_ok=True), measure
-    each = measures.CellRates("E").of(binned(counts, 5))
+    *several, each = measured(counts)
+    for measure, found, want in zip(COMPARED[:-1], several, expected, strict=True):
+        assert float(found) == pytest.approx(want, rel=1e-9, abs=1e-12, nan_ok=True), measure
     np.testing.assert_allclose(each, statistics.rate(trains), rtol=1e-12)
 
 
@@ -52,7 +61,7 @@ def test_measures_are_the_statistics_of_the_same_spikes(key):
 def test_a_cell_that_fires_equally_often_in_every_bin_is_left_out(bins, count, single_precision):
     counts = np.random.default_rng(1).poisson(2.0, (bins, CELLS)).astype(np.float32)
     steady = jnp.asarray(counts).at[:, 0].set(count)
-    correlation = jax.value_and_grad(measures.Correlation("E").of)
+    correlation = jax.jit(jax.value_and_grad(measures.Correlation("E").of))
     (found, slope), (expected, others) = correlation(steady), correlation(steady[:, 1:])
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
     np.testing.assert_allclose(slope[:, 1:], others, rtol=0, atol=1e-6)
@@ -106,9 +115,19 @@ ALL = [m("E") for m in (measures.Rate, measures.CV, measures.Fano, measures.Corr
 ALL += [measures.Synchrony("E"), measures.CellRates("E"), measures.BandPower("E", 5.0, 50.0)]
 
 
-@pytest.mark.parametrize("measure", ALL, ids=lambda m: type(m).__name__)
+@jax.jit
+def slopes(counts):
+    """The derivative of every measure by the counts in its bins."""
+
+    def of(measure: CountMeasure):
+        x = binned(counts, int(measure.bin))
+        return jax.grad(lambda x: jnp.sum(measure.scaled(measure.of(x))))(x)
+
+    return [of(measure) for measure in ALL]
+
+
 @pytest.mark.parametrize("what", ["spikes", "silent", "one cell", "every bin"])
-def test_derivatives_are_finite_whatever_the_spikes(measure: CountMeasure, what):
+def test_derivatives_are_finite_whatever_the_spikes(what):
     counts = counts_of(3)
     if what == "silent":
         counts = 0.0 * counts
@@ -116,11 +135,9 @@ def test_derivatives_are_finite_whatever_the_spikes(measure: CountMeasure, what)
         counts[:, 1:] = 0.0
     elif what == "every bin":
         counts = np.ones_like(counts)
-    x = binned(counts, int(measure.bin))
-    # An undefined measure is a constant.
-    slope = jax.grad(lambda x: jnp.sum(measure.scaled(measure.of(x))))(x)
-    assert np.all(np.isfinite(slope))
-    assert what != "spikes" or np.any(slope != 0)
+    for measure, slope in zip(ALL, slopes(counts), strict=True):
+        assert np.all(np.isfinite(slope)), measure  # an undefined measure is a constant
+        assert what != "spikes" or np.any(slope != 0), measure
 
 
 def test_without_spikes_what_is_undefined_is_so_and_rates_are_0():
