@@ -176,7 +176,7 @@ def assert_complete(folder, **settings):
     assert "commit" in account and account["settings"]["complete"] is True
 
 
-SWEEP = ("--quick", "--n", "60")
+SWEEP = ("--quick", "--n", "60", "--dt", "0.1")
 
 
 @pytest.fixture(scope="module")
