@@ -1,5 +1,7 @@
 """Delivery in rounds, as on GPUs and TPUs, is delivery row by row: for every kind of wiring."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -48,22 +50,42 @@ def by_distance():
 
 CASES = {
     "stored": stored,
+    "stored, in pieces, in blocks and one slot of several": lambda: stored(4, row=3, base=7),
+    "computed, second part": lambda: computed(in_two_parts()[1]),
+    "by chance, computed by distance": lambda: by_chance(computed(by_distance(), row=16)),
+}
+ONE_BY_ONE = {  # what is together in the cases above
     "stored, in pieces": lambda: stored(row=3),
     "stored, packed in blocks": lambda: stored(blocks=4),
     "stored, one slot of several": lambda: stored(base=7),
     "computed": lambda: computed(wiring.procedural(200, 100, 64, 1.0, 0.1, key=3)),
     "computed, first part": lambda: computed(in_two_parts()[0]),
-    "computed, second part": lambda: computed(in_two_parts()[1]),
     "by distance": lambda: computed(by_distance()),
     "by chance": lambda: by_chance(stored(row=3)),
-    "by chance, computed": lambda: by_chance(computed(by_distance(), row=16)),
 }
 
 
+@partial(jax.jit, static_argnames=("layout", "tree"))
+def both_ways(arrays, active, step, *leaves, **how):
+    """What is added onto each of the arrays: row by row, and in rounds."""
+    found = {}
+    for out in "xwy":
+        others = (arrays[k] for k in "xwy" if k != out)
+        given = arrays[out], *others, active, active, step, *leaves
+        found[out] = [f(*given, out=out, **how) for f in (contract, contract_in_rounds)]
+    return found
+
+
 @pytest.mark.parametrize("share", [0.02, 0.5, 1.0])
-@pytest.mark.parametrize("name", CASES)
-def test_rounds_are_as_row_by_row(name, share):
-    rows, layout, n, weights = CASES[name]()
+@pytest.mark.parametrize(
+    "make",
+    [
+        *(pytest.param(make, id=name) for name, make in CASES.items()),
+        *(pytest.param(x, id=name, marks=pytest.mark.slow) for name, x in ONE_BY_ONE.items()),
+    ],
+)
+def test_rounds_are_as_row_by_row(make, share):
+    rows, layout, n, weights = make()
     rng, members = np.random.default_rng(5), 2
     fired = np.zeros((members, 200), bool)
     fired[:, layout.first : layout.first + n] = rng.random((members, n)) < share
@@ -78,15 +100,12 @@ def test_rounds_are_as_row_by_row(name, share):
     }
     arrays = {k: jnp.asarray(v, float) for k, v in arrays.items()}
     leaves, tree = jax.tree.flatten(rows)
-    for out in "xwy":
-        others = [arrays[k] for k in "xwy" if k != out]
-        given = arrays[out], *others, active, active, jnp.full(2, 4, jnp.int32), *leaves
-        how = {"out": out, "layout": layout, "tree": tree}
-        want, found = (
-            jax.jit(f, static_argnames=how)(*given, **how) for f in (contract, contract_in_rounds)
-        )
+    step = jnp.full(2, 4, jnp.int32)
+    for out, (want, found) in both_ways(
+        arrays, active, step, *leaves, layout=layout, tree=tree
+    ).items():
         assert not np.array_equal(want, arrays[out])
-        np.testing.assert_allclose(found, want, rtol=1e-11)
+        np.testing.assert_allclose(found, want, rtol=1e-11, err_msg=out)
 
 
 def test_what_could_not_be_numbered_is_refused(is_refused):
