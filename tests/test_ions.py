@@ -487,7 +487,10 @@ def test_voxels_hold_the_cells_that_lie_in_them():
         np.testing.assert_allclose(voxels.sums(jnp.asarray(x)), want, atol=1e-12)
 
 
-@pytest.mark.parametrize("every", [pytest.param(0.05, marks=pytest.mark.slow), 1.0, 5.0])
+@pytest.mark.parametrize(
+    "every",
+    [pytest.param(0.05, marks=pytest.mark.slow), pytest.param(1.0, marks=pytest.mark.slow), 5.0],
+)
 def test_cells_read_their_voxel_at_the_slow_clock(every):
     network = piece({"E": 16, "I": 5}, every=every, columns=2, rows=2)
     run = seen(network, 20.0, every=0.05, variables=(FELT,), population="E")
@@ -512,11 +515,20 @@ def test_the_slow_clock_does_not_change_what_happens():
     np.testing.assert_allclose(k[1].mean() - 4.0, k[0].mean() - 4.0, rtol=0.02)
 
 
-@pytest.mark.parametrize("count", [pytest.param(2, marks=pytest.mark.slow), 8])
-def test_tissues_on_several_devices_give_the_same_bits(count, same_bits, single_precision):
-    network = piece({"E": 700, "I": 300}, columns=8, rows=5, glia=Uptake())
+@pytest.mark.parametrize(
+    "count, sizes",
+    [
+        pytest.param(2, {"E": 700, "I": 300}, marks=pytest.mark.slow),
+        pytest.param(8, {"E": 700, "I": 300}, marks=pytest.mark.slow),
+        (8, {"E": 700}),
+    ],
+    ids=str,
+)
+def test_tissues_on_several_devices_give_the_same_bits(count, sizes, same_bits, single_precision):
+    network = piece(sizes, columns=8, rows=5, glia=Uptake())
     network = replace(network, tissues=network.tissues | {"arousal": rising()})
-    record = {"k": recorders.Probe("I", FELT, every=5.0), "spikes": recorders.Spikes("E")}
+    record = {name: recorders.Probe(name, FELT, every=5.0) for name in sizes}
+    record["spikes"] = recorders.Spikes("E")
     one, many = (cx.simulate(network, 30.0, 0.05, record=record, devices=d) for d in (1, count))
     assert one["spikes"].times.size > 100
     same_bits(one.recordings, many.recordings)
