@@ -682,7 +682,7 @@ def already_compiled(single_precision):
 
 @answered_before
 @given(changes=configurations(compiled_again=False))
-@many_examples
+@settings(many_examples, max_examples=150)
 def test_random_configurations_run_or_get_the_documented_error(already_compiled, changes):
     check_that_it_runs_or_is_refused(changes)
 
