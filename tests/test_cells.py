@@ -240,14 +240,15 @@ def test_the_error_of_the_voltage_is_of_second_order_in_the_step(errors_before_t
     assert errors[0] < 0.05  # mV
 
 
-def test_spike_times_converge():
-    want = REFERENCE["rs_brian2_spikes"][:3]
-    cell = {"rs": SHORT["rs"]}
-    for dt in STEPS:
-        late = run(cell, 100.0, dt)[0]["rs"] - want
-        # A spike is seen at the end of its step; beside that, an error of second order grows over
-        # three intervals to 90 dt^2.
-        assert np.all(late > -1e-3) and np.all(late < dt + 100 * dt**2)
+@pytest.mark.parametrize(
+    "dt",
+    [STEPS[0], *(pytest.param(dt, marks=pytest.mark.slow) for dt in STEPS[1:-1]), STEPS[-1]],
+)
+def test_spike_times_converge(dt):
+    late = run({"rs": SHORT["rs"]}, 100.0, dt)[0]["rs"] - REFERENCE["rs_brian2_spikes"][:3]
+    # A spike is seen at the end of its step; beside that, an error of second order grows over
+    # three intervals to 90 dt^2.
+    assert np.all(late > -1e-3) and np.all(late < dt + 100 * dt**2)
 
 
 # ---- cells that have a formula -----------------------------------------------------------------
