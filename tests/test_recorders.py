@@ -99,7 +99,9 @@ def test_counts_and_rates_are_those_of_the_spikes_of_each_interval(probed):
     np.testing.assert_allclose(probed["all"].t, 10.0 * np.arange(1, 7))
 
 
-@pytest.mark.parametrize("n", [1, 31, 32, 33, 64, 70])
+@pytest.mark.parametrize(
+    "n", [1, 32, 33, 70, *(pytest.param(n, marks=pytest.mark.slow) for n in (31, 64))]
+)
 def test_ids_are_right_for_any_number_of_cells(n):
     drive = stimuli.StepCurrent("cells", np.linspace(250.0, 900.0, n))
     population = cells.leaky_integrate_and_fire(n)
