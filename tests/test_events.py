@@ -1,5 +1,7 @@
 """Event-driven delivery equals the dense product: value, every derivative, every batching."""
 
+from functools import cache, partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -28,10 +30,10 @@ def lowered(function):
 def delivery(request):
     """As a CPU delivers, and as GPUs and TPUs do."""
     if request.param == "row by row":
-        yield
+        yield request.param
         return
     lowered(contract_in_rounds)
-    yield
+    yield request.param
     lowered(contract)
 
 
@@ -66,25 +68,28 @@ def dense(c, inbox, amounts, weights, fired, step, slots=3):
     return inbox.at[slot * c.n_post + np.asarray(c.targets)[:k]].add(x[pre] * w)
 
 
+@cache
+def both_ways(delivery, n_pre, n_post, contacts, weighted):
+    """Contacts, and one program of delivery and the dense product for all that may arrive."""
+    c = wiring(n_pre, n_post, contacts, 3, weighted=weighted)
+    return c, jax.jit(lambda *given: (send(c, *given), dense(c, *given)))
+
+
 @given(
-    n_pre=st.sampled_from([1, 70]),
-    n_post=st.sampled_from([1, 40]),
-    contacts=st.sampled_from([0, 1, 300]),
+    sizes=st.sampled_from([(70, 40, 300), (1, 40, 300), (70, 1, 300), (70, 40, 0), (70, 40, 1)]),
     step=st.integers(0, 10),
     seed=st.integers(0, 99),
     share=st.sampled_from([0.0, 0.2, 1.0]),
     weighted=st.booleans(),
 )
 @settings(deadline=None, max_examples=20)
-@pytest.mark.usefixtures("delivery")
-def test_delivery_equals_the_dense_product(n_pre, n_post, contacts, step, seed, share, weighted):
-    c = wiring(n_pre, n_post, contacts, seed, weighted=weighted)
+def test_delivery_equals_the_dense_product(delivery, sizes, step, seed, share, weighted):
+    c, both = both_ways(delivery, *sizes, weighted)
     rng = np.random.default_rng(seed + 1)
-    fired = jnp.asarray(rng.random(n_pre) < share)
-    amounts, inbox = jnp.asarray(rng.random(n_pre)), jnp.asarray(rng.random(3 * n_post))
-    weights = jnp.asarray(c.weights, float)
-    got = send(c, inbox, amounts, weights, fired, step)
-    want = dense(c, inbox, amounts, weights, fired, step)
+    fired = rng.random(c.n_pre) < share
+    amounts, inbox = rng.random(c.n_pre), rng.random(3 * c.n_post)
+    weights = rng.uniform(0.5, 2.0, np.shape(c.weights))
+    got, want = both(inbox, amounts, weights, fired, step)
     np.testing.assert_allclose(got, want, rtol=1e-12)
 
 
@@ -108,6 +113,15 @@ def case(request, delivery):
     return c, args, fired
 
 
+# What follows from the rules of one function alone: `test_rounds.py` holds the other to it.
+rarely_in_rounds = pytest.mark.parametrize(
+    "delivery",
+    ["row by row", pytest.param("in rounds", marks=pytest.mark.slow)],
+    indirect=True,
+    scope="module",
+)
+
+
 def both(case):
     c, args, fired = case
     return (
@@ -117,6 +131,7 @@ def both(case):
     )
 
 
+@rarely_in_rounds
 def test_reverse_forward_and_second_derivatives_equal_those_of_the_dense_product(case):
     event, full, args = both(case)
     curve = jnp.linspace(0.5, 1.5, 120)
@@ -125,57 +140,69 @@ def test_reverse_forward_and_second_derivatives_equal_those_of_the_dense_product
         return lambda *a: jnp.sum(curve * f(*a) ** 3)
 
     every = (0, 1, 2)
-    for derivative in (jax.grad, jax.jacfwd):
-        got, want = (derivative(loss(f), every)(*args) for f in (event, full))
+    tangents = tuple(jnp.cos(a) for a in args)
+
+    def derivatives(f):
+        backwards, onwards = jax.grad(loss(f), every), jax.jacfwd(loss(f), every)
+        return lambda *a: (*jax.jvp(backwards, a, tangents), onwards(*a))
+
+    results = (jax.jit(derivatives(f))(*args) for f in (event, full))
+    for got, want in zip(*results, strict=True):
         for g, w in zip(got, want, strict=True):
             np.testing.assert_allclose(g, w, rtol=1e-10, atol=1e-12)
-    got, want = (
-        jax.jvp(jax.grad(loss(f), every), args, tuple(jnp.cos(a) for a in args))[1]
-        for f in (event, full)
-    )
-    for g, w in zip(got, want, strict=True):
-        np.testing.assert_allclose(g, w, rtol=1e-10, atol=1e-12)
 
 
+@rarely_in_rounds
 def test_rows_longer_than_a_piece_are_delivered_whole(case):
     c, args, fired = case
     assert c.out_degree().max() > 3  # contacts of a piece
 
     def gradient(f, **how):
-        return jax.grad(lambda *a: jnp.sum(f(c, *a, fired, 5, **how) ** 2), (0, 1, 2))(*args)
+        slope = jax.grad(lambda *a: jnp.sum(f(c, *a, fired, 5, **how) ** 2), (0, 1, 2))
+        return jax.jit(slope)(*args)
 
     got, want = gradient(send, row=3), gradient(dense)
     for g, w in zip(got, want, strict=True):
         np.testing.assert_allclose(g, w, rtol=1e-10, atol=1e-12)
 
 
+@rarely_in_rounds
 def test_forward_and_reverse_are_adjoint(case):
     event, _, args = both(case)
     tangents = tuple(jnp.sin(7 * a) for a in args)
     cotangent = jnp.cos(jnp.arange(120.0))
-    forward = jnp.vdot(cotangent, jax.jvp(event, args, tangents)[1])
-    backward = jax.vjp(event, *args)[1](cotangent)
+    forward = jnp.vdot(cotangent, jax.jit(lambda *a: jax.jvp(event, a, tangents)[1])(*args))
+    backward = jax.jit(lambda *a: jax.vjp(event, *a)[1](cotangent))(*args)
     backward = sum(jnp.vdot(b, t) for b, t in zip(backward, tangents, strict=True))
     np.testing.assert_allclose(forward, backward, rtol=1e-12)
 
 
-@pytest.mark.parametrize(
-    "axes", [(0, 0, None), (None, 0, None), (0, 0, 0), (None, None, 0), (1, None, None)]
-)
-def test_batches_equal_loops(case, axes):
+AXES = [(0, 0, None), (None, 0, None), (0, 0, 0), (None, None, 0), (1, None, None)]
+
+
+def test_batches_equal_loops(case):
     event, full, args = both(case)
     scale = jnp.asarray([0.5, 1.0, 2.0])
     batched = [
-        a if axis is None else jnp.stack([a * s for s in scale], axis)
-        for a, axis in zip(args, axes, strict=True)
+        [
+            a if axis is None else jnp.stack([a * s for s in scale], axis)
+            for a, axis in zip(args, axes, strict=True)
+        ]
+        for axes in AXES
     ]
 
-    def grad(f):
-        return lambda *a: (f(*a), *jax.grad(lambda *b: jnp.sum(f(*b) ** 2), (0, 1, 2))(*a))
+    def mapped(f):
+        def loss(*a):
+            out = f(*a)
+            return jnp.sum(out**2), out
 
-    got, want = (jax.vmap(grad(f), axes)(*batched) for f in (event, full))
-    for g, w in zip(got, want, strict=True):
-        np.testing.assert_allclose(g, w, rtol=1e-10, atol=1e-12)
+        both = jax.grad(loss, (0, 1, 2), has_aux=True)
+        every = [jax.vmap(both, axes) for axes in AXES]
+        return jax.jit(lambda given: [f(*a) for f, a in zip(every, given, strict=True)])(batched)
+
+    for axes, got, want in zip(AXES, mapped(event), mapped(full), strict=True):
+        for g, w in zip(*map(jax.tree.leaves, (got, want)), strict=True):
+            np.testing.assert_allclose(g, w, rtol=1e-10, atol=1e-12, err_msg=str(axes))
 
 
 def test_nested_batches_and_batched_spikes_and_steps(case):
@@ -183,15 +210,16 @@ def test_nested_batches_and_batched_spikes_and_steps(case):
     rng = np.random.default_rng(8)
     fired = jnp.asarray(rng.random((2, 3, 70)) < 0.3)
     steps = np.arange(6).reshape(2, 3)
-    got = jax.vmap(jax.vmap(lambda f, s: send(c, inbox, amounts, weights, f, s)))(
-        fired, jnp.asarray(steps)
-    )
+    nested = jax.vmap(jax.vmap(lambda f, s: send(c, inbox, amounts, weights, f, s)))
+    got = jax.jit(nested)(fired, jnp.asarray(steps))
+    one = jax.jit(lambda f, s: dense(c, inbox, amounts, weights, f, s))
     for i in range(2):
         for j in range(3):
-            want = dense(c, inbox, amounts, weights, fired[i, j], steps[i, j])
+            want = one(fired[i, j], steps[i, j])
             np.testing.assert_allclose(got[i, j], want, rtol=1e-12)
 
 
+@rarely_in_rounds
 def test_the_gradient_of_a_batch_adds_up_over_shared_weights(case):
     c, (inbox, amounts, weights), fired = case
     many = jnp.stack([amounts, 2 * amounts])
@@ -199,18 +227,16 @@ def test_the_gradient_of_a_batch_adds_up_over_shared_weights(case):
     def loss(f):
         return lambda w: jnp.sum(jax.vmap(lambda a: f(c, inbox, a, w, fired, 2))(many) ** 2)
 
-    np.testing.assert_allclose(
-        jax.grad(loss(send))(weights), jax.grad(loss(dense))(weights), rtol=1e-10, atol=1e-12
-    )
+    got, want = (jax.jit(jax.grad(loss(f)))(weights) for f in (send, dense))
+    np.testing.assert_allclose(got, want, rtol=1e-10, atol=1e-12)
 
 
 def test_the_derivative_reaches_cells_that_are_near_but_have_not_fired(case):
     c, (inbox, amounts, weights), fired = case
     near = jnp.asarray(~np.asarray(fired))
     direction = jnp.ones(70)
-    tangent = jax.jvp(
-        lambda a: send(c, inbox, a, weights, fired, 0, near=near), (amounts,), (direction,)
-    )[1]
+    sent = partial(send, c, inbox, weights=weights, fired=fired, step=0, near=near)
+    tangent = jax.jit(lambda a: jax.jvp(sent, (a,), (direction,))[1])(amounts)
     want = dense(c, jnp.zeros(120), direction, weights, near, 0)
     np.testing.assert_allclose(tangent, want, rtol=1e-12)
 
@@ -223,7 +249,7 @@ def test_the_derivative_reaches_cells_that_are_near_but_have_not_fired(case):
 @settings(deadline=None, max_examples=15)
 def test_active_cells_are_those_that_are_set(n, share, seed):
     flags = np.random.default_rng(seed).random((2, n)) < share
-    words = jnp.stack([pack(jnp.asarray(x)) for x in flags])
+    words = jax.jit(jax.vmap(pack))(flags)
     search, k, all_ids = jax.jit(next_active, static_argnames="n"), jnp.int32(0), []
     while k < words.size:
         k, ids, found = search(words, k, n=n)
@@ -231,7 +257,7 @@ def test_active_cells_are_those_that_are_set(n, share, seed):
     ids = np.sort(np.concatenate(all_ids))
     np.testing.assert_array_equal(ids, np.flatnonzero(flags))
     for row, mine in zip(words, flags, strict=True):
-        np.testing.assert_array_equal(unpack(row, n), mine)
+        np.testing.assert_array_equal(jax.jit(unpack, static_argnums=1)(row, n), mine)
 
 
 def test_a_word_holds_every_third_cell_of_seventy():
@@ -241,6 +267,7 @@ def test_a_word_holds_every_third_cell_of_seventy():
     np.testing.assert_array_equal(pack(jnp.asarray(flags)), words)
 
 
+@rarely_in_rounds
 @pytest.mark.parametrize("platform", ["cpu", "cuda", "rocm", "tpu"])
 def test_delivery_and_its_gradient_lower_for_every_platform(case, platform):
     event, _, args = both(case)
@@ -266,11 +293,12 @@ def test_members_with_a_wiring_each_are_as_they_are_alone(case):
         return jnp.sum(out**2), out
 
     both = jax.value_and_grad(loss, (1, 2, 3), has_aux=True)
-    mapped = jax.vmap(both, (0, None, None, None))(targets, *args)
+    mapped = jax.jit(jax.vmap(both, (0, None, None, None)))(targets, *args)
+    both = jax.jit(both)
     alone = [both(x, *args) for x in targets]
     assert not np.array_equal(alone[0][0][1], alone[1][0][1])
     want = jax.tree.map(lambda *x: jnp.stack(x), *alone)
     jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-12), mapped, want)
     # The other way round: the derivative of a mapped sum.
     slopes = jax.grad(lambda w: jnp.sum(jax.vmap(lambda t: loss(t, *args[:2], w)[0])(targets)))
-    np.testing.assert_allclose(slopes(args[2]), want[1][2].sum(0), rtol=1e-12)
+    np.testing.assert_allclose(jax.jit(slopes)(args[2]), want[1][2].sum(0), rtol=1e-12)
