@@ -1,6 +1,7 @@
 """Stimuli: random streams by key, step and cell; exact distributions; arrivals in their step."""
 
 import hashlib
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -46,17 +47,25 @@ def test_every_stimulus_is_tested_here():
     assert set(concrete_members(stimuli, Stimulus)) == set(EXAMPLES)
 
 
-def series(stimulus, n, steps=STEPS, seed=0, dt=DT, first=0):
-    """What a stimulus adds, by step and cell: pA, or nS."""
-    key = jax.random.key(seed)
+def step_of(stimulus, key, n, dt):
+    """From a state and the number of a step to the next state, and what is added to each cell."""
 
     def step(state, k):
         state, effect = stimulus.step(state, Moment(k, key, n, dt))
         return state, jnp.broadcast_to(effect[1] if hasattr(effect, "weight") else effect[0], (n,))
 
-    at = first + jnp.arange(steps, dtype=jnp.int32)
-    run = jax.jit(lambda: jax.lax.scan(step, stimulus.init(n, key), at)[1])
-    return np.asarray(run(), float)
+    return step
+
+
+@partial(jax.jit, static_argnames=("n", "dt"))
+def compiled_series(stimulus, key, at, n, dt):
+    return jax.lax.scan(step_of(stimulus, key, n, dt), stimulus.init(n, key), at)[1]
+
+
+def series(stimulus, n, steps=STEPS, seed=0, dt=DT, first=0):
+    """What a stimulus adds, by step and cell: pA, or nS."""
+    at = first + np.arange(steps, dtype=np.int32)
+    return np.asarray(compiled_series(stimulus, jax.random.key(seed), at, n, dt), float)
 
 
 @every_stimulus
@@ -98,10 +107,10 @@ def test_a_run_cut_in_two_draws_the_numbers_of_one(kind):
     stimulus, key = EXAMPLES[kind], jax.random.key(0)
     whole = series(stimulus, 10)
     state = stimulus.init(10, key)
+    step = jax.jit(step_of(stimulus, key, 10, DT))
     for k in range(STEPS):
-        state, effect = stimulus.step(state, Moment(jnp.int32(k), key, 10, DT))
-        value = effect[1] if hasattr(effect, "weight") else effect[0]
-        np.testing.assert_allclose(value, whole[k], rtol=1e-12)
+        state, added = step(state, jnp.int32(k))
+        np.testing.assert_allclose(added, whole[k], rtol=1e-12)
 
 
 # ---- Poisson -----------------------------------------------------------------------------------
@@ -446,10 +455,10 @@ def test_arrivals_at_random_have_the_derivative_of_their_mean():
         return jnp.mean(f(found.weight))
 
     for derivative in (jax.grad, jax.jacfwd):
-        np.testing.assert_allclose(derivative(mean)(800.0), 2.0 * DT * 1e-3, rtol=1e-6)
-    at = Moment(jnp.int32(3), jax.random.key(0), 500, DT)
-    exact = Poisson("e", "ampa", 800.0, 2.0).step(None, at)
-    assert set(np.unique(exact[1].weight / 2.0)) <= set(range(8))  # whole numbers all the same
+        slope = jax.jit(derivative(mean))(800.0)
+        np.testing.assert_allclose(slope, 2.0 * DT * 1e-3, rtol=1e-6)
+    exact = series(Poisson("e", "ampa", 800.0, 2.0), 500, 1, first=3)
+    assert set(np.unique(exact / 2.0)) <= set(range(8))  # whole numbers all the same
 
 
 def fires(stimulus, n=3, duration=30.0, **more):
@@ -474,7 +483,8 @@ def test_cells_fire_as_a_poisson_process(rate):
     assert abs(found.times.size - expected) < 4.0 * np.sqrt(expected * (1.0 - p))
 
 
-def test_a_source_reaches_others_as_any_cell_does():
+@pytest.mark.parametrize("on_devices", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_a_source_reaches_others_as_any_cell_does(on_devices):
     """Its projection does what arrivals at the times of its spikes, a delay later, do."""
     times = np.array([2.0, 5.0, 8.0])
     receptors = {"ampa": synapses.AMPA()}
@@ -491,16 +501,20 @@ def test_a_source_reaches_others_as_any_cell_does():
     a, b = (cx.simulate(x, 20.0, DT, record=record)["v"].values for x in (wired, alone))
     assert np.ptp(a) > 0.1
     np.testing.assert_allclose(a, b, atol=1e-4)
-    for how in ({"gradients": True}, {"at_once": 8}, {"devices": 2}):
+    for how in [{"at_once": 8}] + [{"devices": 2}] * on_devices:
         again = cx.simulate(wired, 20.0, DT, record=record, **how)["v"].values
         np.testing.assert_allclose(again, a, atol=1e-4)
 
-    def mean(strength):
+    def voltage(strength):
         changed = cx.with_parameters(wired, {"projections/p/strength": strength})
-        return jnp.mean(cx.simulate(changed, 20.0, DT, record=record, gradients=True)["v"].values)
+        v = cx.simulate(changed, 20.0, DT, record=record, gradients=True)["v"].values
+        return jnp.mean(v), v
 
-    difference = (mean(1.01) - mean(0.99)) / 0.02
-    np.testing.assert_allclose(jax.grad(mean)(1.0), difference, rtol=1e-2)
+    mean = jax.jit(jax.value_and_grad(voltage, has_aux=True))
+    (_, again), slope = mean(1.0)
+    np.testing.assert_allclose(again, a, atol=1e-4)
+    difference = (mean(1.01)[0][0] - mean(0.99)[0][0]) / 0.02
+    np.testing.assert_allclose(slope, difference, rtol=1e-2)
 
 
 def test_given_spikes_can_be_compiled_into_a_program_of_ones_own():
