@@ -169,6 +169,8 @@ def check_kind(name: str, field: Field, value: Any) -> None:
         member = get_args(kind)[1]
         if isinstance(member, type) and issubclass(member, Part):
             check_members(name, value, member)
+            if wrong := [key for key in value if "/" in key]:
+                raise ValueError(f"{name}[{wrong[0]!r}]: '/' joins names, so use another sign.")
         return
     kinds = [k for k in get_args(kind) or (kind,) if k is not type(None)]
     if kinds == [str]:
@@ -196,8 +198,6 @@ def check_members(owner: str, members: Any, kind: type) -> None:
             f"{owner} must be a dict from names to {kind.__name__}, got {shown(members)}."
         )
     for name, member in members.items():
-        if isinstance(name, str) and "/" in name:
-            raise ValueError(f"{owner}[{name!r}]: a name must be without '/', which joins names.")
         if not isinstance(name, str) or not isinstance(member, kind):
             raise TypeError(f"{owner}[{name!r}] must be a {kind.__name__}, got {shown(member)}.")
 

@@ -173,5 +173,5 @@ def test_types_that_are_text_are_refused():
 
 
 def test_names_with_a_slash_are_refused():
-    with pytest.raises(ValueError, match=r"populations\['a/b'\]: a name must be without '/'"):
+    with pytest.raises(ValueError, match=r"populations\['a/b'\]: '/' joins names"):
         cortexmg.Network(cortexmg.acsf(), {"a/b": cortexmg.cells.source(3)})
