@@ -168,9 +168,7 @@ def check_kind(name: str, field: Field, value: Any) -> None:
     if get_origin(kind) is dict:
         member = get_args(kind)[1]
         if isinstance(member, type) and issubclass(member, Part):
-            check_members(name, value, member)
-            if wrong := [key for key in value if "/" in key]:
-                raise ValueError(f"{name}[{wrong[0]!r}]: '/' joins names, so use another sign.")
+            check_members(name, value, member, joined=True)
         return
     kinds = [k for k in get_args(kind) or (kind,) if k is not type(None)]
     if kinds == [str]:
@@ -191,8 +189,8 @@ def check_kind(name: str, field: Field, value: Any) -> None:
             raise TypeError(f"{name} must be a {names}, got {shown(value)}.")
 
 
-def check_members(owner: str, members: Any, kind: type) -> None:
-    """Raise if `members` is not a dict from names to parts of this kind."""
+def check_members(owner: str, members: Any, kind: type, joined: bool = False) -> None:
+    """Raise if `members` is not a dict from names, which may be `joined`, to parts of this kind."""
     if not isinstance(members, Mapping):
         raise TypeError(
             f"{owner} must be a dict from names to {kind.__name__}, got {shown(members)}."
@@ -200,6 +198,8 @@ def check_members(owner: str, members: Any, kind: type) -> None:
     for name, member in members.items():
         if not isinstance(name, str) or not isinstance(member, kind):
             raise TypeError(f"{owner}[{name!r}] must be a {kind.__name__}, got {shown(member)}.")
+        if joined and "/" in name:
+            raise ValueError(f"{owner}[{name!r}]: '/' joins names, so use another sign.")
 
 
 def whole(name: str, value: Any, low: int) -> int:

@@ -393,12 +393,12 @@ def test_importing_changes_nothing_and_starts_no_device(in_a_fresh_process):
     in_a_fresh_process(UNTOUCHED)
 
 
-def test_importing_takes_less_than_half_a_second_beyond_jax(tmp_path, in_a_fresh_process):
+def test_importing_takes_less_time_than_jax_does(tmp_path, in_a_fresh_process):
+    """Half a second, of the processor: beside JAX in the same process, because others slow both."""
     # With its bytecode, which an installed package has, wherever tests do without it.
     kept = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(tmp_path)}
     program = (
-        "import time, jax; began = time.process_time(); import cortexmg; "
-        "print(time.process_time() - began)"
+        "import time; now = time.process_time; a = now(); import jax; b = now(); import cortexmg; "
+        "print((now() - b) / (b - a))"
     )
-    # The first writes it; of the others one is enough.
-    assert any(float(in_a_fresh_process(program, **kept)) < 0.5 for _ in range(3))
+    assert any(float(in_a_fresh_process(program, **kept)) < 1.0 for _ in range(4))
