@@ -91,7 +91,8 @@ def hint(name: str, known: Iterable[str]) -> str:
 def _like(new: Any, old: Any) -> Any:
     """A new value in the dtype of the old one, so that the program needs no second compilation.
 
-    Whole numbers become floating-point ones, as they are in a run; of one of Python comes another.
+    Whole numbers become floating-point ones, as they are in a run. The place of a float of Python,
+    which JAX promotes in another way than an array, takes another one.
     """
     if new is old:
         return old

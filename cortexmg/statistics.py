@@ -196,7 +196,7 @@ def bursts(
     count = np.convolve(padded, np.ones(2 * half + 1, int), mode="valid")
     one = 1e3 / (trains.n * bin * (2 * half + 1))  # Hz of one spike
     limit = max(over_median * float(np.median(count)), least_rate / one)
-    active = count > limit * (1.0 + ROUNDING)
+    active = count > limit * (1.0 + 1e-9)  # not what is just reached, however it rounds
     starts, stops = _periods(active, float(gap / bin), float(shortest / bin))
     peaks = np.array([one * count[a:b].max() for a, b in zip(starts, stops, strict=True)])
     starts_ms, stops_ms = trains.start + bin * starts, trains.start + bin * stops

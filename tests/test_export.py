@@ -11,7 +11,7 @@ from cortexmg import models
 DT = 0.05  # ms
 
 
-PLATFORMS = ["cuda", pytest.param("rocm", marks=pytest.mark.slow), "tpu"]  # rocm is as cuda
+PLATFORMS = ["cuda", "rocm", "tpu"]
 
 
 def exported(function, platform, *given):

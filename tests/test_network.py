@@ -394,11 +394,12 @@ def test_importing_changes_nothing_and_starts_no_device(in_a_fresh_process):
 
 
 def test_importing_takes_less_time_than_jax_does(tmp_path, in_a_fresh_process):
-    """Half a second, of the processor: beside JAX in the same process, because others slow both."""
+    """In seconds of the processor, of which a busy machine takes more for both."""
     # With its bytecode, which an installed package has, wherever tests do without it.
     kept = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(tmp_path)}
     program = (
         "import time; now = time.process_time; a = now(); import jax; b = now(); import cortexmg; "
         "print((now() - b) / (b - a))"
     )
-    assert any(float(in_a_fresh_process(program, **kept)) < 1.0 for _ in range(4))
+    in_a_fresh_process(program, **kept)  # writes it
+    assert any(float(in_a_fresh_process(program, **kept)) < 0.85 for _ in range(3))
